@@ -1,0 +1,221 @@
+/** Contract of the account service: tenants, their keys, credit and charge. */
+import { type Static, Type } from 'typebox';
+import { defineContract } from '../../../shared/http/contract.ts';
+import { idSchema } from '../../../shared/ids.ts';
+import { Closed, Money, Nullable, OneOf, Page, PageQuery, Timestamp } from '../../../shared/schemas.ts';
+
+export * from './tariff.ts';
+
+export const ACCOUNT_STATES = ['active', 'suspended', 'closed'] as const;
+
+export const Preferences = Closed({
+  /** A third-party carrier may take over when no drone can do the job. */
+  carrier_fallback: Type.Boolean(),
+  /** At most this for a carrier; null: the delivery's own price. */
+  carrier_price_cap: Nullable(Money),
+});
+export type Preferences = Static<typeof Preferences>;
+
+export const Account = Type.Object({
+  object: Type.Literal('account'),
+  id: idSchema('account'),
+  name: Type.String(),
+  livemode: Type.Boolean(),
+  state: OneOf(ACCOUNT_STATES),
+  state_reason: Nullable(Type.String()),
+  /** Authorized and captured but unpaid charges together never exceed it. */
+  credit_limit: Money,
+  /** What is authorized and not yet captured or voided. */
+  authorized: Money,
+  /** What was captured and is not yet invoiced. */
+  captured: Money,
+  preferences: Preferences,
+  created_at: Timestamp,
+});
+export type Account = Static<typeof Account>;
+
+export const KEY_ROLES = ['business', 'operator', 'drone'] as const;
+
+/** Who a key belongs to and what it may do. `account_id` only for business keys, `drone_id` only for a key bound to one drone. */
+export const Principal = Closed({
+  key_id: idSchema('apiKey'),
+  role: OneOf(KEY_ROLES),
+  account_id: Nullable(idSchema('account')),
+  account_state: Nullable(OneOf(ACCOUNT_STATES)),
+  drone_id: Nullable(idSchema('drone')),
+  livemode: Type.Boolean(),
+  name: Type.String(),
+});
+export type Principal = Static<typeof Principal>;
+
+export const AUTHORIZATION_STATES = ['authorized', 'captured', 'voided'] as const;
+export const Authorization = Type.Object({
+  id: idSchema('authorization'),
+  step_key: Type.String(),
+  account_id: idSchema('account'),
+  delivery_id: idSchema('delivery'),
+  livemode: Type.Boolean(),
+  state: OneOf(AUTHORIZATION_STATES),
+  amount: Money,
+  captured: Nullable(Money),
+  /** Why the captured amount is what it is: `delivered`, `sender_absent_fee`, … */
+  charge_reason: Nullable(Type.String()),
+  created_at: Timestamp,
+});
+export type Authorization = Static<typeof Authorization>;
+
+const AccountParams = Closed({ account_id: idSchema('account') });
+
+export const CreateAccount = Closed({
+  name: Type.String({ minLength: 1, maxLength: 200 }),
+  livemode: Type.Optional(Type.Boolean({ default: true })),
+  credit_limit: Type.Optional(Money),
+  preferences: Type.Optional(Type.Partial(Preferences, { additionalProperties: false })),
+});
+
+export const accountContract = defineContract({
+  createAccount: {
+    method: 'POST',
+    path: '/accounts',
+    summary: 'Registers a business and makes its first API key, shown once',
+    body: CreateAccount,
+    response: Type.Object({ account: Account, api_key: Type.String() }),
+    status: 201,
+    idempotent: true,
+  },
+  getAccount: {
+    method: 'GET',
+    path: '/accounts/:account_id',
+    summary: 'One account',
+    params: AccountParams,
+    response: Account,
+  },
+  listAccounts: {
+    method: 'GET',
+    path: '/accounts',
+    summary: 'Accounts, newest first',
+    query: Closed(PageQuery),
+    response: Page(Account),
+  },
+  setAccountState: {
+    method: 'PUT',
+    path: '/accounts/:account_id/state',
+    summary: 'Suspends, reactivates or closes an account',
+    params: AccountParams,
+    body: Closed({
+      state: OneOf(ACCOUNT_STATES),
+      reason: Type.String({ minLength: 1, maxLength: 500 }),
+      by: Type.String(),
+    }),
+    response: Account,
+  },
+  ensureAccount: {
+    method: 'PUT',
+    path: '/accounts/:account_id',
+    summary: 'Creates or updates an account with a given id (seed data)',
+    params: AccountParams,
+    body: Closed({
+      name: Type.String(),
+      livemode: Type.Boolean(),
+      state: OneOf(ACCOUNT_STATES),
+      credit_limit: Money,
+      preferences: Preferences,
+    }),
+    response: Account,
+  },
+  ensureKey: {
+    method: 'PUT',
+    path: '/keys',
+    summary:
+      'Registers a key whose secret the caller already has (the stack); only its hash is kept. Idempotent',
+    body: Closed({
+      key: Type.String({ minLength: 20, maxLength: 200 }),
+      role: OneOf(KEY_ROLES),
+      name: Type.String(),
+      account_id: Nullable(idSchema('account')),
+      drone_id: Nullable(idSchema('drone')),
+      livemode: Type.Boolean(),
+    }),
+    response: Principal,
+  },
+  resolveKey: {
+    method: 'POST',
+    path: '/keys/resolve',
+    summary: 'Who presents this key; 401 when nobody or revoked',
+    body: Closed({ key: Type.String({ maxLength: 500 }) }),
+    response: Principal,
+  },
+  authorize: {
+    method: 'POST',
+    path: '/authorizations',
+    summary: 'Verifies the account (active, credit) and authorizes an amount, atomically',
+    description:
+      'A business refusal is an outcome, not an error. After `voidAuthorization` with the same step key it authorizes nothing.',
+    body: Closed({
+      account_id: idSchema('account'),
+      delivery_id: idSchema('delivery'),
+      livemode: Type.Boolean(),
+      amount: Money,
+    }),
+    response: Type.Union([
+      Closed({
+        outcome: Type.Literal('authorized'),
+        authorization_id: idSchema('authorization'),
+        preferences: Preferences,
+      }),
+      Closed({
+        outcome: Type.Literal('refused'),
+        reason: OneOf([
+          'account_unknown',
+          'account_suspended',
+          'account_closed',
+          'credit_exceeded',
+          'voided',
+        ] as const),
+        detail: Type.String(),
+      }),
+    ]),
+    idempotent: true,
+  },
+  capture: {
+    method: 'POST',
+    path: '/authorizations/capture',
+    summary: 'Captures all or part of an authorization and releases the rest. Idempotent',
+    body: Closed({
+      /** The `Idempotency-Key` of the authorize step. */
+      authorize_key: Type.String(),
+      delivery_id: idSchema('delivery'),
+      amount: Money,
+      reason: Type.String(),
+    }),
+    response: Closed({ outcome: OneOf(['captured', 'already_captured'] as const), captured: Money }),
+    idempotent: true,
+  },
+  voidAuthorization: {
+    method: 'POST',
+    path: '/authorizations/void',
+    summary:
+      'Voids what the authorize step with this key did; also when that step never ran or is still under way',
+    body: Closed({
+      authorize_key: Type.String(),
+      account_id: idSchema('account'),
+      delivery_id: idSchema('delivery'),
+    }),
+    response: Closed({
+      outcome: OneOf(['voided', 'already_voided', 'never_authorized', 'already_captured'] as const),
+    }),
+    idempotent: true,
+  },
+  listAuthorizations: {
+    method: 'GET',
+    path: '/authorizations',
+    summary: 'Authorizations, newest first',
+    query: Closed({
+      ...PageQuery,
+      state: Type.Optional(OneOf(AUTHORIZATION_STATES)),
+      delivery_id: Type.Optional(idSchema('delivery')),
+      account_id: Type.Optional(idSchema('account')),
+    }),
+    response: Page(Authorization),
+  },
+});

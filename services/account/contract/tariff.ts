@@ -1,0 +1,54 @@
+/**
+ * Fabrikam's tariff: what a delivery costs, by distance, weight and urgency. Pure. The figures are Fabrikam's own list
+ * prices; they are data of the business, not derived from anything.
+ */
+import type { Money } from '../../../shared/schemas.ts';
+
+export const TARIFF = {
+  currency: 'USD',
+  baseCents: 499,
+  perKmCents: 60,
+  perKgCents: 50,
+  /** Times the whole. */
+  expeditedFactor: 1.5,
+  /** Part of the price that is kept when the sender was absent or cancelled after dispatch. */
+  lateFeeFactor: 0.4,
+} as const;
+
+export interface Priced {
+  /** Straight flight from pickup to dropoff, metres. */
+  distanceM: number;
+  /** All packages together, kg. */
+  weightKg: number;
+  expedited: boolean;
+}
+
+/** The list price, in whole cents. */
+export function priceOf({ distanceM, weightKg, expedited }: Priced): Money {
+  const cents = TARIFF.baseCents + (distanceM / 1000) * TARIFF.perKmCents + weightKg * TARIFF.perKgCents;
+  return { amount: Math.round(cents * (expedited ? TARIFF.expeditedFactor : 1)), currency: TARIFF.currency };
+}
+
+/** Outcomes of a delivery that a charge depends on. */
+export type ChargedOutcome =
+  | 'delivered'
+  | 'returned'
+  | 'cancelled_before_dispatch'
+  | 'cancelled_after_dispatch'
+  | 'sender_absent'
+  | 'our_failure'
+  | 'lost';
+
+/** The charge by outcome: delivered full; after dispatch or sender absent a fee; returned full and the leg back; else nothing. */
+export function chargeFor(outcome: ChargedOutcome, price: Money): Money {
+  const factor = {
+    delivered: 1,
+    returned: 1,
+    cancelled_before_dispatch: 0,
+    cancelled_after_dispatch: TARIFF.lateFeeFactor,
+    sender_absent: TARIFF.lateFeeFactor,
+    our_failure: 0,
+    lost: 0,
+  }[outcome];
+  return { amount: Math.round(price.amount * factor), currency: price.currency };
+}

@@ -1,0 +1,163 @@
+/** Contract of the carrier service: third-party transport behind one adapter. */
+import { type Static, Type } from 'typebox';
+import { defineContract } from '../../../shared/http/contract.ts';
+import { idSchema } from '../../../shared/ids.ts';
+import {
+  Closed,
+  ClockSettingsSchema,
+  Money,
+  Nullable,
+  OneOf,
+  Page,
+  PageQuery,
+  Stop,
+  Timestamp,
+} from '../../../shared/schemas.ts';
+
+/** How a booking goes on. Each step but `booked` and `cancelled` is told to the workflow as a `carrierMilestone` signal. */
+export const BOOKING_STATES = [
+  'booked',
+  'enroute_to_pickup',
+  'arrived_at_pickup',
+  'picked_up',
+  'enroute_to_dropoff',
+  'arrived_at_dropoff',
+  'delivered',
+  'failed',
+  'cancelled',
+] as const;
+export type BookingState = (typeof BOOKING_STATES)[number];
+
+export const Booking = Type.Object({
+  id: idSchema('booking'),
+  step_key: Type.String(),
+  delivery_id: idSchema('delivery'),
+  account_id: idSchema('account'),
+  livemode: Type.Boolean(),
+  state: OneOf(BOOKING_STATES),
+  carrier: Type.String(),
+  price: Money,
+  pickup_eta: Timestamp,
+  dropoff_eta: Timestamp,
+  created_at: Timestamp,
+  ended_at: Nullable(Timestamp),
+});
+export type Booking = Static<typeof Booking>;
+
+/** What is carried, from where to where. */
+const job = {
+  delivery_id: idSchema('delivery'),
+  account_id: idSchema('account'),
+  livemode: Type.Boolean(),
+  pickup: Stop,
+  dropoff: Stop,
+  weight_kg: Type.Number({ exclusiveMinimum: 0 }),
+  clock: ClockSettingsSchema,
+};
+
+export const carrierContract = defineContract({
+  quote: {
+    method: 'POST',
+    path: '/quotes',
+    summary: 'What a carrier would take and when it would arrive; refused when it cannot do the job',
+    body: Closed({ ...job, deadline: Nullable(Timestamp) }),
+    response: Type.Union([
+      Closed({
+        outcome: Type.Literal('quoted'),
+        quote_id: idSchema('quote'),
+        carrier: Type.String(),
+        price: Money,
+        pickup_eta: Timestamp,
+        dropoff_eta: Timestamp,
+        expires_at: Timestamp,
+      }),
+      Closed({
+        outcome: Type.Literal('refused'),
+        reason: OneOf(['too_heavy', 'too_far', 'too_late', 'unavailable'] as const),
+        detail: Type.String(),
+      }),
+    ]),
+    idempotent: true,
+  },
+  book: {
+    method: 'POST',
+    path: '/bookings',
+    summary: 'Books a quote. Idempotent by key; after `cancelBooking` with the same key it books nothing',
+    body: Closed({ quote_id: idSchema('quote'), ...job }),
+    response: Type.Union([
+      Closed({ outcome: Type.Literal('booked'), booking: Booking }),
+      Closed({
+        outcome: Type.Literal('refused'),
+        reason: OneOf(['quote_expired', 'unavailable', 'cancelled'] as const),
+        detail: Type.String(),
+      }),
+    ]),
+    idempotent: true,
+  },
+  cancelBooking: {
+    method: 'POST',
+    path: '/bookings/cancel',
+    summary:
+      'Cancels what the book step with this key did; also when that step never ran. `already_picked_up`: too late',
+    body: Closed({
+      book_key: Type.String(),
+      delivery_id: idSchema('delivery'),
+      account_id: idSchema('account'),
+    }),
+    response: Closed({
+      outcome: OneOf([
+        'cancelled',
+        'already_cancelled',
+        'never_booked',
+        'already_picked_up',
+        'already_ended',
+      ] as const),
+    }),
+    idempotent: true,
+  },
+  getBooking: {
+    method: 'GET',
+    path: '/bookings/:booking_id',
+    summary: 'One booking',
+    params: Closed({ booking_id: idSchema('booking') }),
+    response: Booking,
+  },
+  listBookings: {
+    method: 'GET',
+    path: '/bookings',
+    summary: 'Bookings, newest first',
+    query: Closed({
+      ...PageQuery,
+      delivery_id: Type.Optional(idSchema('delivery')),
+      open: Type.Optional(Type.Boolean()),
+    }),
+    response: Page(Booking),
+  },
+  readMilestones: {
+    method: 'GET',
+    path: '/bookings/:booking_id/milestones',
+    summary: 'The milestones of a booking after a sequence number: fills a gap in the signals',
+    params: Closed({ booking_id: idSchema('booking') }),
+    query: Closed({ after_sequence: Type.Integer({ minimum: 0 }) }),
+    response: Closed({
+      data: Type.Array(
+        Closed({
+          sequence: Type.Integer(),
+          state: OneOf(BOOKING_STATES),
+          occurred_at: Timestamp,
+          recorded_at: Timestamp,
+        }),
+      ),
+    }),
+  },
+  setSimulation: {
+    method: 'PUT',
+    path: '/simulation',
+    summary: 'Tells the simulated carrier how to behave: refuse quotes, fail bookings, lose an answer',
+    body: Closed({
+      available: Type.Optional(Type.Boolean()),
+      fail_next_bookings: Type.Optional(Type.Integer({ minimum: 0 })),
+    }),
+    response: Closed({ available: Type.Boolean(), fail_next_bookings: Type.Integer() }),
+  },
+});

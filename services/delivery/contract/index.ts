@@ -1,0 +1,240 @@
+/** Contract of the delivery service: the read model, the event log and its feed, tracking. */
+import { type Static, Type } from 'typebox';
+import { defineContract } from '../../../shared/http/contract.ts';
+import { idSchema } from '../../../shared/ids.ts';
+import {
+  Closed,
+  Money,
+  Nullable,
+  OneOf,
+  Page,
+  PageQuery,
+  PackageSize,
+  Stop,
+  Timestamp,
+} from '../../../shared/schemas.ts';
+import {
+  CANCELLATION_REASONS,
+  COMPENSATION_STATES,
+  DELAY_REASONS,
+  DELIVERY_STATUSES,
+  FAILURE_REASONS,
+} from './status.ts';
+
+export * from './status.ts';
+
+export const DeliveryStatusSchema = OneOf(DELIVERY_STATUSES);
+
+export const DeliveryPackage = Closed({
+  id: idSchema('package'),
+  size: PackageSize,
+  weight_kg: Type.Number({ exclusiveMinimum: 0 }),
+  tag: Type.String(),
+  declared_value: Type.Optional(Money),
+});
+export type DeliveryPackage = Static<typeof DeliveryPackage>;
+
+export const Eta = Closed({
+  /** `pending`: nobody knows yet; `estimated`: from typical flights; `confirmed`: from the reserved drone's mission. */
+  status: OneOf(['pending', 'estimated', 'confirmed'] as const),
+  pickup_at: Nullable(Timestamp),
+  dropoff_at: Nullable(Timestamp),
+});
+export type Eta = Static<typeof Eta>;
+
+/** A case that only a person can settle. */
+export const Intervention = Closed({
+  id: Type.String(),
+  /** What is stuck: `compensation:void_authorization`, `drone_down_with_package`, … */
+  kind: Type.String(),
+  reason: Type.String(),
+  /** The answers that settle it, each with what it causes. */
+  answers: Type.Array(Closed({ answer: Type.String(), effect: Type.String() })),
+  opened_at: Timestamp,
+  resolved_at: Nullable(Timestamp),
+  resolution: Nullable(Closed({ answer: Type.String(), by: Type.String(), why: Type.String() })),
+});
+export type Intervention = Static<typeof Intervention>;
+
+/** What the sender asked for: fixed at the accept. */
+const requested = {
+  id: idSchema('delivery'),
+  account_id: idSchema('account'),
+  livemode: Type.Boolean(),
+  external_id: Nullable(Type.String()),
+  pickup: Stop,
+  dropoff: Stop,
+  packages: Type.Array(DeliveryPackage),
+  expedited: Type.Boolean(),
+  deadline: Nullable(Timestamp),
+  confirmation: OneOf(['none', 'pin', 'signature', 'photo', 'barcode'] as const),
+  undeliverable_action: OneOf(['return', 'leave'] as const),
+  metadata: Type.Record(Type.String(), Type.String()),
+  price: Money,
+  created_at: Timestamp,
+};
+
+/** What changes as the delivery goes on. Every field may be patched by an event. */
+const progress = {
+  fulfilment: Nullable(OneOf(['drone', 'carrier'] as const)),
+  drone_id: Nullable(idSchema('drone')),
+  booking_id: Nullable(idSchema('booking')),
+  /** 1 for the first drone, 2 for its replacement, …; 0 before any. */
+  attempt: Type.Integer({ minimum: 0 }),
+  eta: Eta,
+  cancellation_reason: Nullable(OneOf(CANCELLATION_REASONS)),
+  failure_reason: Nullable(OneOf(FAILURE_REASONS)),
+  /** Plain words for a person: what went wrong, with its numbers. No personal data. */
+  failure_detail: Nullable(Type.String()),
+  delayed: Type.Boolean(),
+  delay_reason: Nullable(OneOf(DELAY_REASONS)),
+  compensation: OneOf(COMPENSATION_STATES),
+  /** What was captured at the end, by outcome; null until settled. */
+  charge: Nullable(Money),
+  left_unattended: Type.Boolean(),
+};
+
+export const Delivery = Type.Object({
+  object: Type.Literal('delivery'),
+  ...requested,
+  status: DeliveryStatusSchema,
+  ...progress,
+  /** Nothing follows: final status, compensation settled. */
+  complete: Type.Boolean(),
+  /** ≤ 60 s from the dropoff by ETA. */
+  imminent: Type.Boolean(),
+  /** Number of the last event. */
+  sequence: Type.Integer({ minimum: 1 }),
+  interventions: Type.Array(Intervention),
+  updated_at: Timestamp,
+  ended_at: Nullable(Timestamp),
+});
+export type Delivery = Static<typeof Delivery>;
+
+export const DeliveryCreation = Closed({ ...requested, eta: Eta });
+export type DeliveryCreation = Static<typeof DeliveryCreation>;
+
+export const DeliveryPatch = Type.Partial(Closed({ ...progress, complete: Type.Boolean() }), {
+  additionalProperties: false,
+});
+export type DeliveryPatch = Static<typeof DeliveryPatch>;
+
+/** An event as it is written. Its number, id and `recorded_at` are the service's. */
+export const NewDeliveryEvent = Closed({
+  /** `delivery.confirmed`, `delivery.drone_replaced`, `delivery.compensation_complete`, … */
+  type: Type.String({ pattern: '^delivery\\.[a-z_]+$' }),
+  /** The new status, where the event changes it. Refused when the state machine forbids it. */
+  status: Type.Optional(DeliveryStatusSchema),
+  /** When it happened, by the delivery's clock. */
+  occurred_at: Timestamp,
+  /** Details for the reader. No personal data. */
+  data: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  patch: Type.Optional(DeliveryPatch),
+  open_intervention: Type.Optional(
+    Closed({
+      id: Type.String(),
+      kind: Type.String(),
+      reason: Type.String(),
+      answers: Type.Array(Closed({ answer: Type.String(), effect: Type.String() })),
+    }),
+  ),
+  resolve_intervention: Type.Optional(
+    Closed({ id: Type.String(), answer: Type.String(), by: Type.String(), why: Type.String() }),
+  ),
+});
+export type NewDeliveryEvent = Static<typeof NewDeliveryEvent>;
+
+export const DeliveryEvent = Type.Object({
+  object: Type.Literal('event'),
+  id: idSchema('event'),
+  delivery_id: idSchema('delivery'),
+  account_id: idSchema('account'),
+  livemode: Type.Boolean(),
+  /** 1, 2, 3 … without a gap, per delivery. */
+  sequence: Type.Integer({ minimum: 1 }),
+  type: Type.String(),
+  /** The delivery's status after the event. */
+  status: DeliveryStatusSchema,
+  occurred_at: Timestamp,
+  recorded_at: Timestamp,
+  data: Type.Record(Type.String(), Type.Unknown()),
+});
+export type DeliveryEvent = Static<typeof DeliveryEvent>;
+
+/** An entry of the feed: the event, its place in the feed and the delivery as it was after it. */
+export const FeedEntry = Type.Object({ position: Type.Integer(), event: DeliveryEvent, delivery: Delivery });
+export type FeedEntry = Static<typeof FeedEntry>;
+
+const DeliveryParams = Closed({ delivery_id: idSchema('delivery') });
+
+export const deliveryContract = defineContract({
+  createDelivery: {
+    method: 'POST',
+    path: '/deliveries',
+    summary: 'Projects an accepted request: the read model and event 1. Idempotent by the delivery id',
+    body: DeliveryCreation,
+    response: Delivery,
+    status: 201,
+  },
+  appendEvents: {
+    method: 'POST',
+    path: '/deliveries/:delivery_id/events',
+    summary: 'Appends events and applies them to the read model, in one transaction',
+    description:
+      'Idempotent by key: a repetition answers the first result. 404 `not-found` until the accept is projected (retryable); 409 `illegal_transition` when the state machine forbids the status.',
+    params: DeliveryParams,
+    body: Closed({ events: Type.Array(NewDeliveryEvent, { minItems: 1, maxItems: 20 }) }),
+    response: Closed({
+      first_sequence: Type.Integer(),
+      last_sequence: Type.Integer(),
+      status: DeliveryStatusSchema,
+    }),
+    idempotent: true,
+  },
+  getDelivery: {
+    method: 'GET',
+    path: '/deliveries/:delivery_id',
+    summary: 'One delivery',
+    params: DeliveryParams,
+    response: Delivery,
+  },
+  listDeliveries: {
+    method: 'GET',
+    path: '/deliveries',
+    summary: 'Deliveries, newest first',
+    query: Closed({
+      ...PageQuery,
+      account_id: Type.Optional(idSchema('account')),
+      livemode: Type.Optional(Type.Boolean()),
+      status: Type.Optional(Type.Array(DeliveryStatusSchema)),
+      external_id: Type.Optional(Type.String()),
+      drone_id: Type.Optional(idSchema('drone')),
+      complete: Type.Optional(Type.Boolean()),
+      has_intervention: Type.Optional(Type.Boolean()),
+      created_after: Type.Optional(Timestamp),
+      created_before: Type.Optional(Timestamp),
+    }),
+    response: Page(Delivery),
+  },
+  listEvents: {
+    method: 'GET',
+    path: '/deliveries/:delivery_id/events',
+    summary: 'The timeline of a delivery, oldest first',
+    params: DeliveryParams,
+    query: Closed({ ...PageQuery, after_sequence: Type.Optional(Type.Integer({ minimum: 0 })) }),
+    response: Page(DeliveryEvent),
+  },
+  readFeed: {
+    method: 'GET',
+    path: '/feed',
+    summary: 'Events of all deliveries after a position, in the order they were committed',
+    description:
+      'Positions are given after the commit, in one place, so a reader never skips an event whose transaction committed late. With `wait_ms` the answer waits for the next event (long poll).',
+    query: Closed({
+      after: Type.Integer({ minimum: 0 }),
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 })),
+      wait_ms: Type.Optional(Type.Integer({ minimum: 0, maximum: 30_000, default: 0 })),
+    }),
+    response: Closed({ entries: Type.Array(FeedEntry), last_position: Type.Integer() }),
+  },
+});

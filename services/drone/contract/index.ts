@@ -1,0 +1,552 @@
+/**
+ * Contract of the drone service: the fleet, reservations under contention, missions, telemetry, milestones, live position
+ * and ETA. `internal` is for activities and the api's operators; `aircraft` is what the public drone endpoints pass on.
+ */
+import { type Static, Type } from 'typebox';
+import { defineContract } from '../../../shared/http/contract.ts';
+import { idSchema } from '../../../shared/ids.ts';
+import {
+  Closed,
+  ClockSettingsSchema,
+  Location,
+  Nullable,
+  OneOf,
+  Page,
+  PageQuery,
+  PackageSize,
+  Timestamp,
+} from '../../../shared/schemas.ts';
+
+export const DRONE_STATES = [
+  'idle',
+  'held',
+  'committed',
+  'returning',
+  'charging',
+  'maintenance',
+  'grounded',
+  'lost',
+] as const;
+export type DroneState = (typeof DRONE_STATES)[number];
+
+/** An aircraft type. The energy model and the source of its figures: services/drone/domain/energy.ts. */
+export const DroneModel = Closed({
+  id: idSchema('model'),
+  name: Type.String(),
+  empty_mass_kg: Type.Number({ description: 'Airframe with battery, without payload' }),
+  max_payload_kg: Type.Number(),
+  /** The largest package its bay takes. */
+  max_package_size: PackageSize,
+  bay_slots: Type.Integer({ description: 'Small packages it takes; a medium counts 2, a large 4' }),
+  cruise_speed_mps: Type.Number({ description: 'Airspeed in cruise' }),
+  climb_speed_mps: Type.Number(),
+  descent_speed_mps: Type.Number(),
+  cruise_altitude_m: Type.Number({ description: 'Above ground' }),
+  battery_capacity_wh: Type.Number(),
+  hover_power_w: Type.Number({ description: 'Empty, at sea level' }),
+  cruise_power_w: Type.Number({ description: 'Empty, at cruise speed' }),
+  charge_power_w: Type.Number(),
+  /** Battery that must be left at landing, 0–1. */
+  reserve_fraction: Type.Number(),
+});
+export type DroneModel = Static<typeof DroneModel>;
+
+export const Base = Closed({
+  id: idSchema('base'),
+  name: Type.String(),
+  location: Location,
+  pads: Type.Integer({ minimum: 1 }),
+});
+export type Base = Static<typeof Base>;
+
+export const Drone = Type.Object({
+  object: Type.Literal('drone'),
+  id: idSchema('drone'),
+  name: Type.String(),
+  model_id: idSchema('model'),
+  base_id: idSchema('base'),
+  state: OneOf(DRONE_STATES),
+  state_reason: Nullable(Type.String()),
+  position: Location,
+  altitude_m: Type.Number({ description: 'Above ground' }),
+  /** 0–1 of capacity. */
+  battery: Type.Number({ minimum: 0, maximum: 1 }),
+  speed_mps: Type.Number(),
+  flight_mode: Type.String(),
+  reservation_id: Nullable(idSchema('reservation')),
+  delivery_id: Nullable(idSchema('delivery')),
+  last_seen_at: Nullable(Timestamp),
+});
+export type Drone = Static<typeof Drone>;
+
+/** One leg of a mission: where to, and what to do when the link is lost on the way. */
+export const MissionLeg = Closed({
+  /** `to_pickup` empty, `to_dropoff` loaded, `home` empty; a return flight is `to_return`. */
+  kind: OneOf(['to_pickup', 'to_dropoff', 'to_return', 'home'] as const),
+  to: Location,
+  distance_m: Type.Number(),
+  duration_s: Type.Number({ description: 'Climb, cruise and descent' }),
+  on_link_loss: OneOf(['continue', 'return_to_base', 'land_now'] as const),
+});
+export type MissionLeg = Static<typeof MissionLeg>;
+
+export const Mission = Type.Object({
+  id: idSchema('mission'),
+  /** Raised by every change (return, recall): an aircraft flies the newest. */
+  version: Type.Integer({ minimum: 1 }),
+  reservation_id: idSchema('reservation'),
+  /** Fencing token: every milestone and the load-token request carry it. */
+  reservation_token: Type.Integer({ minimum: 1 }),
+  delivery_id: idSchema('delivery'),
+  drone_id: idSchema('drone'),
+  /** `fly`: the legs; `recall`: come home without the package; `return`: bring the package back to the pickup. */
+  command: OneOf(['fly', 'recall', 'return'] as const),
+  pickup: Location,
+  dropoff: Location,
+  base: Location,
+  payload_kg: Type.Number(),
+  /** How long it may wait on the ground for the sender, seconds of the delivery's clock. */
+  pickup_wait_s: Type.Number(),
+  /** How long it may hover at the dropoff. */
+  dropoff_hover_s: Type.Number(),
+  legs: Type.Array(MissionLeg),
+  clock: ClockSettingsSchema,
+  issued_at: Timestamp,
+});
+export type Mission = Static<typeof Mission>;
+
+export const RESERVATION_STATES = ['held', 'committed', 'released', 'expired', 'ended'] as const;
+export const Reservation = Type.Object({
+  id: idSchema('reservation'),
+  step_key: Type.String(),
+  token: Type.Integer(),
+  delivery_id: idSchema('delivery'),
+  account_id: idSchema('account'),
+  livemode: Type.Boolean(),
+  drone_id: idSchema('drone'),
+  state: OneOf(RESERVATION_STATES),
+  /** The pickup race: `none` → `granted` (the aircraft may load) → `loaded`; or `none` → `barred` (recalled first). */
+  loading: OneOf(['none', 'granted', 'loaded', 'barred'] as const),
+  lease_expires_at: Nullable(Timestamp),
+  created_at: Timestamp,
+  ended_at: Nullable(Timestamp),
+});
+export type Reservation = Static<typeof Reservation>;
+
+/**
+ * Facts of a flight. Those marked * change the status and reach the workflow as `droneMilestone` signals, numbered 1, 2, 3
+ * … per reservation without a gap.
+ */
+export const MILESTONE_KINDS = [
+  'took_off', // * enroute_to_pickup
+  'arrived_at_pickup', // *
+  'loaded', // * picked_up
+  'departed_pickup', // * enroute_to_dropoff
+  'arrived_at_dropoff', // *
+  'released', // * delivered (at the dropoff) or, on a return flight, returned
+  'dropoff_blocked', // * nobody can receive it there: the workflow decides (return or leave)
+  'turned_back', // * enroute_to_return
+  'arrived_at_return', // *
+  'recalled_empty', // * answer to a recall that was pending: nothing aboard
+  'failed', // * the drone cannot go on; `detail.cause`, `detail.aboard`
+  'landed', // home and empty: ends the reservation; drone service only
+] as const;
+export type MilestoneKind = (typeof MILESTONE_KINDS)[number];
+
+export const DRONE_FAILURE_CAUSES = [
+  'motor_failure',
+  'link_lost',
+  'low_battery',
+  'operator',
+  'other',
+] as const;
+
+export const Milestone = Closed({
+  sequence: Type.Integer({ minimum: 1 }),
+  kind: OneOf(MILESTONE_KINDS),
+  reservation_id: idSchema('reservation'),
+  reservation_token: Type.Integer(),
+  drone_id: idSchema('drone'),
+  occurred_at: Timestamp,
+  recorded_at: Timestamp,
+  position: Nullable(Location),
+  detail: Type.Record(Type.String(), Type.Unknown()),
+});
+export type Milestone = Static<typeof Milestone>;
+
+export const TelemetrySample = Closed({
+  recorded_at: Timestamp,
+  position: Location,
+  altitude_m: Type.Number({ minimum: -500, maximum: 10_000 }),
+  speed_mps: Type.Number({ minimum: 0, maximum: 200 }),
+  battery: Type.Number({ minimum: 0, maximum: 1 }),
+  flight_mode: OneOf([
+    'parked',
+    'climb',
+    'cruise',
+    'hover',
+    'descent',
+    'on_ground',
+    'charging',
+    'emergency',
+  ] as const),
+});
+export type TelemetrySample = Static<typeof TelemetrySample>;
+
+export const ReservationEta = Closed({ pickup_at: Timestamp, dropoff_at: Timestamp, home_at: Timestamp });
+
+/** Why a drone was or was not chosen, with its numbers. */
+export const Candidate = Closed({
+  drone_id: idSchema('drone'),
+  verdict: OneOf([
+    'chosen',
+    'later_arrival',
+    'busy',
+    'too_heavy',
+    'too_big',
+    'out_of_range',
+    'low_battery',
+    'excluded',
+    'unavailable',
+  ] as const),
+  arrival_at: Nullable(Timestamp),
+  distance_m: Type.Number(),
+  battery: Type.Number(),
+  /** What is left at landing after the worst branch, 0–1; null when not computed. */
+  battery_at_landing: Nullable(Type.Number()),
+});
+export type Candidate = Static<typeof Candidate>;
+
+const DroneParams = Closed({ drone_id: idSchema('drone') });
+const ReservationParams = Closed({ reservation_id: idSchema('reservation') });
+
+const job = {
+  delivery_id: idSchema('delivery'),
+  account_id: idSchema('account'),
+  livemode: Type.Boolean(),
+  pickup: Location,
+  dropoff: Location,
+  payload_kg: Type.Number({ exclusiveMinimum: 0 }),
+  package_sizes: Type.Array(PackageSize, { minItems: 1, maxItems: 20 }),
+};
+
+export const droneContract = defineContract({
+  ensureModel: {
+    method: 'PUT',
+    path: '/models/:model_id',
+    summary: 'Creates or updates a model',
+    params: Closed({ model_id: idSchema('model') }),
+    body: DroneModel,
+    response: DroneModel,
+  },
+  ensureBase: {
+    method: 'PUT',
+    path: '/bases/:base_id',
+    summary: 'Creates or updates a base',
+    params: Closed({ base_id: idSchema('base') }),
+    body: Base,
+    response: Base,
+  },
+  ensureDrone: {
+    method: 'PUT',
+    path: '/drones/:drone_id',
+    summary: 'Registers a drone, parked and full at its base; its state is left alone when it exists',
+    params: DroneParams,
+    body: Closed({ name: Type.String(), model_id: idSchema('model'), base_id: idSchema('base') }),
+    response: Drone,
+  },
+  listModels: {
+    method: 'GET',
+    path: '/models',
+    summary: 'All models',
+    response: Closed({ data: Type.Array(DroneModel) }),
+  },
+  listBases: {
+    method: 'GET',
+    path: '/bases',
+    summary: 'All bases',
+    response: Closed({ data: Type.Array(Base) }),
+  },
+  listDrones: {
+    method: 'GET',
+    path: '/drones',
+    summary: 'The fleet',
+    query: Closed({
+      ...PageQuery,
+      state: Type.Optional(Type.Array(OneOf(DRONE_STATES))),
+      base_id: Type.Optional(idSchema('base')),
+    }),
+    response: Page(Drone),
+  },
+  getDrone: {
+    method: 'GET',
+    path: '/drones/:drone_id',
+    summary: 'One drone',
+    params: DroneParams,
+    response: Drone,
+  },
+  setDroneState: {
+    method: 'PUT',
+    path: '/drones/:drone_id/state',
+    summary: 'Operator: grounds a drone, sends it to maintenance, or clears it (back to idle)',
+    params: DroneParams,
+    body: Closed({
+      state: OneOf(['idle', 'maintenance', 'grounded'] as const),
+      reason: Type.String({ minLength: 1 }),
+      by: Type.String(),
+    }),
+    response: Drone,
+  },
+  limits: {
+    method: 'GET',
+    path: '/limits',
+    summary: 'What the fleet can do at best: for refusals at the door',
+    response: Closed({
+      max_payload_kg: Type.Number(),
+      max_distance_m: Type.Number(),
+      max_package_size: Nullable(PackageSize),
+      bases: Type.Array(Base),
+    }),
+  },
+  reserve: {
+    method: 'POST',
+    path: '/reservations',
+    summary:
+      'Reserves the drone that arrives earliest among those that can carry it there and back, atomically',
+    description:
+      '`unavailable`: able drones exist but none is free; with `wait` the delivery joins the waiting list and gets a `droneAvailable` signal when one frees itself. `infeasible`: no drone of the fleet can ever do it. Idempotent by key; after `release` with the same key it reserves nothing (`released`).',
+    body: Closed({
+      ...job,
+      clock: ClockSettingsSchema,
+      expedited: Type.Boolean(),
+      wait: Type.Boolean(),
+      exclude_drone_ids: Type.Array(idSchema('drone'), { maxItems: 200 }),
+      lease_s: Type.Optional(
+        Type.Number({ exclusiveMinimum: 0, description: 'Of the delivery’s clock; default 120' }),
+      ),
+    }),
+    response: Type.Union([
+      Closed({
+        outcome: Type.Literal('reserved'),
+        reservation_id: idSchema('reservation'),
+        reservation_token: Type.Integer(),
+        drone_id: idSchema('drone'),
+        base_id: idSchema('base'),
+        eta: ReservationEta,
+        lease_expires_at: Timestamp,
+        distance_m: Type.Number(),
+      }),
+      Closed({ outcome: Type.Literal('unavailable'), detail: Type.String() }),
+      Closed({
+        outcome: Type.Literal('infeasible'),
+        reason: OneOf(['payload_too_heavy', 'out_of_range'] as const),
+        detail: Type.String(),
+      }),
+      Closed({ outcome: Type.Literal('released') }),
+    ]),
+    idempotent: true,
+  },
+  release: {
+    method: 'POST',
+    path: '/reservations/release',
+    summary:
+      'Undoes the reserve step with this key: frees the drone, leaves the waiting list; also when the step never ran',
+    description:
+      'A drone that was dispatched is recalled first (see `recall`); one with the package aboard is not released: `loaded`.',
+    body: Closed({ reserve_key: Type.String(), delivery_id: idSchema('delivery'), reason: Type.String() }),
+    response: Closed({
+      outcome: OneOf(['released', 'already_released', 'never_reserved', 'recalling', 'loaded'] as const),
+    }),
+    idempotent: true,
+  },
+  dispatch: {
+    method: 'POST',
+    path: '/reservations/dispatch',
+    summary: 'Commits the reservation and issues the mission to the drone',
+    body: Closed({
+      reserve_key: Type.String(),
+      delivery_id: idSchema('delivery'),
+      reservation_token: Type.Integer(),
+      pickup_wait_s: Type.Number(),
+      dropoff_hover_s: Type.Number(),
+    }),
+    response: Type.Union([
+      Closed({ outcome: Type.Literal('dispatched'), mission_id: idSchema('mission'), eta: ReservationEta }),
+      Closed({
+        outcome: Type.Literal('refused'),
+        reason: OneOf(['lease_expired', 'released', 'drone_unfit', 'recalled'] as const),
+        detail: Type.String(),
+      }),
+    ]),
+    idempotent: true,
+  },
+  recall: {
+    method: 'POST',
+    path: '/reservations/recall',
+    summary: 'Settles the pickup race: asks for the drone back before it loads. Undoes the dispatch step',
+    description:
+      '`recalled`: it will never load, and flies home. `loaded`: too late, the package is aboard. `pending`: the aircraft holds the load token and has not said yet; settled by a `loaded` or `recalled_empty` milestone. `never_dispatched`: there was no mission. Idempotent, and each answer but `pending` is final.',
+    body: Closed({ reserve_key: Type.String(), delivery_id: idSchema('delivery'), reason: Type.String() }),
+    response: Closed({ outcome: OneOf(['recalled', 'loaded', 'pending', 'never_dispatched'] as const) }),
+    idempotent: true,
+  },
+  returnToSender: {
+    method: 'POST',
+    path: '/reservations/return',
+    summary: 'Turns a loaded drone round: it brings the package back to the pickup',
+    body: Closed({ reserve_key: Type.String(), delivery_id: idSchema('delivery'), reason: Type.String() }),
+    response: Closed({
+      outcome: OneOf(['returning', 'already_returning', 'not_loaded', 'ended'] as const),
+      eta_return_at: Nullable(Timestamp),
+    }),
+    idempotent: true,
+  },
+  leaveUnattended: {
+    method: 'POST',
+    path: '/reservations/leave',
+    summary: 'Tells a drone at a blocked dropoff to set the package down unattended',
+    body: Closed({ reserve_key: Type.String(), delivery_id: idSchema('delivery'), reason: Type.String() }),
+    response: Closed({ outcome: OneOf(['leaving', 'not_loaded', 'ended'] as const) }),
+    idempotent: true,
+  },
+  getReservation: {
+    method: 'GET',
+    path: '/reservations/:reservation_id',
+    summary: 'One reservation',
+    params: ReservationParams,
+    response: Reservation,
+  },
+  listReservations: {
+    method: 'GET',
+    path: '/reservations',
+    summary: 'Reservations, newest first',
+    query: Closed({
+      ...PageQuery,
+      delivery_id: Type.Optional(idSchema('delivery')),
+      open: Type.Optional(Type.Boolean({ description: 'held or committed' })),
+    }),
+    response: Page(Reservation),
+  },
+  readMilestones: {
+    method: 'GET',
+    path: '/reservations/:reservation_id/milestones',
+    summary: 'The signalled milestones of a reservation after a sequence number: fills a gap in the signals',
+    params: ReservationParams,
+    query: Closed({ after_sequence: Type.Integer({ minimum: 0 }) }),
+    response: Closed({ data: Type.Array(Milestone) }),
+  },
+  explainAssignment: {
+    method: 'GET',
+    path: '/deliveries/:delivery_id/assignments',
+    summary: 'Why which drone was chosen or refused, for each attempt',
+    params: Closed({ delivery_id: idSchema('delivery') }),
+    response: Closed({
+      data: Type.Array(
+        Closed({
+          step_key: Type.String(),
+          decided_at: Timestamp,
+          outcome: Type.String(),
+          detail: Type.String(),
+          candidates: Type.Array(Candidate),
+        }),
+      ),
+    }),
+  },
+  live: {
+    method: 'GET',
+    path: '/live',
+    summary: 'Position and ETA of the drones on these deliveries, as last heard',
+    query: Closed({ delivery_id: Type.Array(idSchema('delivery'), { minItems: 1, maxItems: 200 }) }),
+    response: Closed({
+      data: Type.Array(
+        Closed({
+          delivery_id: idSchema('delivery'),
+          drone_id: idSchema('drone'),
+          position: Location,
+          altitude_m: Type.Number(),
+          speed_mps: Type.Number(),
+          battery: Type.Number(),
+          flight_mode: Type.String(),
+          recorded_at: Nullable(Timestamp),
+          eta_pickup_at: Nullable(Timestamp),
+          eta_dropoff_at: Nullable(Timestamp),
+        }),
+      ),
+    }),
+  },
+});
+
+/** What an aircraft (or a fleet gateway) does, through the public drone endpoints. */
+export const aircraftContract = defineContract({
+  postTelemetry: {
+    method: 'POST',
+    path: '/aircraft/telemetry',
+    summary:
+      'Telemetry of one or many drones; answers the newest mission version of each, so that changes are noticed',
+    body: Closed({
+      drones: Type.Array(
+        Closed({
+          drone_id: idSchema('drone'),
+          samples: Type.Array(TelemetrySample, { minItems: 1, maxItems: 600 }),
+        }),
+        { minItems: 1, maxItems: 200 },
+      ),
+    }),
+    response: Closed({
+      accepted: Type.Integer(),
+      missions: Type.Array(
+        Closed({ drone_id: idSchema('drone'), mission_id: idSchema('mission'), version: Type.Integer() }),
+      ),
+    }),
+    status: 202,
+  },
+  getMission: {
+    method: 'GET',
+    path: '/aircraft/drones/:drone_id/mission',
+    summary:
+      'The mission this drone is to fly now, or null; with `wait_ms` waits for one newer than `after_version`',
+    params: DroneParams,
+    query: Closed({
+      wait_ms: Type.Optional(Type.Integer({ minimum: 0, maximum: 30_000, default: 0 })),
+      after_version: Type.Optional(Type.Integer({ minimum: 0 })),
+      mission_id: Type.Optional(idSchema('mission')),
+    }),
+    response: Closed({ mission: Nullable(Mission) }),
+  },
+  requestLoadToken: {
+    method: 'POST',
+    path: '/aircraft/drones/:drone_id/load-token',
+    summary: 'Asks whether this drone may load now. One drone per delivery only, never after a recall',
+    params: DroneParams,
+    body: Closed({ reservation_id: idSchema('reservation'), reservation_token: Type.Integer() }),
+    response: Type.Union([
+      Closed({ outcome: Type.Literal('granted'), load_token: Type.String() }),
+      Closed({
+        outcome: Type.Literal('refused'),
+        reason: OneOf(['recalled', 'stale_reservation', 'not_at_pickup'] as const),
+      }),
+    ]),
+  },
+  postMilestone: {
+    method: 'POST',
+    path: '/aircraft/drones/:drone_id/milestones',
+    summary:
+      'A fact told by the aircraft. Idempotent by the aircraft’s own sequence per reservation; a stale token is acknowledged and ignored',
+    params: DroneParams,
+    body: Closed({
+      reservation_id: idSchema('reservation'),
+      reservation_token: Type.Integer(),
+      aircraft_sequence: Type.Integer({ minimum: 1 }),
+      kind: OneOf(MILESTONE_KINDS),
+      occurred_at: Timestamp,
+      position: Location,
+      /** Only with `loaded`. */
+      load_token: Type.Optional(Type.String()),
+      detail: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+    }),
+    response: Closed({
+      outcome: OneOf(['recorded', 'duplicate', 'ignored', 'refused'] as const),
+      reason: Nullable(Type.String()),
+    }),
+  },
+});

@@ -1,0 +1,83 @@
+/** Contract of ingestion: the durable accept, the start of workflows, and commands to them (cancel). */
+import { type Static, Type } from 'typebox';
+import { defineContract } from '../../../shared/http/contract.ts';
+import { idSchema } from '../../../shared/ids.ts';
+import { Closed, Nullable, OneOf, Timestamp } from '../../../shared/schemas.ts';
+import { CANCELLATION_REASONS, Delivery } from '../../delivery/contract/index.ts';
+import { CreateDeliveryRequest } from './request.ts';
+
+export * from './request.ts';
+
+/** `accepted` → `starting` → `started`; or `accepted` → `cancelled` before the start. */
+export const REQUEST_STATES = ['accepted', 'starting', 'started', 'cancelled'] as const;
+
+const DeliveryParams = Closed({ delivery_id: idSchema('delivery') });
+
+/** Who asked for a command. */
+export const Actor = Closed({ role: OneOf(['business', 'operator'] as const), id: Type.String() });
+export type Actor = Static<typeof Actor>;
+
+export const ingestionContract = defineContract({
+  accept: {
+    method: 'POST',
+    path: '/requests',
+    summary:
+      'Accepts a delivery request for good: one row is the request, its idempotency key and the order to start',
+    description:
+      'Same key and fingerprint: the first answer again. 409 `request-in-progress`; 422 `idempotency-key-reused`; 409 `external_id_taken`.',
+    body: Closed({
+      account_id: idSchema('account'),
+      livemode: Type.Boolean(),
+      /** The caller's `Idempotency-Key`, or null. */
+      idempotency_key: Nullable(Type.String({ minLength: 1, maxLength: 255 })),
+      /** SHA-256 of the canonical body, hex. */
+      fingerprint: Type.String(),
+      request: CreateDeliveryRequest,
+    }),
+    response: Closed({ delivery: Delivery, replayed: Type.Boolean() }),
+    status: 201,
+  },
+  getRequested: {
+    method: 'GET',
+    path: '/requests/:delivery_id',
+    summary:
+      'An accepted request as the delivery it will be: what reads serve until the delivery service has it',
+    params: DeliveryParams,
+    response: Closed({
+      delivery: Delivery,
+      state: OneOf(REQUEST_STATES),
+      projected: Type.Boolean(),
+      accepted_at: Timestamp,
+    }),
+  },
+  cancel: {
+    method: 'POST',
+    path: '/requests/:delivery_id/cancel',
+    summary:
+      'Cancels a delivery: before the start a compare-and-set on its row, afterwards the workflow’s `cancel` update',
+    description:
+      'The intent is stored first and re-sent until answered. `cancelled`: done (compensation may still be pending). `pending`: the aircraft has not answered; settled by event. `refused`: too late, with the reason. 503 when the workflow did not answer in time: safe to repeat.',
+    params: DeliveryParams,
+    body: Closed({
+      account_id: Nullable(idSchema('account')),
+      reason: OneOf(CANCELLATION_REASONS),
+      actor: Actor,
+    }),
+    response: Closed({
+      outcome: OneOf(['cancelled', 'pending', 'refused'] as const),
+      reason: Nullable(Type.String()),
+      detail: Nullable(Type.String()),
+    }),
+  },
+  backlog: {
+    method: 'GET',
+    path: '/backlog',
+    summary: 'How many accepted requests wait for their start and their projection, and since when',
+    response: Closed({
+      unstarted: Type.Integer(),
+      unprojected: Type.Integer(),
+      unanswered_cancels: Type.Integer(),
+      oldest_unstarted_at: Nullable(Timestamp),
+    }),
+  },
+});

@@ -1,0 +1,105 @@
+/**
+ * What a service may do to a delivery's workflow: start it, signal it, ask it to cancel. A port, so that a service's own tests
+ * need no Temporal; the one real implementation is below.
+ */
+import {
+  type Client,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
+import { WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
+import type { DeliveryId } from '../ids.ts';
+import {
+  CANCEL_UPDATE,
+  type CancelAnswer,
+  type CancelCommand,
+  DELIVERY_TASK_QUEUE,
+  DELIVERY_WORKFLOW,
+  type DeliveryInput,
+  deliveryWorkflowId,
+} from '../../workflows/messages.ts';
+import { startSearchAttributes } from './search-attributes.ts';
+
+export interface DeliveryWorkflows {
+  /** Starts the delivery's workflow; a workflow that was started before counts as success. Throws when Temporal is down. */
+  start(input: DeliveryInput): Promise<'started' | 'already_started'>;
+  /** Signals it. `gone`: it has ended or never was, so nobody needs the signal any more. Throws when Temporal is down. */
+  signal(deliveryId: DeliveryId, name: string, payload: unknown): Promise<'signalled' | 'gone'>;
+  /**
+   * Sends the `cancel` update and waits for its answer. The same `updateId` never runs twice in one run.
+   * `gone`: the workflow has ended or never was. `no_answer`: not answered within `timeoutMs` (no worker, for example).
+   */
+  cancel(
+    deliveryId: DeliveryId,
+    command: CancelCommand,
+    options: { updateId: string; timeoutMs: number },
+  ): Promise<CancelAnswer | 'gone' | 'no_answer'>;
+}
+
+/** The port over a Temporal client. `client` may be connected lazily. */
+export function temporalDeliveryWorkflows(
+  client: () => Promise<Client>,
+  taskQueue: string = DELIVERY_TASK_QUEUE,
+): DeliveryWorkflows {
+  return {
+    async start(input) {
+      const { workflow } = await client();
+      try {
+        await workflow.start(DELIVERY_WORKFLOW, {
+          workflowId: deliveryWorkflowId(input.deliveryId),
+          taskQueue,
+          args: [input],
+          workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+          workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
+          typedSearchAttributes: startSearchAttributes(input),
+          // Shown beside the workflow in the Temporal UI, in clear: no personal data.
+          staticSummary: summaryOf(input),
+          priority: { priorityKey: input.expedited ? 1 : 3 },
+        });
+        return 'started';
+      } catch (error) {
+        if (error instanceof WorkflowExecutionAlreadyStartedError) return 'already_started';
+        throw error;
+      }
+    },
+
+    async signal(deliveryId, name, payload) {
+      const { workflow } = await client();
+      try {
+        await workflow.getHandle(deliveryWorkflowId(deliveryId)).signal(name, payload);
+        return 'signalled';
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return 'gone';
+        throw error;
+      }
+    },
+
+    async cancel(deliveryId, command, { updateId, timeoutMs }) {
+      const { workflow, connection } = await client();
+      const handle = workflow.getHandle(deliveryWorkflowId(deliveryId));
+      try {
+        return await connection.withDeadline(Date.now() + timeoutMs, () =>
+          handle.executeUpdate<CancelAnswer, [CancelCommand]>(CANCEL_UPDATE, { args: [command], updateId }),
+        );
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return 'gone';
+        if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return 'no_answer';
+        // The workflow ended while the update waited in it: its final status is in the read model.
+        if (error instanceof WorkflowUpdateFailedError) return 'gone';
+        throw error;
+      }
+    },
+  };
+}
+
+function summaryOf({ packages, expedited, externalId }: DeliveryInput): string {
+  const weightKg = packages.reduce((sum, one) => sum + one.weight_kg, 0);
+  const what = `${packages.length} package${packages.length === 1 ? '' : 's'}, ${weightKg.toFixed(1)} kg`;
+  return [
+    what,
+    expedited ? 'expedited' : 'standard',
+    ...(externalId === null ? [] : ['has external id']),
+  ].join(' · ');
+}

@@ -1,0 +1,141 @@
+/**
+ * Every name and payload that crosses the border of the delivery workflow: type, task queue, input, signals, updates and
+ * queries. Types and constants only, so that services, api and tests import it without loading a workflow.
+ */
+import type { ClockSettings } from '../shared/clock.ts';
+import type { AccountId, BookingId, DeliveryId, DroneId, PackageId, ReservationId } from '../shared/ids.ts';
+import type { Location, Money, PackageSize, Stop } from '../shared/schemas.ts';
+import type { BookingState } from '../services/carrier/contract/index.ts';
+import type {
+  CancellationReason,
+  CompensationState,
+  DeliveryStatus,
+  FailureReason,
+} from '../services/delivery/contract/status.ts';
+import type { MilestoneKind } from '../services/drone/contract/index.ts';
+
+export const DELIVERY_WORKFLOW = 'delivery';
+export const DELIVERY_TASK_QUEUE = 'deliveries';
+
+/** The workflow's id is the delivery's. Started with REJECT_DUPLICATE, so a delivery has one workflow for ever. */
+export const deliveryWorkflowId = (deliveryId: DeliveryId): string => deliveryId;
+
+/** Waits and deadlines, seconds of the delivery's clock. Absent ones take the defaults of workflows/delivery/policy.ts. */
+export interface DeliveryPolicy {
+  /** Longest wait for a drone when the delivery has no deadline. */
+  awaitDroneS: number;
+  /** From dispatch, beyond the promised arrival, until the drone counts as failed. */
+  pickupArrivalSlackS: number;
+  /** The sender must load within this after the arrival. */
+  loadingS: number;
+  /** Loaded drones depart within this. */
+  departureS: number;
+  /** Beyond the promised arrival at the dropoff. */
+  dropoffArrivalSlackS: number;
+  /** From arrival to release at the dropoff. */
+  releaseS: number;
+  /** A recall that the aircraft has not answered. */
+  recallAnswerS: number;
+  /** How long the recall of a package's return flight may take beyond its ETA. */
+  returnSlackS: number;
+  /** At most this many drones before the carrier or failure. */
+  maxAttempts: number;
+}
+
+export interface DeliveryInput {
+  deliveryId: DeliveryId;
+  accountId: AccountId;
+  livemode: boolean;
+  externalId: string | null;
+  pickup: Stop;
+  dropoff: Stop;
+  packages: { id: PackageId; size: PackageSize; weight_kg: number; tag: string; declared_value?: Money }[];
+  expedited: boolean;
+  /** RFC 3339, dropoff no later than; null: none. */
+  deadline: string | null;
+  undeliverableAction: 'return' | 'leave';
+  price: Money;
+  clock: ClockSettings;
+  acceptedAt: string;
+  policy?: Partial<DeliveryPolicy>;
+}
+
+/** What a finished workflow returns: short, for the UI. */
+export interface DeliveryOutcome {
+  status: DeliveryStatus;
+  reason: string | null;
+  compensation: CompensationState;
+  attempts: number;
+}
+
+/** Signal from the drone service, one for each milestone that changes the status. */
+export const DRONE_MILESTONE_SIGNAL = 'droneMilestone';
+export interface DroneMilestoneSignal {
+  reservationId: ReservationId;
+  reservationToken: number;
+  /** 1, 2, 3 … per reservation. */
+  sequence: number;
+  kind: MilestoneKind;
+  droneId: DroneId;
+  occurredAt: string;
+  recordedAt: string;
+  position: Location | null;
+  detail: Record<string, unknown>;
+}
+
+/** Signal from the carrier service, numbered per booking. */
+export const CARRIER_MILESTONE_SIGNAL = 'carrierMilestone';
+export interface CarrierMilestoneSignal {
+  bookingId: BookingId;
+  sequence: number;
+  state: BookingState;
+  occurredAt: string;
+  recordedAt: string;
+}
+
+/** Signal from the drone service to a waiting delivery: a drone that may do the job is free. */
+export const DRONE_AVAILABLE_SIGNAL = 'droneAvailable';
+
+/** Who sends an update and why; kept with what it caused. */
+export interface CommandActor {
+  role: 'business' | 'operator';
+  id: string;
+}
+
+export const CANCEL_UPDATE = 'cancel';
+export interface CancelCommand {
+  reason: CancellationReason;
+  actor: CommandActor;
+}
+/** `pending`: the aircraft holds the load token and has not answered; settled by event. */
+export interface CancelAnswer {
+  outcome: 'cancelled' | 'pending' | 'refused';
+  /** For `refused`: `already_picked_up`, `already_delivered`, `already_failed`, … */
+  reason: string | null;
+  detail: string | null;
+}
+
+export const RESOLVE_INTERVENTION_UPDATE = 'resolveIntervention';
+export interface ResolveInterventionCommand {
+  interventionId: string;
+  answer: string;
+  why: string;
+  actor: CommandActor;
+}
+
+export const STATE_QUERY = 'state';
+/** What the `state` query answers an operator in the UI. No personal data. */
+export interface DeliveryState {
+  status: DeliveryStatus;
+  attempt: number;
+  droneId: DroneId | null;
+  bookingId: BookingId | null;
+  failureReason: FailureReason | null;
+  cancellationReason: CancellationReason | null;
+  compensation: CompensationState;
+  /** What it waits for, until when (RFC 3339), or null. */
+  waitingFor: string | null;
+  until: string | null;
+  openInterventions: string[];
+  history: { at: string; what: string }[];
+}
