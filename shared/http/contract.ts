@@ -33,3 +33,5 @@ export type Output<S extends OperationSpec> = Static<S['response']>;
 
 /** Keeps the literal types of the operations. */
 export const defineContract = <const C extends Contract>(contract: C): C => contract;
+/** The body that operation `K` of a contract takes. */
+export type BodyOf<C extends Contract, K extends keyof C> = Input<C[K]> extends { body: infer B } ? B : never;

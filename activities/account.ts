@@ -1,0 +1,26 @@
+import type { accountContract } from '../services/account/contract/index.ts';
+import type { Client } from '../shared/http/client.ts';
+import type { BodyOf, Output } from '../shared/http/contract.ts';
+import { callService, type Keyed } from './call.ts';
+
+type Contract = typeof accountContract;
+
+/** Steps at the account service: credit is authorized, then captured or voided. */
+export function accountActivities(account: Client<Contract>) {
+  return {
+    authorize: ({
+      key,
+      ...body
+    }: Keyed & BodyOf<Contract, 'authorize'>): Promise<Output<Contract['authorize']>> =>
+      callService(key, (options) => account.authorize({ body }, options)),
+
+    capture: ({ key, ...body }: Keyed & BodyOf<Contract, 'capture'>): Promise<Output<Contract['capture']>> =>
+      callService(key, (options) => account.capture({ body }, options)),
+
+    voidAuthorization: ({
+      key,
+      ...body
+    }: Keyed & BodyOf<Contract, 'voidAuthorization'>): Promise<Output<Contract['voidAuthorization']>> =>
+      callService(key, (options) => account.voidAuthorization({ body }, options)),
+  };
+}
