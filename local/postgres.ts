@@ -5,7 +5,18 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chown, mkdir, open, readFile, readdir, readlink, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chown,
+  mkdir,
+  open,
+  readFile,
+  readdir,
+  readlink,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -139,7 +150,11 @@ export function postgresCommand(server: {
   };
   return {
     file: server.binaries.postgres,
-    args: ['-D', server.dataDirectory, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    args: [
+      '-D',
+      server.dataDirectory,
+      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ],
     cwd: server.dataDirectory,
     env: serverEnvironment(),
     ...server.identity,
@@ -180,7 +195,8 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
     process: child,
     exited,
     stop: async (mode = 'fast') => {
-      if (child.exitCode === null && child.signalCode === null) child.kill(mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
+      if (child.exitCode === null && child.signalCode === null)
+        child.kill(mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
       await exited;
     },
   };
@@ -196,7 +212,8 @@ export async function waitForPostgres(
     signal?.throwIfAborted();
     const refusal = await connectionRefusal(adminUrl);
     if (refusal === undefined) return;
-    if (isFinalRefusal(refusal)) throw new PostgresStartError(`Postgres refuses the superuser: ${refusal.message}`);
+    if (isFinalRefusal(refusal))
+      throw new PostgresStartError(`Postgres refuses the superuser: ${refusal.message}`);
     if (Date.now() > deadline) {
       throw new PostgresStartError(`Postgres does not answer after ${timeoutMs} ms: ${refusal.message}`);
     }
@@ -226,7 +243,8 @@ function isFinalRefusal(error: { code?: string }): boolean {
 /** The superuser's password is kept with the cluster it opens; it is written before the cluster is made. */
 async function superuserPassword(directory: string): Promise<string> {
   const path = join(directory, 'superuser-password');
-  if (!existsSync(path)) await writeFile(path, randomBytes(24).toString('base64url'), { mode: 0o600, flag: 'wx' });
+  if (!existsSync(path))
+    await writeFile(path, randomBytes(24).toString('base64url'), { mode: 0o600, flag: 'wx' });
   return (await readFile(path, 'utf8')).trim();
 }
 
@@ -270,7 +288,9 @@ async function initialize(cluster: {
     );
     await rename(unfinished, dataDirectory);
   } catch (error) {
-    throw new PostgresStartError(`The Postgres cluster cannot be created in ${directory}: ${messageOf(error)}`);
+    throw new PostgresStartError(
+      `The Postgres cluster cannot be created in ${directory}: ${messageOf(error)}`,
+    );
   } finally {
     await rm(unfinished, { recursive: true, force: true });
     await rm(passwordFile, { force: true });
@@ -297,7 +317,11 @@ async function removeRemains(dataDirectory: string): Promise<void> {
     );
   }
   const deadline = Date.now() + 5_000;
-  for (let left = await processesIn(dataDirectory); left.length > 0; left = await processesIn(dataDirectory)) {
+  for (
+    let left = await processesIn(dataDirectory);
+    left.length > 0;
+    left = await processesIn(dataDirectory)
+  ) {
     // Backends end by themselves once they notice; one in the middle of a long computation does not.
     if (Date.now() > deadline) for (const backend of left) process.kill(backend, 'SIGKILL');
     await delay(50);
@@ -353,7 +377,9 @@ async function choosePort(wanted: number | undefined): Promise<number> {
 
 /** The environment without `PG*`, which would change where the server and its clients look. */
 function serverEnvironment(): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('PG') && !name.startsWith('LC_'));
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('PG') && !name.startsWith('LC_'),
+  );
   return { ...Object.fromEntries(inherited), LANG: 'C', LC_ALL: 'C' };
 }
 

@@ -25,7 +25,9 @@ if (unknown.length > 0) {
   fail(`No prisma/${unknown.join(', prisma/')} with a schema.prisma. Known: ${services.join(', ')}.`);
 }
 
-const pending = (wanted.length > 0 ? wanted : services).map(describe).filter((one) => force || !isCurrent(one));
+const pending = (wanted.length > 0 ? wanted : services)
+  .map(describe)
+  .filter((one) => force || !isCurrent(one));
 await Promise.all(Array.from({ length: Math.min(availableParallelism(), pending.length) }, work));
 
 /** Takes one service after the other from the list until none is left. */
@@ -41,7 +43,13 @@ function describe(service) {
     .update('\0')
     .update(readFileSync(schemaPath))
     .digest('hex');
-  return { service, schemaPath, generatedFolder, fingerprint, stampPath: join(generatedFolder, '.fingerprint') };
+  return {
+    service,
+    schemaPath,
+    generatedFolder,
+    fingerprint,
+    stampPath: join(generatedFolder, '.fingerprint'),
+  };
 }
 
 function isCurrent({ stampPath, fingerprint }) {

@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['**/*.test.ts'],
+    exclude: ['node_modules/**', '.local/**', 'dist/**'],
+    globalSetup: ['test/global-setup.ts'],
+    // Processes rather than threads: tests kill, signal and change the environment.
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000,
+    // A test that hangs must not hold the run for ever, nor hide what else fails.
+    bail: 0,
+  },
+});
