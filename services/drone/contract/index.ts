@@ -29,7 +29,7 @@ export const DRONE_STATES = [
 ] as const;
 export type DroneState = (typeof DRONE_STATES)[number];
 
-/** An aircraft type. The energy model and the source of its figures: services/drone/domain/energy.ts. */
+/** An aircraft type. The energy model and its source: energy.ts. */
 export const DroneModel = Closed({
   id: idSchema('model'),
   name: Type.String(),

@@ -1,0 +1,68 @@
+/**
+ * How much power an aircraft draws: the published model behind battery, range and feasibility. Pure.
+ *
+ * Hovering, a rotor must move air down with the power P = √((m·g)³ / (2·ρ·A)) / η (momentum theory of the ideal rotor;
+ * J. G. Leishman, "Principles of Helicopter Aerodynamics", 2nd ed., §2.2; used for parcel drones by J. K. Stolaroff et al.,
+ * "Energy use and life cycle greenhouse gas emissions of drones for commercial package delivery", Nature Communications
+ * 9:409, 2018). Air density ρ, rotor area A and efficiency η stay the same with and without a payload, so power grows
+ * with mass to the power of 1.5, and the figures measured on the empty aircraft carry all the rest:
+ *
+ *     P(payload) = P(empty) · ((m_empty + payload) / m_empty)^1.5
+ *
+ * In cruise a part of the power overcomes drag, which grows less with mass than that, so the same law errs on the safe
+ * side. A climb adds the work against gravity; a descent gives nothing back.
+ */
+import type { DroneModel } from './index.ts';
+
+/** The figures of a model that energy depends on. */
+export type EnergyFigures = Pick<
+  DroneModel,
+  'empty_mass_kg' | 'hover_power_w' | 'cruise_power_w' | 'climb_speed_mps'
+>;
+
+export type FlightPhase = 'ground' | 'climb' | 'cruise' | 'hover' | 'descent';
+
+const GRAVITY_MPS2 = 9.80665;
+/** From battery to thrust: motors, controllers and propellers together (Stolaroff et al. 2018 use 0.7). */
+const POWERTRAIN_EFFICIENCY = 0.7;
+/** Flight computer, radio and lights with the rotors stopped: an assumption of the size of a companion computer's draw. */
+export const GROUND_POWER_W = 20;
+
+/** Power drawn from the battery, watts. `payloadKg` is what is aboard, not negative. */
+export function powerW(model: EnergyFigures, phase: FlightPhase, payloadKg: number): number {
+  const massKg = model.empty_mass_kg + payloadKg;
+  const loadFactor = (massKg / model.empty_mass_kg) ** 1.5;
+  switch (phase) {
+    case 'ground':
+      return GROUND_POWER_W;
+    case 'climb':
+      return (
+        model.hover_power_w * loadFactor +
+        (massKg * GRAVITY_MPS2 * model.climb_speed_mps) / POWERTRAIN_EFFICIENCY
+      );
+    case 'cruise':
+      return model.cruise_power_w * loadFactor;
+    case 'hover':
+    case 'descent':
+      return model.hover_power_w * loadFactor;
+  }
+}
+
+/** Energy taken from the battery in `durationS` seconds of one phase, watt-hours. */
+export function energyWh(
+  model: EnergyFigures,
+  phase: FlightPhase,
+  payloadKg: number,
+  durationS: number,
+): number {
+  return (powerW(model, phase, payloadKg) * durationS) / 3600;
+}
+
+/** Seconds of charging from one battery fraction to another (0–1) at the model's constant charging power. */
+export function chargingS(
+  model: Pick<DroneModel, 'battery_capacity_wh' | 'charge_power_w'>,
+  fromFraction: number,
+  toFraction: number,
+): number {
+  return (Math.max(0, toFraction - fromFraction) * model.battery_capacity_wh * 3600) / model.charge_power_w;
+}

@@ -1,0 +1,59 @@
+/**
+ * Distances and courses on the WGS 84 ellipsoid. Pure, over Karney's geodesic algorithms (C. F. F. Karney, "Algorithms for
+ * geodesics", Journal of Geodesy 87, 2013), which are exact to nanometres and converge for antipodal points too.
+ */
+import geographiclib from 'geographiclib-geodesic';
+import type { Location } from './schemas.ts';
+
+const { Geodesic } = geographiclib;
+const { WGS84 } = Geodesic;
+
+/** Length of the shortest path, metres. */
+export function distanceM(a: Location, b: Location): number {
+  return defined(
+    WGS84.Inverse(a.latitude, a.longitude, b.latitude, b.longitude, Geodesic.DISTANCE).s12,
+    'distance',
+  );
+}
+
+/**
+ * Course at `from` of the shortest path to `to`, degrees clockwise from north in [0, 360). Between equal points, and from a
+ * pole, any course is right; the answer is still a number.
+ */
+export function bearingDeg(from: Location, to: Location): number {
+  const { azi1 } = WGS84.Inverse(from.latitude, from.longitude, to.latitude, to.longitude, Geodesic.AZIMUTH);
+  const degrees = defined(azi1, 'azimuth');
+  return degrees < 0 ? degrees + 360 : degrees;
+}
+
+/** Where a flight of `distance` metres ends that leaves `from` on this course. A negative distance goes backwards. */
+export function destination(from: Location, courseDeg: number, distance: number): Location {
+  const { lat2, lon2 } = WGS84.Direct(
+    from.latitude,
+    from.longitude,
+    courseDeg,
+    distance,
+    Geodesic.LATITUDE | Geodesic.LONGITUDE,
+  );
+  return { latitude: defined(lat2, 'latitude'), longitude: defined(lon2, 'longitude') };
+}
+
+/** The point this far along the shortest path: 0 is `a`, 1 is `b`. A fraction outside [0, 1] is clamped. */
+export function interpolate(a: Location, b: Location, fraction: number): Location {
+  if (fraction <= 0) return a;
+  if (fraction >= 1) return b;
+  const { s12, azi1 } = WGS84.Inverse(
+    a.latitude,
+    a.longitude,
+    b.latitude,
+    b.longitude,
+    Geodesic.DISTANCE | Geodesic.AZIMUTH,
+  );
+  return destination(a, defined(azi1, 'azimuth'), defined(s12, 'distance') * fraction);
+}
+
+/** The library types every output as optional: which are there depends on the mask. The masks above ask for these. */
+function defined(value: number | undefined, what: string): number {
+  if (value === undefined) throw new TypeError(`The geodesic problem was not asked for its ${what}`);
+  return value;
+}
