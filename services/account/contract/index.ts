@@ -145,6 +145,23 @@ export const accountContract = defineContract({
     body: Closed({ key: Type.String({ maxLength: 500 }) }),
     response: Principal,
   },
+  recentKeys: {
+    method: 'GET',
+    path: '/keys/recent',
+    summary:
+      'Keys that are not revoked, newest first, as their hashes: the api knows them before they are used',
+    description:
+      'So that a key works at the public door although this service is down when it is first presented.',
+    query: Closed({ limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, default: 1000 })) }),
+    response: Closed({
+      data: Type.Array(
+        Closed({
+          key_hash: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of the key, hex' }),
+          principal: Principal,
+        }),
+      ),
+    }),
+  },
   authorize: {
     method: 'POST',
     path: '/authorizations',

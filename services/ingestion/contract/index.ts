@@ -37,6 +37,20 @@ export const ingestionContract = defineContract({
     response: Closed({ delivery: Delivery, replayed: Type.Boolean() }),
     status: 201,
   },
+  findReplay: {
+    method: 'POST',
+    path: '/requests/replay',
+    summary: 'What an earlier accept with this key answered, or null. Accepts nothing',
+    description:
+      'For a repetition that the door would refuse today (its deadline has passed since) although the first was accepted. 422 `idempotency-key-reused` for another fingerprint.',
+    body: Closed({
+      account_id: idSchema('account'),
+      livemode: Type.Boolean(),
+      idempotency_key: Type.String({ minLength: 1, maxLength: 255 }),
+      fingerprint: Type.String(),
+    }),
+    response: Closed({ delivery: Nullable(Delivery) }),
+  },
   getRequested: {
     method: 'GET',
     path: '/requests/:delivery_id',
