@@ -5,7 +5,8 @@
  * A SQL visibility store gives each namespace a fixed number of columns per type, so the list stays within 8 keywords,
  * 3 datetimes and 3 ints.
  */
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
+import type { DeliveryInput } from '../../workflows/messages.ts';
 
 const { KEYWORD, DATETIME, INT } = SearchAttributeType;
 
@@ -42,3 +43,17 @@ export const DELIVERY_SEARCH_ATTRIBUTES = {
 
 /** The same keys as a list, for whoever creates or checks them. */
 export const DELIVERY_SEARCH_ATTRIBUTE_LIST = Object.values(DELIVERY_SEARCH_ATTRIBUTES);
+
+/** What a delivery's workflow is started with; whatever is not known yet is set by the workflow. */
+export function startSearchAttributes(input: DeliveryInput): TypedSearchAttributes {
+  const key = DELIVERY_SEARCH_ATTRIBUTES;
+  return new TypedSearchAttributes([
+    { key: key.deliveryStatus, value: 'created' },
+    { key: key.accountId, value: input.accountId },
+    { key: key.hasIntervention, value: 'none' },
+    { key: key.attempt, value: 0 },
+    { key: key.priority, value: input.expedited ? 1 : 0 },
+    ...(input.externalId === null ? [] : [{ key: key.externalId, value: input.externalId }]),
+    ...(input.deadline === null ? [] : [{ key: key.deliveryDeadline, value: new Date(input.deadline) }]),
+  ]);
+}

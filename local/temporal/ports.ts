@@ -1,0 +1,70 @@
+/** The ports of a server that we run, kept with its data: a second start finds its peers and bookmarks where they were. */
+import getPort, { portNumbers } from 'get-port';
+import { randomInt } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TemporalSetupError } from './plan.ts';
+
+export const LOOPBACK = '127.0.0.1';
+
+/** The server writes its members' ports into a `smallint` column of Postgres: a higher one keeps it from starting. */
+export const HIGHEST_SERVER_PORT = 32_767;
+/** Where a port without a preference is looked for: under what systems hand out for outgoing connections. */
+const FREE_RANGE = { from: 20_000, to: HIGHEST_SERVER_PORT } as const;
+/** How many ports of that range are tried, from a random one on, so that two starts seldom try the same. */
+const FREE_RANGE_SPAN = 500;
+
+export interface PortWish {
+  /** Which port: the key under which it is kept. */
+  name: string;
+  /** Demanded by the environment, with the variable's name: taken means an error, not another port. */
+  demanded?: { variable: string; port: number | undefined } | undefined;
+  /** Used when free and nothing was kept from an earlier start. */
+  preferred?: number | undefined;
+}
+
+/** @throws TemporalSetupError when a demanded port is taken. */
+export async function choosePorts<N extends string>(
+  stateDirectory: string,
+  wishes: (PortWish & { name: N })[],
+): Promise<Record<N, number>> {
+  const path = join(stateDirectory, 'ports.json');
+  const kept = await readKeptPorts(path);
+  const ports = {} as Record<N, number>;
+  for (const { name, demanded, preferred } of wishes) {
+    const wished = demanded?.port ?? kept[name] ?? preferred;
+    const free = await chooseFreePort(wished, Object.values<number>(ports));
+    if (demanded?.port !== undefined && free !== demanded.port) {
+      throw new TemporalSetupError(
+        `Port ${demanded.port} (${demanded.variable}) is taken by another process. Stop that process or set ${demanded.variable} to another port.`,
+      );
+    }
+    ports[name] = free;
+  }
+  await mkdir(stateDirectory, { recursive: true });
+  await writeFile(`${path}.${process.pid}`, JSON.stringify(ports, null, 2));
+  await rename(`${path}.${process.pid}`, path);
+  return ports;
+}
+
+/** `preferred` if it is free, else another that a server can use. */
+export async function chooseFreePort(preferred?: number, exclude: number[] = []): Promise<number> {
+  const start = randomInt(FREE_RANGE.from, FREE_RANGE.to - FREE_RANGE_SPAN);
+  return getPort({
+    host: LOOPBACK,
+    exclude,
+    port: [...(preferred === undefined ? [] : [preferred]), ...portNumbers(start, start + FREE_RANGE_SPAN)],
+  });
+}
+
+async function readKeptPorts(path: string): Promise<Record<string, number>> {
+  try {
+    const kept: unknown = JSON.parse(await readFile(path, 'utf8'));
+    if (typeof kept !== 'object' || kept === null) return {};
+    return Object.fromEntries(
+      Object.entries(kept).filter((entry): entry is [string, number] => Number.isInteger(entry[1])),
+    );
+  } catch {
+    return {};
+  }
+}
