@@ -99,8 +99,11 @@ export const Mission = Type.Object({
   reservation_token: Type.Integer({ minimum: 1 }),
   delivery_id: idSchema('delivery'),
   drone_id: idSchema('drone'),
-  /** `fly`: the legs; `recall`: come home without the package; `return`: bring the package back to the pickup. */
-  command: OneOf(['fly', 'recall', 'return'] as const),
+  /**
+   * `fly`: the legs; `recall`: come home without the package; `return`: bring the package back to the pickup; `leave`: set
+   * it down at the dropoff unattended, then come home.
+   */
+  command: OneOf(['fly', 'recall', 'return', 'leave'] as const),
   pickup: Location,
   dropoff: Location,
   base: Location,
