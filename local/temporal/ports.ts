@@ -1,7 +1,7 @@
 /** The ports of a server that we run, kept with its data: a second start finds its peers and bookmarks where they were. */
-import getPort, { portNumbers } from 'get-port';
 import { randomInt } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { TemporalSetupError } from './plan.ts';
 
@@ -11,8 +11,6 @@ export const LOOPBACK = '127.0.0.1';
 export const HIGHEST_SERVER_PORT = 32_767;
 /** Where a port without a preference is looked for: under what systems hand out for outgoing connections. */
 const FREE_RANGE = { from: 20_000, to: HIGHEST_SERVER_PORT } as const;
-/** How many ports of that range are tried, from a random one on, so that two starts seldom try the same. */
-const FREE_RANGE_SPAN = 500;
 
 export interface PortWish {
   /** Which port: the key under which it is kept. */
@@ -47,13 +45,23 @@ export async function choosePorts<N extends string>(
   return ports;
 }
 
-/** `preferred` if it is free, else another that a server can use. */
+/**
+ * `preferred` if it is free, else another that a server can use: a random one, so that two starts seldom choose the same.
+ * Only looks; until something listens on it the port can still be lost to another process.
+ */
 export async function chooseFreePort(preferred?: number, exclude: number[] = []): Promise<number> {
-  const start = randomInt(FREE_RANGE.from, FREE_RANGE.to - FREE_RANGE_SPAN);
-  return getPort({
-    host: LOOPBACK,
-    exclude,
-    port: [...(preferred === undefined ? [] : [preferred]), ...portNumbers(start, start + FREE_RANGE_SPAN)],
+  if (preferred !== undefined && !exclude.includes(preferred) && (await isFree(preferred))) return preferred;
+  for (;;) {
+    const port = randomInt(FREE_RANGE.from, FREE_RANGE.to + 1);
+    if (!exclude.includes(port) && (await isFree(port))) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host: LOOPBACK, exclusive: true }, () => server.close(() => resolve(true)));
   });
 }
 

@@ -70,7 +70,10 @@ export async function startRealTemporal(options: RealTemporalOptions): Promise<R
       database,
       codecEndpoint: options.codecEndpoint,
     },
-  );
+  ).catch(async (error: unknown) => {
+    await rm(stateDirectory, { recursive: true, force: true });
+    throw error;
+  });
   const processes = plan.processes.filter(({ name }) => name === 'temporal' || options.ui);
   let children: ChildProcess[] = [];
   const start = async () => {
