@@ -514,7 +514,17 @@ export const aircraftContract = defineContract({
       after_version: Type.Optional(Type.Integer({ minimum: 0 })),
       mission_id: Type.Optional(idSchema('mission')),
     }),
-    response: Closed({ mission: Nullable(Mission) }),
+    response: Closed({
+      mission: Nullable(Mission),
+      /** What this aircraft has told of the mission's reservation, in its own order: where a restarted one goes on. */
+      told: Type.Array(
+        Closed({
+          aircraft_sequence: Type.Integer({ minimum: 1 }),
+          kind: OneOf(MILESTONE_KINDS),
+          occurred_at: Timestamp,
+        }),
+      ),
+    }),
   },
   requestLoadToken: {
     method: 'POST',
