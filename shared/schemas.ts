@@ -18,31 +18,43 @@ export const OneOf = <const T extends readonly string[]>(values: T, options: Rec
 export const Timestamp = Type.String({ format: 'date-time', examples: ['2026-03-01T12:00:00.000Z'] });
 
 /** WGS 84, degrees. */
-export const Location = Closed({
-  latitude: Type.Number({ minimum: -90, maximum: 90, description: 'WGS 84, degrees north' }),
-  longitude: Type.Number({ minimum: -180, maximum: 180, description: 'WGS 84, degrees east' }),
-});
+export const Location = Closed(
+  {
+    latitude: Type.Number({ minimum: -90, maximum: 90, description: 'WGS 84, degrees north' }),
+    longitude: Type.Number({ minimum: -180, maximum: 180, description: 'WGS 84, degrees east' }),
+  },
+  { title: 'Location' },
+);
 export type Location = Static<typeof Location>;
 
 /** Minor units of the currency (cents), never a float. */
-export const Money = Closed({
-  amount: Type.Integer({ minimum: 0, description: 'Minor units: cents' }),
-  currency: Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217', examples: ['USD'] }),
-});
+export const Money = Closed(
+  {
+    amount: Type.Integer({ minimum: 0, description: 'Minor units: cents' }),
+    currency: Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217', examples: ['USD'] }),
+  },
+  { title: 'Money' },
+);
 export type Money = Static<typeof Money>;
 
-export const Contact = Closed({
-  name: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
-  phone: Type.Optional(Type.String({ pattern: '^\\+[1-9][0-9]{6,14}$', description: 'E.164' })),
-  email: Type.Optional(Type.String({ format: 'email', maxLength: 254 })),
-});
+export const Contact = Closed(
+  {
+    name: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+    phone: Type.Optional(Type.String({ pattern: '^\\+[1-9][0-9]{6,14}$', description: 'E.164' })),
+    email: Type.Optional(Type.String({ format: 'email', maxLength: 254 })),
+  },
+  { title: 'Contact' },
+);
 
-export const Stop = Closed({
-  location: Location,
-  address: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })),
-  contact: Type.Optional(Contact),
-  notes: Type.Optional(Type.String({ maxLength: 1000 })),
-});
+export const Stop = Closed(
+  {
+    location: Location,
+    address: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })),
+    contact: Type.Optional(Contact),
+    notes: Type.Optional(Type.String({ maxLength: 1000 })),
+  },
+  { title: 'Stop' },
+);
 export type Stop = Static<typeof Stop>;
 
 export const PackageSize = OneOf(['small', 'medium', 'large'] as const, {

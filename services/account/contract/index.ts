@@ -8,30 +8,36 @@ export * from './tariff.ts';
 
 export const ACCOUNT_STATES = ['active', 'suspended', 'closed'] as const;
 
-export const Preferences = Closed({
-  /** A third-party carrier may take over when no drone can do the job. */
-  carrier_fallback: Type.Boolean(),
-  /** At most this for a carrier; null: the delivery's own price. */
-  carrier_price_cap: Nullable(Money),
-});
+export const Preferences = Closed(
+  {
+    /** A third-party carrier may take over when no drone can do the job. */
+    carrier_fallback: Type.Boolean(),
+    /** At most this for a carrier; null: the delivery's own price. */
+    carrier_price_cap: Nullable(Money),
+  },
+  { title: 'Preferences' },
+);
 export type Preferences = Static<typeof Preferences>;
 
-export const Account = Type.Object({
-  object: Type.Literal('account'),
-  id: idSchema('account'),
-  name: Type.String(),
-  livemode: Type.Boolean(),
-  state: OneOf(ACCOUNT_STATES),
-  state_reason: Nullable(Type.String()),
-  /** Authorized and captured but unpaid charges together never exceed it. */
-  credit_limit: Money,
-  /** What is authorized and not yet captured or voided. */
-  authorized: Money,
-  /** What was captured and is not yet invoiced. */
-  captured: Money,
-  preferences: Preferences,
-  created_at: Timestamp,
-});
+export const Account = Type.Object(
+  {
+    object: Type.Literal('account'),
+    id: idSchema('account'),
+    name: Type.String(),
+    livemode: Type.Boolean(),
+    state: OneOf(ACCOUNT_STATES),
+    state_reason: Nullable(Type.String()),
+    /** Authorized and captured but unpaid charges together never exceed it. */
+    credit_limit: Money,
+    /** What is authorized and not yet captured or voided. */
+    authorized: Money,
+    /** What was captured and is not yet invoiced. */
+    captured: Money,
+    preferences: Preferences,
+    created_at: Timestamp,
+  },
+  { title: 'Account' },
+);
 export type Account = Static<typeof Account>;
 
 export const KEY_ROLES = ['business', 'operator', 'drone'] as const;

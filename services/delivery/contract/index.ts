@@ -25,35 +25,44 @@ export * from './status.ts';
 
 export const DeliveryStatusSchema = OneOf(DELIVERY_STATUSES);
 
-export const DeliveryPackage = Closed({
-  id: idSchema('package'),
-  size: PackageSize,
-  weight_kg: Type.Number({ exclusiveMinimum: 0 }),
-  tag: Type.String(),
-  declared_value: Type.Optional(Money),
-});
+export const DeliveryPackage = Closed(
+  {
+    id: idSchema('package'),
+    size: PackageSize,
+    weight_kg: Type.Number({ exclusiveMinimum: 0 }),
+    tag: Type.String(),
+    declared_value: Type.Optional(Money),
+  },
+  { title: 'DeliveryPackage' },
+);
 export type DeliveryPackage = Static<typeof DeliveryPackage>;
 
-export const Eta = Closed({
-  /** `pending`: nobody knows yet; `estimated`: from typical flights; `confirmed`: from the reserved drone's mission. */
-  status: OneOf(['pending', 'estimated', 'confirmed'] as const),
-  pickup_at: Nullable(Timestamp),
-  dropoff_at: Nullable(Timestamp),
-});
+export const Eta = Closed(
+  {
+    /** `pending`: nobody knows yet; `estimated`: from typical flights; `confirmed`: from the reserved drone's mission. */
+    status: OneOf(['pending', 'estimated', 'confirmed'] as const),
+    pickup_at: Nullable(Timestamp),
+    dropoff_at: Nullable(Timestamp),
+  },
+  { title: 'Eta' },
+);
 export type Eta = Static<typeof Eta>;
 
 /** A case that only a person can settle. */
-export const Intervention = Closed({
-  id: Type.String(),
-  /** What is stuck: `compensation:void_authorization`, `drone_down_with_package`, … */
-  kind: Type.String(),
-  reason: Type.String(),
-  /** The answers that settle it, each with what it causes. */
-  answers: Type.Array(Closed({ answer: Type.String(), effect: Type.String() })),
-  opened_at: Timestamp,
-  resolved_at: Nullable(Timestamp),
-  resolution: Nullable(Closed({ answer: Type.String(), by: Type.String(), why: Type.String() })),
-});
+export const Intervention = Closed(
+  {
+    id: Type.String(),
+    /** What is stuck: `compensation:void_authorization`, `drone_down_with_package`, … */
+    kind: Type.String(),
+    reason: Type.String(),
+    /** The answers that settle it, each with what it causes. */
+    answers: Type.Array(Closed({ answer: Type.String(), effect: Type.String() })),
+    opened_at: Timestamp,
+    resolved_at: Nullable(Timestamp),
+    resolution: Nullable(Closed({ answer: Type.String(), by: Type.String(), why: Type.String() })),
+  },
+  { title: 'Intervention' },
+);
 export type Intervention = Static<typeof Intervention>;
 
 /** What the sender asked for: fixed at the accept. */
@@ -94,21 +103,24 @@ const progress = {
   left_unattended: Type.Boolean(),
 };
 
-export const Delivery = Type.Object({
-  object: Type.Literal('delivery'),
-  ...requested,
-  status: DeliveryStatusSchema,
-  ...progress,
-  /** Nothing follows: final status, compensation settled. */
-  complete: Type.Boolean(),
-  /** ≤ 60 s from the dropoff by ETA. */
-  imminent: Type.Boolean(),
-  /** Number of the last event. */
-  sequence: Type.Integer({ minimum: 1 }),
-  interventions: Type.Array(Intervention),
-  updated_at: Timestamp,
-  ended_at: Nullable(Timestamp),
-});
+export const Delivery = Type.Object(
+  {
+    object: Type.Literal('delivery'),
+    ...requested,
+    status: DeliveryStatusSchema,
+    ...progress,
+    /** Nothing follows: final status, compensation settled. */
+    complete: Type.Boolean(),
+    /** ≤ 60 s from the dropoff by ETA. */
+    imminent: Type.Boolean(),
+    /** Number of the last event. */
+    sequence: Type.Integer({ minimum: 1 }),
+    interventions: Type.Array(Intervention),
+    updated_at: Timestamp,
+    ended_at: Nullable(Timestamp),
+  },
+  { title: 'Delivery' },
+);
 export type Delivery = Static<typeof Delivery>;
 
 export const DeliveryCreation = Closed({ ...requested, eta: Eta });
@@ -144,21 +156,24 @@ export const NewDeliveryEvent = Closed({
 });
 export type NewDeliveryEvent = Static<typeof NewDeliveryEvent>;
 
-export const DeliveryEvent = Type.Object({
-  object: Type.Literal('event'),
-  id: idSchema('event'),
-  delivery_id: idSchema('delivery'),
-  account_id: idSchema('account'),
-  livemode: Type.Boolean(),
-  /** 1, 2, 3 … without a gap, per delivery. */
-  sequence: Type.Integer({ minimum: 1 }),
-  type: Type.String(),
-  /** The delivery's status after the event. */
-  status: DeliveryStatusSchema,
-  occurred_at: Timestamp,
-  recorded_at: Timestamp,
-  data: Type.Record(Type.String(), Type.Unknown()),
-});
+export const DeliveryEvent = Type.Object(
+  {
+    object: Type.Literal('event'),
+    id: idSchema('event'),
+    delivery_id: idSchema('delivery'),
+    account_id: idSchema('account'),
+    livemode: Type.Boolean(),
+    /** 1, 2, 3 … without a gap, per delivery. */
+    sequence: Type.Integer({ minimum: 1 }),
+    type: Type.String(),
+    /** The delivery's status after the event. */
+    status: DeliveryStatusSchema,
+    occurred_at: Timestamp,
+    recorded_at: Timestamp,
+    data: Type.Record(Type.String(), Type.Unknown()),
+  },
+  { title: 'DeliveryEvent' },
+);
 export type DeliveryEvent = Static<typeof DeliveryEvent>;
 
 /** An entry of the feed: the event, its place in the feed and the delivery as it was after it. */
@@ -235,6 +250,10 @@ export const deliveryContract = defineContract({
       limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 })),
       wait_ms: Type.Optional(Type.Integer({ minimum: 0, maximum: 30_000, default: 0 })),
     }),
-    response: Closed({ entries: Type.Array(FeedEntry), last_position: Type.Integer() }),
+    response: Closed({
+      entries: Type.Array(FeedEntry),
+      /** The feed's end when it was read, whether or not this page reaches it: where a reader of new events begins. */
+      last_position: Type.Integer({ minimum: 0 }),
+    }),
   },
 });

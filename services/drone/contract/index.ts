@@ -30,92 +30,107 @@ export const DRONE_STATES = [
 export type DroneState = (typeof DRONE_STATES)[number];
 
 /** An aircraft type. The energy model and its source: energy.ts. */
-export const DroneModel = Closed({
-  id: idSchema('model'),
-  name: Type.String(),
-  empty_mass_kg: Type.Number({ description: 'Airframe with battery, without payload' }),
-  max_payload_kg: Type.Number(),
-  /** The largest package its bay takes. */
-  max_package_size: PackageSize,
-  bay_slots: Type.Integer({ description: 'Small packages it takes; a medium counts 2, a large 4' }),
-  cruise_speed_mps: Type.Number({ description: 'Airspeed in cruise' }),
-  climb_speed_mps: Type.Number(),
-  descent_speed_mps: Type.Number(),
-  cruise_altitude_m: Type.Number({ description: 'Above ground' }),
-  battery_capacity_wh: Type.Number(),
-  hover_power_w: Type.Number({ description: 'Empty, at sea level' }),
-  cruise_power_w: Type.Number({ description: 'Empty, at cruise speed' }),
-  charge_power_w: Type.Number(),
-  /** Battery that must be left at landing, 0–1. */
-  reserve_fraction: Type.Number(),
-});
+export const DroneModel = Closed(
+  {
+    id: idSchema('model'),
+    name: Type.String(),
+    empty_mass_kg: Type.Number({ description: 'Airframe with battery, without payload' }),
+    max_payload_kg: Type.Number(),
+    /** The largest package its bay takes. */
+    max_package_size: PackageSize,
+    bay_slots: Type.Integer({ description: 'Small packages it takes; a medium counts 2, a large 4' }),
+    cruise_speed_mps: Type.Number({ description: 'Airspeed in cruise' }),
+    climb_speed_mps: Type.Number(),
+    descent_speed_mps: Type.Number(),
+    cruise_altitude_m: Type.Number({ description: 'Above ground' }),
+    battery_capacity_wh: Type.Number(),
+    hover_power_w: Type.Number({ description: 'Empty, at sea level' }),
+    cruise_power_w: Type.Number({ description: 'Empty, at cruise speed' }),
+    charge_power_w: Type.Number(),
+    /** Battery that must be left at landing, 0–1. */
+    reserve_fraction: Type.Number(),
+  },
+  { title: 'DroneModel' },
+);
 export type DroneModel = Static<typeof DroneModel>;
 
-export const Base = Closed({
-  id: idSchema('base'),
-  name: Type.String(),
-  location: Location,
-  pads: Type.Integer({ minimum: 1 }),
-});
+export const Base = Closed(
+  {
+    id: idSchema('base'),
+    name: Type.String(),
+    location: Location,
+    pads: Type.Integer({ minimum: 1 }),
+  },
+  { title: 'Base' },
+);
 export type Base = Static<typeof Base>;
 
-export const Drone = Type.Object({
-  object: Type.Literal('drone'),
-  id: idSchema('drone'),
-  name: Type.String(),
-  model_id: idSchema('model'),
-  base_id: idSchema('base'),
-  state: OneOf(DRONE_STATES),
-  state_reason: Nullable(Type.String()),
-  position: Location,
-  altitude_m: Type.Number({ description: 'Above ground' }),
-  /** 0–1 of capacity. */
-  battery: Type.Number({ minimum: 0, maximum: 1 }),
-  speed_mps: Type.Number(),
-  flight_mode: Type.String(),
-  reservation_id: Nullable(idSchema('reservation')),
-  delivery_id: Nullable(idSchema('delivery')),
-  last_seen_at: Nullable(Timestamp),
-});
+export const Drone = Type.Object(
+  {
+    object: Type.Literal('drone'),
+    id: idSchema('drone'),
+    name: Type.String(),
+    model_id: idSchema('model'),
+    base_id: idSchema('base'),
+    state: OneOf(DRONE_STATES),
+    state_reason: Nullable(Type.String()),
+    position: Location,
+    altitude_m: Type.Number({ description: 'Above ground' }),
+    /** 0–1 of capacity. */
+    battery: Type.Number({ minimum: 0, maximum: 1 }),
+    speed_mps: Type.Number(),
+    flight_mode: Type.String(),
+    reservation_id: Nullable(idSchema('reservation')),
+    delivery_id: Nullable(idSchema('delivery')),
+    last_seen_at: Nullable(Timestamp),
+  },
+  { title: 'Drone' },
+);
 export type Drone = Static<typeof Drone>;
 
 /** One leg of a mission: where to, and what to do when the link is lost on the way. */
-export const MissionLeg = Closed({
-  /** `to_pickup` empty, `to_dropoff` loaded, `home` empty; a return flight is `to_return`. */
-  kind: OneOf(['to_pickup', 'to_dropoff', 'to_return', 'home'] as const),
-  to: Location,
-  distance_m: Type.Number(),
-  duration_s: Type.Number({ description: 'Climb, cruise and descent' }),
-  on_link_loss: OneOf(['continue', 'return_to_base', 'land_now'] as const),
-});
+export const MissionLeg = Closed(
+  {
+    /** `to_pickup` empty, `to_dropoff` loaded, `home` empty; a return flight is `to_return`. */
+    kind: OneOf(['to_pickup', 'to_dropoff', 'to_return', 'home'] as const),
+    to: Location,
+    distance_m: Type.Number(),
+    duration_s: Type.Number({ description: 'Climb, cruise and descent' }),
+    on_link_loss: OneOf(['continue', 'return_to_base', 'land_now'] as const),
+  },
+  { title: 'MissionLeg' },
+);
 export type MissionLeg = Static<typeof MissionLeg>;
 
-export const Mission = Type.Object({
-  id: idSchema('mission'),
-  /** Raised by every change (return, recall): an aircraft flies the newest. */
-  version: Type.Integer({ minimum: 1 }),
-  reservation_id: idSchema('reservation'),
-  /** Fencing token: every milestone and the load-token request carry it. */
-  reservation_token: Type.Integer({ minimum: 1 }),
-  delivery_id: idSchema('delivery'),
-  drone_id: idSchema('drone'),
-  /**
-   * `fly`: the legs; `recall`: come home without the package; `return`: bring the package back to the pickup; `leave`: set
-   * it down at the dropoff unattended, then come home.
-   */
-  command: OneOf(['fly', 'recall', 'return', 'leave'] as const),
-  pickup: Location,
-  dropoff: Location,
-  base: Location,
-  payload_kg: Type.Number(),
-  /** How long it may wait on the ground for the sender, seconds of the delivery's clock. */
-  pickup_wait_s: Type.Number(),
-  /** How long it may hover at the dropoff. */
-  dropoff_hover_s: Type.Number(),
-  legs: Type.Array(MissionLeg),
-  clock: ClockSettingsSchema,
-  issued_at: Timestamp,
-});
+export const Mission = Type.Object(
+  {
+    id: idSchema('mission'),
+    /** Raised by every change (return, recall): an aircraft flies the newest. */
+    version: Type.Integer({ minimum: 1 }),
+    reservation_id: idSchema('reservation'),
+    /** Fencing token: every milestone and the load-token request carry it. */
+    reservation_token: Type.Integer({ minimum: 1 }),
+    delivery_id: idSchema('delivery'),
+    drone_id: idSchema('drone'),
+    /**
+     * `fly`: the legs; `recall`: come home without the package; `return`: bring the package back to the pickup; `leave`: set
+     * it down at the dropoff unattended, then come home.
+     */
+    command: OneOf(['fly', 'recall', 'return', 'leave'] as const),
+    pickup: Location,
+    dropoff: Location,
+    base: Location,
+    payload_kg: Type.Number(),
+    /** How long it may wait on the ground for the sender, seconds of the delivery's clock. */
+    pickup_wait_s: Type.Number(),
+    /** How long it may hover at the dropoff. */
+    dropoff_hover_s: Type.Number(),
+    legs: Type.Array(MissionLeg),
+    clock: ClockSettingsSchema,
+    issued_at: Timestamp,
+  },
+  { title: 'Mission' },
+);
 export type Mission = Static<typeof Mission>;
 
 export const RESERVATION_STATES = ['held', 'committed', 'released', 'expired', 'ended'] as const;
@@ -177,47 +192,53 @@ export const Milestone = Closed({
 });
 export type Milestone = Static<typeof Milestone>;
 
-export const TelemetrySample = Closed({
-  recorded_at: Timestamp,
-  position: Location,
-  altitude_m: Type.Number({ minimum: -500, maximum: 10_000 }),
-  speed_mps: Type.Number({ minimum: 0, maximum: 200 }),
-  battery: Type.Number({ minimum: 0, maximum: 1 }),
-  flight_mode: OneOf([
-    'parked',
-    'climb',
-    'cruise',
-    'hover',
-    'descent',
-    'on_ground',
-    'charging',
-    'emergency',
-  ] as const),
-});
+export const TelemetrySample = Closed(
+  {
+    recorded_at: Timestamp,
+    position: Location,
+    altitude_m: Type.Number({ minimum: -500, maximum: 10_000 }),
+    speed_mps: Type.Number({ minimum: 0, maximum: 200 }),
+    battery: Type.Number({ minimum: 0, maximum: 1 }),
+    flight_mode: OneOf([
+      'parked',
+      'climb',
+      'cruise',
+      'hover',
+      'descent',
+      'on_ground',
+      'charging',
+      'emergency',
+    ] as const),
+  },
+  { title: 'TelemetrySample' },
+);
 export type TelemetrySample = Static<typeof TelemetrySample>;
 
 export const ReservationEta = Closed({ pickup_at: Timestamp, dropoff_at: Timestamp, home_at: Timestamp });
 
 /** Why a drone was or was not chosen, with its numbers. */
-export const Candidate = Closed({
-  drone_id: idSchema('drone'),
-  verdict: OneOf([
-    'chosen',
-    'later_arrival',
-    'busy',
-    'too_heavy',
-    'too_big',
-    'out_of_range',
-    'low_battery',
-    'excluded',
-    'unavailable',
-  ] as const),
-  arrival_at: Nullable(Timestamp),
-  distance_m: Type.Number(),
-  battery: Type.Number(),
-  /** What is left at landing after the worst branch, 0–1; null when not computed. */
-  battery_at_landing: Nullable(Type.Number()),
-});
+export const Candidate = Closed(
+  {
+    drone_id: idSchema('drone'),
+    verdict: OneOf([
+      'chosen',
+      'later_arrival',
+      'busy',
+      'too_heavy',
+      'too_big',
+      'out_of_range',
+      'low_battery',
+      'excluded',
+      'unavailable',
+    ] as const),
+    arrival_at: Nullable(Timestamp),
+    distance_m: Type.Number(),
+    battery: Type.Number(),
+    /** What is left at landing after the worst branch, 0–1; null when not computed. */
+    battery_at_landing: Nullable(Type.Number()),
+  },
+  { title: 'Candidate' },
+);
 export type Candidate = Static<typeof Candidate>;
 
 const DroneParams = Closed({ drone_id: idSchema('drone') });

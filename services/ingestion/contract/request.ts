@@ -2,37 +2,43 @@
 import { type Static, Type } from 'typebox';
 import { Closed, Money, OneOf, PackageSize, Stop, Timestamp } from '../../../shared/schemas.ts';
 
-export const RequestedPackage = Closed({
-  size: PackageSize,
-  weight_kg: Type.Number({ exclusiveMinimum: 0, maximum: 1000 }),
-  tag: Type.Optional(
-    Type.String({
-      minLength: 1,
-      maxLength: 100,
-      description: 'Barcode or RFID value; generated when absent',
-    }),
-  ),
-  declared_value: Type.Optional(Money),
-});
+export const RequestedPackage = Closed(
+  {
+    size: PackageSize,
+    weight_kg: Type.Number({ exclusiveMinimum: 0, maximum: 1000 }),
+    tag: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 100,
+        description: 'Barcode or RFID value; generated when absent',
+      }),
+    ),
+    declared_value: Type.Optional(Money),
+  },
+  { title: 'RequestedPackage' },
+);
 
-export const CreateDeliveryRequest = Closed({
-  pickup: Stop,
-  dropoff: Stop,
-  packages: Type.Array(RequestedPackage, { minItems: 1, maxItems: 20 }),
-  external_id: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 200, description: 'Your own id, unique per account' }),
-  ),
-  expedited: Type.Optional(Type.Boolean({ default: false })),
-  deadline: Type.Optional(Timestamp),
-  confirmation: Type.Optional(
-    OneOf(['none', 'pin', 'signature', 'photo', 'barcode'] as const, { default: 'none' }),
-  ),
-  undeliverable_action: Type.Optional(OneOf(['return', 'leave'] as const, { default: 'return' })),
-  metadata: Type.Optional(
-    Type.Record(Type.String({ minLength: 1, maxLength: 40 }), Type.String({ maxLength: 500 }), {
-      maxProperties: 50,
-    }),
-  ),
-  contains_dangerous_goods: Type.Optional(Type.Boolean({ default: false })),
-});
+export const CreateDeliveryRequest = Closed(
+  {
+    pickup: Stop,
+    dropoff: Stop,
+    packages: Type.Array(RequestedPackage, { minItems: 1, maxItems: 20 }),
+    external_id: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 200, description: 'Your own id, unique per account' }),
+    ),
+    expedited: Type.Optional(Type.Boolean({ default: false })),
+    deadline: Type.Optional(Timestamp),
+    confirmation: Type.Optional(
+      OneOf(['none', 'pin', 'signature', 'photo', 'barcode'] as const, { default: 'none' }),
+    ),
+    undeliverable_action: Type.Optional(OneOf(['return', 'leave'] as const, { default: 'return' })),
+    metadata: Type.Optional(
+      Type.Record(Type.String({ minLength: 1, maxLength: 40 }), Type.String({ maxLength: 500 }), {
+        maxProperties: 50,
+      }),
+    ),
+    contains_dangerous_goods: Type.Optional(Type.Boolean({ default: false })),
+  },
+  { title: 'CreateDeliveryRequest' },
+);
 export type CreateDeliveryRequest = Static<typeof CreateDeliveryRequest>;
