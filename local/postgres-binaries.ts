@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, cp, mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -74,6 +74,9 @@ export async function reachableDirectory(
 ): Promise<string> {
   await mkdir(directory, { recursive: true });
   if (!identity || (await canEnter(directory, identity))) return directory;
+  // The directory is ours, and what is in it has modes of its own; the folders above it are not ours to open.
+  await chmod(directory, 0o711);
+  if (await canEnter(directory, identity)) return directory;
   const other = join(SYSTEM_HOME, createHash('sha256').update(directory).digest('hex').slice(0, 12));
   await mkdir(other, { recursive: true, mode: 0o755 });
   onProgress?.(`The user "${SERVER_USER}" may not enter ${directory}: the Postgres data is kept in ${other}`);
