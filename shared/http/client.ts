@@ -11,6 +11,8 @@ export interface ClientOptions {
   timeoutMs?: number;
   /** Sent with every request (an API key). */
   headers?: Record<string, string>;
+  /** Requests under way at once; further ones queue. 64 unless told: a client that waits in long polls needs more. */
+  connections?: number;
 }
 
 export interface CallOptions {
@@ -31,7 +33,7 @@ const DEFAULT_TIMEOUT_MS = 10_000;
  */
 export function createClient<C extends Contract>(contract: C, options: ClientOptions): Client<C> {
   const agent = new Agent({
-    connections: 64,
+    connections: options.connections ?? 64,
     pipelining: 1,
     connect: { timeout: 2_000 },
     keepAliveTimeout: 10_000,

@@ -11,7 +11,7 @@ import Fastify, {
   type FastifyRequest,
 } from 'fastify';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
-import { messageOf, Problem } from '../errors.ts';
+import { type FieldError, messageOf, Problem } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { ProblemSchema } from '../schemas.ts';
 import { continueTrace, requestContext } from './context.ts';
@@ -38,6 +38,10 @@ export interface AppOptions {
   mapError?: (error: unknown) => Problem | undefined;
   /** Extra OpenAPI parts (security schemes, tags). */
   openapi?: Record<string, unknown>;
+  /** Last changes to the generated OpenAPI document. */
+  transformOpenapi?: (document: Record<string, unknown>) => Record<string, unknown>;
+  /** Whose `X-Forwarded-For` is believed; nobody's unless told. */
+  trustProxy?: boolean | string;
 }
 
 const READINESS_TIMEOUT_MS = 2_000;
@@ -49,6 +53,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     requestIdHeader: 'x-request-id',
     genReqId: () => crypto.randomUUID(),
     bodyLimit: options.bodyLimit ?? 1024 * 1024,
+    trustProxy: options.trustProxy ?? false,
     // Explicit, because a slow client must not hold a socket for ever.
     connectionTimeout: 0,
     requestTimeout: 30_000,
@@ -72,9 +77,15 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
       },
       ...options.openapi,
     },
+    ...(options.transformOpenapi && { transformObject: transformWith(options.transformOpenapi) }),
   });
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
   return app;
+}
+
+function transformWith(transform: NonNullable<AppOptions['transformOpenapi']>) {
+  return (document: { openapiObject: object } | { swaggerObject: object }) =>
+    transform(('openapiObject' in document ? document.openapiObject : {}) as Record<string, unknown>);
 }
 
 function registerErrors(app: FastifyInstance, { mapError }: AppOptions): void {
@@ -114,7 +125,7 @@ export function sendProblem(reply: FastifyReply, problem: Problem, requestId: st
 function toProblem(error: FastifyError, request: FastifyRequest): Problem | undefined {
   if (error instanceof Problem) return error;
   if (error.validation) {
-    const errors = fieldErrors(error.validation, error.validationContext ?? 'body');
+    const errors = wrongFields(request);
     return new Problem('invalid-request', {
       detail: `${errors.length === 1 ? 'One field is' : `${errors.length} fields are`} wrong: ${errors.map((one) => one.field).join(', ')}.`,
       errors,
@@ -138,6 +149,21 @@ function toProblem(error: FastifyError, request: FastifyRequest): Problem | unde
   if (error.statusCode === 503) return new Problem('unavailable', { detail: error.message, retryAfterS: 2 });
   if (error.statusCode === 400) return malformed('bad_request', 'request', error.message);
   return undefined;
+}
+
+/** Fastify stops at the first wrong part of a request; a caller wants to hear of all of them at once. */
+function wrongFields(request: FastifyRequest): FieldError[] {
+  const parts = {
+    params: request.params,
+    headers: request.headers,
+    querystring: request.query,
+    body: request.body,
+  };
+  return Object.entries(parts).flatMap(([part, value]) => {
+    const validate = request.getValidationFunction(part as keyof typeof parts);
+    if (!validate || validate(value) === true) return [];
+    return fieldErrors(validate.errors ?? [], part);
+  });
 }
 
 function registerContext(app: FastifyInstance): void {

@@ -80,14 +80,18 @@ export function fieldErrors(
       !(
         error.keyword === 'anyOf' &&
         all.some((other) => other !== error && other.instancePath.startsWith(error.instancePath))
-      ) && !(error.keyword === 'type' && error.params['type'] === 'null' && all.length > 1),
+      ) &&
+      !(error.keyword === 'type' && error.params['type'] === 'null' && all.length > 1) &&
+      // What is wrong with the name is an error of its own.
+      error.keyword !== 'propertyNames',
   );
   const seen = new Map<string, FieldError>();
   for (const error of useful) {
-    const extra = (error.params['missingProperty'] ?? error.params['additionalProperty']) as
+    const { propertyName } = error as { propertyName?: string };
+    const extra = (error.params['missingProperty'] ?? error.params['additionalProperty'] ?? propertyName) as
       string | undefined;
     const field = fieldPath(error.instancePath, extra) || context || 'body';
-    const message = sentence(error);
+    const message = propertyName === undefined ? sentence(error) : `has a name that ${sentence(error)}`;
     seen.set(`${field} ${message}`, { field, message });
   }
   return [...seen.values()];

@@ -35,6 +35,7 @@ export const CreateDeliveryRequest = Closed(
     metadata: Type.Optional(
       Type.Record(Type.String({ minLength: 1, maxLength: 40 }), Type.String({ maxLength: 500 }), {
         maxProperties: 50,
+        propertyNames: { minLength: 1, maxLength: 40 },
       }),
     ),
     contains_dangerous_goods: Type.Optional(Type.Boolean({ default: false })),
