@@ -3,7 +3,7 @@
  * The prefix is part of the id, so an id of the wrong kind is refused by its schema, not by a lookup that finds nothing.
  */
 import { Type } from 'typebox';
-import { typeid } from 'typeid-js';
+import { TypeID, typeid } from 'typeid-js';
 
 const PREFIXES = {
   account: 'acc',
@@ -24,7 +24,7 @@ const PREFIXES = {
 
 export type IdKind = keyof typeof PREFIXES;
 declare const idKind: unique symbol;
-/** An id of one kind. Only `newId` and a schema make one, so kinds cannot be mixed up. */
+/** An id of one kind. Only this file and a schema make one, so kinds cannot be mixed up. */
 export type Id<K extends IdKind> = string & { readonly [idKind]: K };
 
 export type AccountId = Id<'account'>;
@@ -43,6 +43,11 @@ export type EventId = Id<'event'>;
 /** A new id of the given kind; later ids sort after earlier ones (to the millisecond). */
 export function newId<K extends IdKind>(kind: K): Id<K> {
   return typeid(PREFIXES[kind]).toString() as unknown as Id<K>;
+}
+
+/** The id of the given kind that stands for a UUID: the same for ever, for data that is known beforehand. */
+export function idFromUuid<K extends IdKind>(kind: K, uuid: string): Id<K> {
+  return TypeID.fromUUID(PREFIXES[kind], uuid).toString() as unknown as Id<K>;
 }
 
 /** The schema of an id of one kind: the prefix, `_` and 26 characters of Crockford base 32. */
