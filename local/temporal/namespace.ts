@@ -81,26 +81,35 @@ export async function ensureNamespace(
  */
 export async function ensureSearchAttributes(
   connection: Connection,
-  target: NamespaceTarget,
+  namespace: string,
   options: WaitOptions = {},
 ): Promise<void> {
   await waitUntil(
     'The search attributes are created',
     async () => {
-      const missing = await missingSearchAttributes(connection, target);
+      const missing = await missingSearchAttributes(connection, namespace);
       if (missing.length === 0) return true;
-      await connection.operatorService
-        .addSearchAttributes({
-          namespace: target.namespace,
-          searchAttributes: Object.fromEntries(
-            missing.map(({ name, type }) => [name, indexedValueType(type)]),
-          ),
-        })
-        .catch(ignoreCode(ALREADY_EXISTS));
+      await addSearchAttributes(connection, namespace, missing);
       return false;
     },
     options,
   );
+}
+
+/** Adds search attributes without looking first: the time-skipping server knows no other call for them. */
+export async function addSearchAttributes(
+  connection: Connection,
+  namespace: string,
+  attributes: typeof DELIVERY_SEARCH_ATTRIBUTE_LIST = DELIVERY_SEARCH_ATTRIBUTE_LIST,
+): Promise<void> {
+  await connection.operatorService
+    .addSearchAttributes({
+      namespace,
+      searchAttributes: Object.fromEntries(
+        attributes.map(({ name, type }) => [name, indexedValueType(type)]),
+      ),
+    })
+    .catch(ignoreCode(ALREADY_EXISTS));
 }
 
 /**
@@ -179,7 +188,7 @@ export async function checkNamespaceAndSearchAttributes(
         `${addAttributes(DELIVERY_SEARCH_ATTRIBUTE_LIST)}\n`,
     );
   }
-  const missing = await missingSearchAttributes(connection, target);
+  const missing = await missingSearchAttributes(connection, namespace);
   if (missing.length > 0) {
     const names = missing.map(({ name }) => name).join(', ');
     throw new TemporalSetupError(
@@ -206,16 +215,16 @@ async function describeNamespace(
 
 async function missingSearchAttributes(
   connection: Connection,
-  target: NamespaceTarget,
+  namespace: string,
 ): Promise<typeof DELIVERY_SEARCH_ATTRIBUTE_LIST> {
-  const present = await customSearchAttributes(connection, target.namespace);
-  if (present === 'not told') return attributesRefusedInQueries(connection, target.namespace);
+  const present = await customSearchAttributes(connection, namespace);
+  if (present === 'not told') return attributesRefusedInQueries(connection, namespace);
   return DELIVERY_SEARCH_ATTRIBUTE_LIST.filter(({ name, type }) => {
     const found = present[name];
     if (found === undefined) return true;
     if (found !== indexedValueType(type)) {
       throw new TemporalSetupError(
-        `Search attribute ${name} of namespace "${target.namespace}" exists with another type than ${TYPE_NAMES[type]}. ` +
+        `Search attribute ${name} of namespace "${namespace}" exists with another type than ${TYPE_NAMES[type]}. ` +
           `Remove it (temporal operator search-attribute remove --name ${name}) or use another namespace.`,
       );
     }

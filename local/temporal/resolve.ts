@@ -206,7 +206,7 @@ function ownedPlan(
       const target = { address: server.address, namespace, retentionDays };
       try {
         await ensureNamespace(temporal.connection, target, { signal });
-        await ensureSearchAttributes(temporal.connection, target, { signal });
+        await ensureSearchAttributes(temporal.connection, namespace, { signal });
         await probeSearchAttributes(temporal.client, { signal });
       } finally {
         await temporal.close();

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { addSearchAttributes } from '../../local/temporal/namespace.ts';
 import { type TemporalPlan, type TemporalProcess } from '../../local/temporal/plan.ts';
 import { chooseFreePort } from '../../local/temporal/ports.ts';
 import { resolveTemporal } from '../../local/temporal/resolve.ts';
@@ -17,15 +18,17 @@ import { findTimeSkippingServer } from '../../local/temporal/time-skipping-serve
 
 const leash = fileURLToPath(new URL('./leash.sh', import.meta.url));
 
-/** A new time-skipping environment; `teardown()` it in `afterAll`. */
+/** A new time-skipping environment with the deliveries' search attributes; `teardown()` it in `afterAll`. */
 export async function createTimeSkippingEnvironment(
   options: { client?: ClientOptionsForTestEnv } = {},
 ): Promise<TestWorkflowEnvironment> {
   const path = await findTimeSkippingServer();
-  return TestWorkflowEnvironment.createTimeSkipping({
+  const environment = await TestWorkflowEnvironment.createTimeSkipping({
     ...(path !== undefined && { server: { executable: { type: 'existing-path', path } } }),
     ...options,
   });
+  await addSearchAttributes(environment.connection, environment.namespace ?? 'default');
+  return environment;
 }
 
 export interface RealTemporalOptions {
