@@ -4,6 +4,7 @@
 /** The SQLSTATE codes: https://www.postgresql.org/docs/18/errcodes-appendix.html */
 const UNIQUE_VIOLATION = '23505';
 const SERIALIZATION_FAILURES = new Set(['40001', '40P01']);
+const UNSTORABLE_TEXT = '22021';
 /** The server ends, starts, or has no connection left; class 08 is the connection itself. */
 const UNAVAILABLE = new Set(['57P01', '57P02', '57P03', '57P05', '53300']);
 
@@ -62,6 +63,11 @@ export function isDatabaseUnavailable(error: unknown): boolean {
     (socketCode !== undefined && SOCKET_CODES.has(socketCode)) ||
     UNREACHABLE_MESSAGES.test(message)
   );
+}
+
+/** A text holds the character U+0000, which JSON may carry and Postgres cannot store: the caller's mistake. */
+export function isUnstorableText(error: unknown): boolean {
+  return diagnose(error).sqlState === UNSTORABLE_TEXT;
 }
 
 interface Diagnosis {

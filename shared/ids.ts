@@ -55,9 +55,18 @@ export function idSchema<K extends IdKind>(kind: K) {
   const prefix = PREFIXES[kind];
   return Type.Unsafe<Id<K>>(
     Type.String({
-      pattern: `^${prefix}_[0-7][0-9a-hjkmnp-tv-z]{25}$`,
+      pattern: patternOf(kind),
       description: `Id of a ${kind}: \`${prefix}_…\``,
       examples: [`${prefix}_01h455vb4pex5vsknk084sn02q`],
     }),
   );
+}
+
+/** Whether a text is an id of the given kind, for what does not come through a schema. */
+export function isId<K extends IdKind>(kind: K, text: string): text is Id<K> {
+  return new RegExp(patternOf(kind)).test(text);
+}
+
+function patternOf(kind: IdKind): string {
+  return `^${PREFIXES[kind]}_[0-7][0-9a-hjkmnp-tv-z]{25}$`;
 }
