@@ -151,6 +151,13 @@ export const accountContract = defineContract({
     body: Closed({ key: Type.String({ maxLength: 500 }) }),
     response: Principal,
   },
+  revokeKey: {
+    method: 'POST',
+    path: '/keys/:key_id/revoke',
+    summary: 'Revokes a key for good. Idempotent',
+    params: Closed({ key_id: idSchema('apiKey') }),
+    response: Closed({ key_id: idSchema('apiKey'), revoked_at: Timestamp }),
+  },
   recentKeys: {
     method: 'GET',
     path: '/keys/recent',

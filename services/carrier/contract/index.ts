@@ -155,9 +155,17 @@ export const carrierContract = defineContract({
     path: '/simulation',
     summary: 'Tells the simulated carrier how to behave: refuse quotes, fail bookings, lose an answer',
     body: Closed({
+      /** False: it refuses quotes and bookings as `unavailable`. */
       available: Type.Optional(Type.Boolean()),
-      fail_next_bookings: Type.Optional(Type.Integer({ minimum: 0 })),
+      /** The next so many bookings are taken, and break down on the way to the pickup. */
+      fail_next_bookings: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
+      /** The next so many bookings are taken, but the carrier's answer is lost: 503, and the repetition finds the booking. */
+      lose_next_answers: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
     }),
-    response: Closed({ available: Type.Boolean(), fail_next_bookings: Type.Integer() }),
+    response: Closed({
+      available: Type.Boolean(),
+      fail_next_bookings: Type.Integer(),
+      lose_next_answers: Type.Integer(),
+    }),
   },
 });
