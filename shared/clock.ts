@@ -51,3 +51,14 @@ export function runningClock(settings: ClockSettings, wall: WallClock = Date.now
 export function isoTime(timeMs: number): string {
   return new Date(Math.round(timeMs)).toISOString();
 }
+
+/**
+ * An RFC 3339 time as Unix milliseconds. A leap second, which RFC 3339 allows and JavaScript does not know, counts as the
+ * last millisecond before it.
+ * @throws {RangeError} when it is no time
+ */
+export function timeMsOf(rfc3339: string): number {
+  const timeMs = Date.parse(rfc3339.toUpperCase().replace(/:60(?:\.\d+)?/, ':59.999'));
+  if (Number.isNaN(timeMs)) throw new RangeError(`${rfc3339} is not an RFC 3339 time`);
+  return timeMs;
+}
