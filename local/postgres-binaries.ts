@@ -1,8 +1,8 @@
 // Where the Postgres binaries are, and the user they run as when we are root, which Postgres refuses to be.
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, cp, mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -77,7 +77,11 @@ export async function reachableDirectory(
   // The directory is ours, and what is in it has modes of its own; the folders above it are not ours to open.
   await chmod(directory, 0o711);
   if (await canEnter(directory, identity)) return directory;
-  const other = join(SYSTEM_HOME, createHash('sha256').update(directory).digest('hex').slice(0, 12));
+  // Named at random and noted, so that a new clone at the same path does not find the data of the old one.
+  const note = join(directory, 'kept-in');
+  const noted = await readFile(note, 'utf8').catch(() => undefined);
+  const other = noted ?? join(SYSTEM_HOME, randomBytes(6).toString('hex'));
+  if (noted === undefined) await writeFile(note, other);
   await mkdir(other, { recursive: true, mode: 0o755 });
   onProgress?.(`The user "${SERVER_USER}" may not enter ${directory}: the Postgres data is kept in ${other}`);
   return other;

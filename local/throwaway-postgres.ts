@@ -2,7 +2,7 @@
 // process waits for that and clears up.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rmdir } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { reachableDirectory, serverIdentity } from './postgres-binaries.ts';
@@ -26,7 +26,7 @@ export async function startThrowawayPostgres(
 ): Promise<ThrowawayPostgres> {
   const temporary = await mkdtemp(join(tmpdir(), 'drone-delivery-postgres-'));
   const directory = await reachableDirectory(temporary, await serverIdentity());
-  if (directory !== temporary) await rmdir(temporary);
+  if (directory !== temporary) await rm(temporary, { recursive: true });
   // A group of its own, so that a Ctrl-C or a kill of ours passes it by. It lives as long as its standard input is open.
   const guard = spawn(
     process.execPath,
