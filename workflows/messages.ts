@@ -22,22 +22,28 @@ export const deliveryWorkflowId = (deliveryId: DeliveryId): string => deliveryId
 
 /** Waits and deadlines, seconds of the delivery's clock. Absent ones take the defaults of workflows/delivery/policy.ts. */
 export interface DeliveryPolicy {
-  /** Longest wait for a drone when the delivery has no deadline. */
+  /** Longest wait for a free drone when the delivery has no deadline. */
   awaitDroneS: number;
-  /** From dispatch, beyond the promised arrival, until the drone counts as failed. */
+  /** With a deadline and a carrier allowed: how long before it the wait for a drone is given up. */
+  carrierLeadS: number;
+  /** Beyond the promised arrival at the pickup, until the drone counts as failed. */
   pickupArrivalSlackS: number;
-  /** The sender must load within this after the arrival. */
+  /** The sender must have loaded within this after the arrival. */
   loadingS: number;
-  /** Loaded drones depart within this. */
-  departureS: number;
-  /** Beyond the promised arrival at the dropoff. */
+  /** Beyond the promised arrival at the dropoff, until the delivery counts as delayed. */
   dropoffArrivalSlackS: number;
-  /** From arrival to release at the dropoff. */
+  /** How long the mission lets the drone hover at the dropoff; bounded, because hovering costs battery. */
+  dropoffHoverS: number;
+  /** From the arrival at the dropoff to the release, until the delivery counts as delayed. */
   releaseS: number;
-  /** A recall that the aircraft has not answered. */
+  /** How long a recall may stay unanswered by an aircraft that holds the load token. */
   recallAnswerS: number;
-  /** How long the recall of a package's return flight may take beyond its ETA. */
+  /** Beyond the ETA of a return flight. */
   returnSlackS: number;
+  /** Beyond a carrier's promised dropoff. */
+  carrierSlackS: number;
+  /** A compensation that has not succeeded for this long becomes an intervention; it is retried all the same. */
+  compensationStuckS: number;
   /** At most this many drones before the carrier or failure. */
   maxAttempts: number;
 }

@@ -1,0 +1,161 @@
+/**
+ * What undoes the saga's steps. A compensation is registered before its step, is a no-op when the step never ran, and runs in
+ * reverse order, shielded from cancellation. One that keeps failing becomes an intervention and the others go on without it.
+ */
+import { CancellationScope, condition, isCancellation } from '@temporalio/workflow';
+import type { CommandActor } from '../messages.ts';
+import type { DeliveryRecord } from './record.ts';
+
+export interface Compensation {
+  /** `void_authorization`, `release_drone/2`: what is undone, and for a repeated step which. */
+  name: string;
+  /** Plain words for the intervention: what is left when this never succeeds. */
+  leaves: string;
+  /** Undoes the step: one plain activity, retried without a limit. Answers what it found, for the event. */
+  run: () => Promise<string>;
+}
+
+interface Settlement {
+  settled: 'undone' | 'by_hand' | undefined;
+}
+
+export class Compensations {
+  private readonly registered: Compensation[] = [];
+  private readonly record: DeliveryRecord;
+  private readonly stuckMs: number;
+  private readonly answers = new Map<string, { answer: 'retry' | 'done'; by: string; why: string }>();
+
+  /** `stuckMs`: wall milliseconds after which a compensation that has not succeeded becomes an intervention. */
+  constructor(record: DeliveryRecord, stuckMs: number) {
+    this.record = record;
+    this.stuckMs = stuckMs;
+  }
+
+  /** To be called before the step that it undoes. */
+  register(compensation: Compensation): void {
+    this.registered.push(compensation);
+  }
+
+  /** The step stands, or has been undone otherwise: nothing to undo any more. */
+  discharge(name: string): void {
+    const index = this.registered.findIndex((one) => one.name === name);
+    if (index >= 0) this.registered.splice(index, 1);
+  }
+
+  /** Everything stands: the delivery ended well. */
+  clear(): void {
+    this.registered.length = 0;
+  }
+
+  /** A person's answer to the intervention of a compensation. */
+  answer(name: string, answer: 'retry' | 'done', { actor, why }: { actor: CommandActor; why: string }): void {
+    this.answers.set(name, { answer, by: `${actor.role}:${actor.id}`, why });
+  }
+
+  /** Undoes one step now, in the middle of the saga (a drone that failed is given back before the next is reserved). */
+  async undo(name: string): Promise<void> {
+    const compensation = this.registered.find((one) => one.name === name);
+    if (!compensation) return;
+    this.discharge(name);
+    await this.settleInTurn([compensation]);
+  }
+
+  /** Undoes everything, last step first. Returns when all is undone, or closed by hand. */
+  async undoAll(): Promise<void> {
+    const inReverse = this.registered.splice(0).reverse();
+    await this.settleInTurn(inReverse);
+  }
+
+  private async settleInTurn(compensations: Compensation[]): Promise<void> {
+    const left: Promise<void>[] = [];
+    for (const compensation of compensations) {
+      const settlement: Settlement = { settled: undefined };
+      const settling = this.settle(compensation, settlement);
+      // The next one waits for this one, but not for ever.
+      const inTime = await condition(
+        () => settlement.settled !== undefined || this.isStuck(compensation),
+        this.stuckMs,
+      );
+      if (!inTime)
+        await this.openIntervention(compensation, 'has not succeeded so far; it is still being retried');
+      left.push(settling);
+    }
+    await Promise.all(left);
+  }
+
+  /** Runs one compensation until it succeeds or a person closes it; a person may have it tried again at once. */
+  private async settle(compensation: Compensation, settlement: Settlement): Promise<void> {
+    const { name } = compensation;
+    for (;;) {
+      const attempt = await this.attempt(compensation);
+      if (attempt.result === 'undone') {
+        settlement.settled = 'undone';
+        if (this.isStuck(compensation)) {
+          await this.record.resolveIntervention(
+            interventionId(name),
+            'succeeded',
+            'system',
+            'a later attempt succeeded',
+          );
+        }
+        await this.record.note('compensated', { data: { step: name, outcome: attempt.outcome } });
+        return;
+      }
+      if (attempt.result === 'failed' && !this.isStuck(compensation)) {
+        await this.openIntervention(compensation, `failed for good (${attempt.outcome})`);
+      }
+      await condition(() => this.answers.has(name));
+      const given = this.answers.get(name);
+      this.answers.delete(name);
+      if (!given) continue;
+      await this.record.resolveIntervention(interventionId(name), given.answer, given.by, given.why);
+      if (given.answer === 'done') {
+        settlement.settled = 'by_hand';
+        await this.record.note('compensated', { data: { step: name, outcome: 'closed_by_hand' } });
+        return;
+      }
+    }
+  }
+
+  private async attempt(
+    compensation: Compensation,
+  ): Promise<{ result: 'undone' | 'failed' | 'interrupted'; outcome: string }> {
+    const scope = new CancellationScope({ cancellable: true });
+    const progress = { finished: false };
+    const running = scope
+      .run(compensation.run)
+      .then((outcome) => ({ result: 'undone' as const, outcome }))
+      .catch((error: unknown) => ({
+        result: isCancellation(error) ? ('interrupted' as const) : ('failed' as const),
+        outcome: error instanceof Error ? error.message : String(error),
+      }))
+      .finally(() => {
+        progress.finished = true;
+      });
+    await condition(() => progress.finished || this.answers.has(compensation.name));
+    if (!progress.finished) scope.cancel();
+    return running;
+  }
+
+  private isStuck({ name }: Compensation): boolean {
+    return this.record.intervention(interventionId(name)) !== undefined;
+  }
+
+  private async openIntervention({ name, leaves }: Compensation, what: string): Promise<void> {
+    this.record.state.compensation = 'needs_intervention';
+    await this.record.openIntervention(
+      {
+        id: interventionId(name),
+        kind: `compensation:${name}`,
+        reason: `Undoing ${name} ${what}. ${leaves}`,
+        answers: [
+          { answer: 'retry', effect: 'tries again at once' },
+          { answer: 'done', effect: 'closes it as done by hand' },
+        ],
+      },
+      { compensation: 'needs_intervention' },
+    );
+  }
+}
+
+export const interventionId = (name: string): string => `int_${name.replaceAll('/', '_')}`;

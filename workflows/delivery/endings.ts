@@ -1,0 +1,28 @@
+/** How a delivery can end, and the error that carries an ending out of the saga's depths. Pure. */
+import type { ChargedOutcome } from '../../services/account/contract/tariff.ts';
+import type { CancellationReason, FailureReason } from '../../services/delivery/contract/status.ts';
+
+export type Ending =
+  | { status: 'delivered'; charged: ChargedOutcome }
+  | { status: 'returned'; charged: ChargedOutcome }
+  | { status: 'cancelled'; charged: ChargedOutcome; reason: CancellationReason; by: string }
+  | { status: 'failed'; charged: ChargedOutcome; reason: FailureReason; detail: string };
+
+/** Thrown where the outcome is decided; caught once, in the workflow. */
+export class Ended extends Error {
+  override readonly name = 'Ended';
+  readonly ending: Ending;
+
+  constructor(ending: Ending) {
+    super(ending.status);
+    this.ending = ending;
+  }
+}
+
+export function failed(
+  reason: FailureReason,
+  detail: string,
+  charged: ChargedOutcome = 'our_failure',
+): Ended {
+  return new Ended({ status: 'failed', charged, reason, detail });
+}

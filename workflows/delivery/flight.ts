@@ -1,0 +1,429 @@
+/** Steps 5 to 7 with a drone: confirmed, dispatched, then its milestones, each with its own deadline. */
+import { isBeforePickup } from '../../services/delivery/contract/status.ts';
+import { isoTime } from '../../shared/clock.ts';
+import type { DroneMilestoneSignal, ResolveInterventionCommand } from '../messages.ts';
+import { type Ending, failed } from './endings.ts';
+import { refusal } from './happenings.ts';
+import type { DeliveryRun, DroneAssignment } from './run.ts';
+import { plainStep, shortStep } from './steps.ts';
+
+/** How a flight went on after one happening: it goes on, the delivery ends, or another drone is needed. */
+type Next = 'on' | 'replace_drone' | Ending;
+
+/** @returns the ending, or `replace_drone` when this drone failed before the pickup */
+export async function flyWithDrone(
+  run: DeliveryRun,
+  drone: DroneAssignment,
+): Promise<Ending | 'replace_drone'> {
+  await confirm(run, drone);
+  const dispatched = await dispatch(run, drone);
+  if (!dispatched) return giveBack(run, drone, 'the drone could not be dispatched');
+  return new Flight(run, drone).follow();
+}
+
+async function confirm({ record, happenings }: DeliveryRun, drone: DroneAssignment): Promise<void> {
+  happenings.follow(drone.reservationId, drone.reservationToken);
+  record.state.attempt += 1;
+  record.state.droneId = drone.droneId;
+  await record.change('confirmed', {
+    data: { fulfilment: 'drone', drone_id: drone.droneId, base_id: drone.baseId },
+    patch: {
+      fulfilment: 'drone',
+      drone_id: drone.droneId,
+      attempt: record.state.attempt,
+      eta: {
+        status: 'confirmed',
+        pickup_at: isoTime(drone.pickupEtaMs),
+        dropoff_at: isoTime(drone.dropoffEtaMs),
+      },
+    },
+  });
+  record.showPhase({
+    fulfilment: 'drone',
+    baseId: drone.baseId,
+    pickupEta: new Date(drone.pickupEtaMs),
+    dropoffEta: new Date(drone.dropoffEtaMs),
+  });
+}
+
+/**
+ * Uploads the mission. False when the drone service refused: this drone will not fly, another may. A cancel interrupts it;
+ * whether the drone had been sent is then for the recall to say.
+ */
+async function dispatch(run: DeliveryRun, drone: DroneAssignment): Promise<boolean> {
+  const { record, compensations, happenings, policy, input } = run;
+  compensations.register({
+    name: drone.recall,
+    leaves: `Drone ${drone.droneId} may still fly for it.`,
+    run: () => recall(run, drone, `delivery ${record.status}`),
+  });
+  const answer = await happenings.interruptible(() =>
+    shortStep(
+      'dispatchDrone',
+      {
+        key: record.key('dispatch'),
+        reserve_key: drone.reserveKey,
+        delivery_id: input.deliveryId,
+        reservation_token: drone.reservationToken,
+        pickup_wait_s: policy.loadingS,
+        dropoff_hover_s: policy.dropoffHoverS,
+      },
+      'dispatch: upload the mission',
+    ),
+  );
+  if (answer === 'interrupted') return true;
+  if (answer.outcome === 'refused') return false;
+  drone.pickupEtaMs = Date.parse(answer.eta.pickup_at);
+  drone.dropoffEtaMs = Date.parse(answer.eta.dropoff_at);
+  return true;
+}
+
+/** The pickup race, settled by the drone service. */
+async function recall({ record, input }: DeliveryRun, drone: DroneAssignment, reason: string) {
+  const step = {
+    key: record.key('recall'),
+    reserve_key: drone.reserveKey,
+    delivery_id: input.deliveryId,
+    reason,
+  };
+  return (await plainStep('recallDrone', step, `recall the drone: ${reason}`)).outcome;
+}
+
+/** This drone does not do it: it is recalled and released, and the delivery waits for another. */
+async function giveBack(run: DeliveryRun, drone: DroneAssignment, why: string): Promise<'replace_drone'> {
+  const { record, happenings, compensations } = run;
+  run.failedDrones.push(drone.droneId);
+  record.state.droneId = null;
+  happenings.unfollow();
+  await record.change('awaiting_drone', {
+    data: { detail: why, failed_drone_id: drone.droneId },
+    patch: {
+      drone_id: null,
+      delayed: true,
+      delay_reason: 'drone_failed',
+      eta: { status: 'pending', pickup_at: null, dropoff_at: null },
+    },
+  });
+  record.showPhase({ baseId: null, pickupEta: null, dropoffEta: null });
+  await compensations.undo(drone.recall);
+  await compensations.undo(drone.release);
+  return 'replace_drone';
+}
+
+class Flight {
+  private readonly run: DeliveryRun;
+  private readonly drone: DroneAssignment;
+  private untilMs: number;
+  private waitingFor: string;
+  /** A recall was asked for and the aircraft, which may load, has not said: for whom is it. */
+  private recalling: 'cancel' | 'sender_absent' | undefined;
+  private overdue = 0;
+  private leaving = false;
+  private intervention: string | undefined;
+
+  constructor(run: DeliveryRun, drone: DroneAssignment) {
+    this.run = run;
+    this.drone = drone;
+    this.untilMs = drone.pickupEtaMs + run.policy.pickupArrivalSlackS * 1000;
+    this.waitingFor = 'the drone at the pickup';
+  }
+
+  async follow(): Promise<Ending | 'replace_drone'> {
+    const { happenings } = this.run;
+    for (;;) {
+      const happening = await happenings.next(this.waitingFor, this.untilMs);
+      let next: Next = 'on';
+      switch (happening.kind) {
+        case 'drone':
+          next = await this.onMilestone(happening.milestone);
+          break;
+        case 'cancel':
+          next = await this.onCancel();
+          break;
+        case 'deadline':
+          next = await this.onDeadline();
+          break;
+        case 'answered':
+          next = await this.onAnswer(happening.command);
+          break;
+        case 'drone_available':
+        case 'carrier':
+          break;
+      }
+      if (next !== 'on') return next;
+    }
+  }
+
+  /** Waits for the next milestone until `seconds` after `fromMs`, by the delivery's clock. */
+  private expect(waitingFor: string, fromMs: number, seconds: number): 'on' {
+    this.waitingFor = waitingFor;
+    this.untilMs = fromMs + seconds * 1000;
+    this.overdue = 0;
+    return 'on';
+  }
+
+  private async onMilestone(milestone: DroneMilestoneSignal): Promise<Next> {
+    const { record, policy, happenings, compensations } = this.run;
+    const occurredAtMs = Date.parse(milestone.occurredAt);
+    const details = { occurredAtMs, data: { drone_id: milestone.droneId, milestone: milestone.kind } };
+    switch (milestone.kind) {
+      case 'took_off':
+        await record.change('enroute_to_pickup', details);
+        return 'on';
+
+      case 'arrived_at_pickup':
+        await record.change('arrived_at_pickup', details);
+        return this.expect('the sender to load', record.nowMs(), policy.loadingS);
+
+      case 'loaded': {
+        // The pickup race is over. Nothing may give this drone back any more but its own landing.
+        compensations.discharge(this.drone.recall);
+        compensations.discharge(this.drone.release);
+        this.recalling = undefined;
+        await record.change('picked_up', details);
+        if (happenings.cancelIsUnsettled) happenings.answerCancel(refusal('already_picked_up'));
+        happenings.answerLateCancel();
+        const lateMs = Math.max(0, record.nowMs() - this.drone.pickupEtaMs);
+        return this.expect(
+          'the drone at the dropoff',
+          this.drone.dropoffEtaMs + lateMs,
+          policy.dropoffArrivalSlackS,
+        );
+      }
+
+      case 'departed_pickup':
+        await record.change('enroute_to_dropoff', details);
+        return 'on';
+
+      case 'arrived_at_dropoff':
+        await record.change('arrived_at_dropoff', details);
+        return this.expect('the release at the dropoff', record.nowMs(), policy.releaseS);
+
+      case 'dropoff_blocked':
+        return this.onBlocked(milestone);
+
+      case 'released':
+        return this.onReleased(details);
+
+      case 'turned_back':
+        await record.change('enroute_to_return', details);
+        return 'on';
+
+      case 'arrived_at_return':
+        await record.change('arrived_at_return', details);
+        return this.expect('the release at the sender', record.nowMs(), policy.releaseS);
+
+      case 'recalled_empty':
+        return this.onRecalledEmpty();
+
+      case 'failed':
+        return this.onFailed(milestone);
+
+      case 'landed':
+        return 'on';
+    }
+  }
+
+  private async onReleased(details: { occurredAtMs: number; data: Record<string, unknown> }): Promise<Next> {
+    const { record } = this.run;
+    if (record.status === 'arrived_at_return') {
+      await record.change('returned', details);
+      return { status: 'returned', charged: 'returned' };
+    }
+    await record.change('delivered', {
+      ...details,
+      ...(this.leaving && { patch: { left_unattended: true } }),
+    });
+    return { status: 'delivered', charged: 'delivered' };
+  }
+
+  /** Nobody can receive it there: what the sender asked for in that case is done. */
+  private async onBlocked({ occurredAt, detail }: DroneMilestoneSignal): Promise<Next> {
+    const { record, input, policy } = this.run;
+    await record.note('dropoff_blocked', {
+      occurredAtMs: Date.parse(occurredAt),
+      data: { ...detail, undeliverable_action: input.undeliverableAction },
+      patch: { delayed: true, delay_reason: 'dropoff_blocked' },
+    });
+    const step = {
+      reserve_key: this.drone.reserveKey,
+      delivery_id: input.deliveryId,
+      reason: 'dropoff_blocked',
+    };
+    if (input.undeliverableAction === 'leave') {
+      await plainStep(
+        'leaveUnattended',
+        { key: record.key('leave'), ...step },
+        'leave the package unattended',
+      );
+      this.leaving = true;
+      return this.expect('the package to be set down', record.nowMs(), policy.releaseS);
+    }
+    const answer = await plainStep(
+      'returnToSender',
+      { key: record.key('return'), ...step },
+      'return to the sender',
+    );
+    const backAtMs = answer.eta_return_at === null ? record.nowMs() : Date.parse(answer.eta_return_at);
+    return this.expect('the drone back at the sender', backAtMs, policy.returnSlackS);
+  }
+
+  private async onCancel(): Promise<Next> {
+    const { happenings, record, policy } = this.run;
+    if (!isBeforePickup(record.status)) {
+      happenings.answerCancel(refusal('already_picked_up'));
+      return 'on';
+    }
+    switch (await recall(this.run, this.drone, 'cancelled')) {
+      case 'recalled':
+        throw this.run.cancelled('cancelled_after_dispatch');
+      case 'never_dispatched':
+        throw this.run.cancelled('cancelled_before_dispatch');
+      case 'loaded':
+        // Its milestone that says so is on the way.
+        happenings.answerCancel(refusal('already_picked_up'));
+        return 'on';
+      case 'pending':
+        happenings.answerCancel({
+          outcome: 'pending',
+          reason: 'aircraft_unreachable',
+          detail: 'The drone may be loading and has not answered. An event will tell how it went.',
+        });
+        this.recalling = 'cancel';
+        return this.expect('the drone’s answer to the recall', record.nowMs(), policy.recallAnswerS);
+    }
+  }
+
+  /** The aircraft answered a pending recall: nothing is aboard, and nothing will be. */
+  private onRecalledEmpty(): Next {
+    if (this.recalling === 'cancel' || this.run.happenings.cancelIsUnsettled) {
+      throw this.run.cancelled('cancelled_after_dispatch');
+    }
+    throw this.senderAbsent();
+  }
+
+  private senderAbsent() {
+    const { loadingS } = this.run.policy;
+    return failed(
+      'sender_absent',
+      `Nothing was loaded within ${loadingS} s of the drone’s arrival.`,
+      'sender_absent',
+    );
+  }
+
+  private async onDeadline(): Promise<Next> {
+    const { record } = this.run;
+    switch (record.status) {
+      case 'confirmed':
+      case 'enroute_to_pickup':
+        return this.onLateForPickup();
+      case 'arrived_at_pickup':
+        return this.recalling === undefined ? this.onNothingLoaded() : this.onStillOverdue();
+      default:
+        return this.onStillOverdue();
+    }
+  }
+
+  /** It should long be there: another drone takes over, unless this one turns out to be loading. */
+  private async onLateForPickup(): Promise<Next> {
+    const answer = await recall(this.run, this.drone, 'overdue at the pickup');
+    if (answer === 'recalled' || answer === 'never_dispatched') {
+      return giveBack(this.run, this.drone, 'the drone did not arrive at the pickup in time');
+    }
+    return this.expect(
+      'the drone’s answer to the recall',
+      this.run.record.nowMs(),
+      this.run.policy.recallAnswerS,
+    );
+  }
+
+  private async onNothingLoaded(): Promise<Next> {
+    const { record, policy } = this.run;
+    switch (await recall(this.run, this.drone, 'sender absent')) {
+      case 'recalled':
+      case 'never_dispatched':
+        throw this.senderAbsent();
+      case 'loaded':
+        return this.expect('the news that it is loaded', record.nowMs(), policy.recallAnswerS);
+      case 'pending':
+        this.recalling = 'sender_absent';
+        return this.expect('the drone’s answer to the recall', record.nowMs(), policy.recallAnswerS);
+    }
+  }
+
+  /** Late with, perhaps, the package aboard: said at once; if it goes on, a person must look. */
+  private async onStillOverdue(): Promise<Next> {
+    const { record, policy } = this.run;
+    this.overdue += 1;
+    const expectedBy = isoTime(this.untilMs);
+    this.untilMs = record.nowMs() + policy.dropoffArrivalSlackS * 1000;
+    if (this.overdue === 1) {
+      await record.note('overdue', {
+        patch: { delayed: true },
+        data: { waiting_for: this.waitingFor, expected_by: expectedBy },
+      });
+    } else if (this.intervention === undefined) {
+      await this.askAPerson('overdue', `Drone ${this.drone.droneId} is overdue since ${expectedBy}.`);
+    }
+    return 'on';
+  }
+
+  private async onFailed({ detail, position, droneId, occurredAt }: DroneMilestoneSignal): Promise<Next> {
+    const { record } = this.run;
+    const cause = typeof detail['cause'] === 'string' ? detail['cause'] : 'unknown';
+    await record.note('drone_failed', {
+      occurredAtMs: Date.parse(occurredAt),
+      data: { drone_id: droneId, cause, position },
+    });
+    if (isBeforePickup(record.status)) {
+      if (this.recalling === 'cancel') throw this.run.cancelled('cancelled_after_dispatch');
+      return giveBack(this.run, this.drone, `the drone failed before the pickup: ${cause}`);
+    }
+    const where = position === null ? 'unknown' : `${position.latitude}, ${position.longitude}`;
+    await this.askAPerson(
+      'drone_down',
+      `Drone ${droneId} is down (${cause}) with the package aboard, last known at ${where}.`,
+    );
+    return 'on';
+  }
+
+  private async askAPerson(kind: 'overdue' | 'drone_down', reason: string): Promise<void> {
+    const id = `int_${kind}_${this.run.record.state.attempt}`;
+    this.intervention = id;
+    await this.run.record.openIntervention(
+      {
+        id,
+        kind,
+        reason,
+        answers: [
+          { answer: 'lost', effect: 'fails the delivery as lost; nothing is charged' },
+          { answer: 'delivered', effect: 'ends it as delivered by hand; the price is charged' },
+          { answer: 'returned', effect: 'ends it as returned to the sender by hand; the price is charged' },
+          ...(kind === 'overdue' ? [{ answer: 'wait', effect: 'goes on waiting for the drone' }] : []),
+        ],
+      },
+      { delayed: true, delay_reason: 'drone_failed' },
+    );
+  }
+
+  private async onAnswer({ interventionId, answer, actor, why }: ResolveInterventionCommand): Promise<Next> {
+    const { record } = this.run;
+    if (interventionId !== this.intervention) return 'on';
+    this.intervention = undefined;
+    const by = `${actor.role}:${actor.id}`;
+    await record.resolveIntervention(interventionId, answer, by, why);
+    const details = { data: { by, why } };
+    switch (answer) {
+      case 'lost':
+        throw failed('package_lost', `Given up by ${by}: ${why}`, 'lost');
+      case 'delivered':
+        await record.walkTo('delivered', details);
+        return { status: 'delivered', charged: 'delivered' };
+      case 'returned':
+        await record.walkTo('returned', details);
+        return { status: 'returned', charged: 'returned' };
+      default:
+        return 'on';
+    }
+  }
+}

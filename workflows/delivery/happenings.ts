@@ -1,0 +1,312 @@
+/**
+ * What the saga waits for: milestones, a cancel, a free drone, an operator's answer, a deadline. Signals and updates only
+ * put things here; the saga takes them one at a time, so that two of them never decide at once.
+ */
+import { CancellationScope, condition, isCancellation, sleep } from '@temporalio/workflow';
+import { isBeforePickup, isFinal } from '../../services/delivery/contract/status.ts';
+import type { BookingId, ReservationId } from '../../shared/ids.ts';
+import type {
+  CancelAnswer,
+  CancelCommand,
+  CarrierMilestoneSignal,
+  DroneMilestoneSignal,
+  ResolveInterventionCommand,
+} from '../messages.ts';
+import { OrderedInbox } from './inbox.ts';
+import type { DeliveryRecord } from './record.ts';
+import { shortStep } from './steps.ts';
+
+export type Happening =
+  | { kind: 'drone'; milestone: DroneMilestoneSignal }
+  | { kind: 'carrier'; milestone: CarrierMilestoneSignal }
+  | { kind: 'cancel'; command: CancelCommand }
+  | { kind: 'answered'; command: ResolveInterventionCommand }
+  | { kind: 'drone_available' }
+  | { kind: 'deadline' };
+
+/** A cancel that the saga has not settled. */
+interface PendingCancel {
+  command: CancelCommand;
+  /** The saga has taken it up. */
+  taken: boolean;
+  answer: CancelAnswer | undefined;
+}
+
+export interface Flight {
+  reservationId: ReservationId;
+  reservationToken: number;
+  inbox: OrderedInbox<DroneMilestoneSignal>;
+}
+
+const GAP_RETRY_MS = 2_000;
+
+export class Happenings {
+  private readonly record: DeliveryRecord;
+  /** Signals may come before the answer that tells whose they are: they are kept, and sorted when it is known. */
+  private unsorted: DroneMilestoneSignal[] = [];
+  private unsortedCarrier: CarrierMilestoneSignal[] = [];
+  private flight: Flight | undefined;
+  private booking: { bookingId: BookingId; inbox: OrderedInbox<CarrierMilestoneSignal> } | undefined;
+  private cancelling: PendingCancel | undefined;
+  private readonly answered: ResolveInterventionCommand[] = [];
+  private droneIsAvailable = false;
+  private step: CancellationScope | undefined;
+  private alarm: { atMs: number; scope: CancellationScope } | undefined;
+
+  constructor(record: DeliveryRecord) {
+    this.record = record;
+  }
+
+  // What signals and updates put in.
+
+  droneMilestone(signal: DroneMilestoneSignal): void {
+    this.unsorted.push(signal);
+    this.sort();
+  }
+
+  carrierMilestone(signal: CarrierMilestoneSignal): void {
+    this.unsortedCarrier.push(signal);
+    this.sort();
+  }
+
+  droneAvailable(): void {
+    this.droneIsAvailable = true;
+  }
+
+  interventionAnswered(command: ResolveInterventionCommand): void {
+    this.answered.push(command);
+  }
+
+  /** Asks for the delivery to be cancelled and waits for the answer. A second request shares the first one's. */
+  async cancel(command: CancelCommand): Promise<CancelAnswer> {
+    const early = this.answerByStatus();
+    if (early) return early;
+    this.cancelling ??= { command, taken: false, answer: undefined };
+    const pending = this.cancelling;
+    this.step?.cancel();
+    await condition(() => pending.answer !== undefined);
+    return pending.answer ?? refusal('already_ended');
+  }
+
+  /** What the status alone decides about a cancel; undefined when the saga must. */
+  private answerByStatus(): CancelAnswer | undefined {
+    const { status } = this.record;
+    if (status === 'cancelled') return { outcome: 'cancelled', reason: null, detail: null };
+    if (isFinal(status)) return refusal(`already_${status}`);
+    if (!isBeforePickup(status)) return refusal('already_picked_up');
+    return undefined;
+  }
+
+  // What the saga takes out.
+
+  /** From now on only this flight's milestones count. */
+  follow(reservationId: ReservationId, reservationToken: number): void {
+    this.flight = { reservationId, reservationToken, inbox: new OrderedInbox() };
+    this.sort();
+  }
+
+  followBooking(bookingId: BookingId): void {
+    this.booking = { bookingId, inbox: new OrderedInbox() };
+    this.sort();
+  }
+
+  /** No flight is followed any more: what it still says is ignored. */
+  unfollow(): void {
+    this.flight = undefined;
+  }
+
+  cancelIsPending(): boolean {
+    return this.cancelling !== undefined && this.cancelling.answer === undefined;
+  }
+
+  /** A cancel was answered `pending` and waits for the aircraft to say what it did. */
+  get cancelIsUnsettled(): boolean {
+    return this.cancelling?.answer?.outcome === 'pending';
+  }
+
+  get cancelCommand(): CancelCommand | undefined {
+    return this.cancelling?.command;
+  }
+
+  /** Answers the pending cancel. `pending` keeps it in mind; a refusal forgets it, so that it can be asked again. */
+  answerCancel(answer: CancelAnswer): void {
+    if (!this.cancelling) return;
+    this.cancelling.answer = answer;
+    if (answer.outcome === 'refused') this.cancelling = undefined;
+  }
+
+  /** At the end nobody is left waiting: a cancel that came too late hears how the delivery ended. */
+  answerLateCancel(): void {
+    if (this.cancelIsPending()) this.answerCancel(this.answerByStatus() ?? refusal('already_ended'));
+  }
+
+  /** Forgets an old wake-up. To be called before asking for a drone: one that comes after is a new one. */
+  expectDrone(): void {
+    this.droneIsAvailable = false;
+  }
+
+  /** Runs a step that a cancel interrupts. `interrupted` when it did: the step may or may not have happened. */
+  async interruptible<T>(step: () => Promise<T>): Promise<T | 'interrupted'> {
+    if (this.cancelIsPending()) return 'interrupted';
+    this.step = new CancellationScope({ cancellable: true });
+    try {
+      return await this.step.run(step);
+    } catch (error) {
+      if (isCancellation(error) && this.cancelIsPending()) return 'interrupted';
+      throw error;
+    } finally {
+      this.step = undefined;
+    }
+  }
+
+  /**
+   * The next happening, or `deadline` when the delivery's clock shows `untilMs` before there is one. `waitingFor` is what an
+   * operator reads meanwhile.
+   */
+  async next(waitingFor: string, untilMs: number | null): Promise<Happening> {
+    this.record.waiting(waitingFor, untilMs);
+    for (;;) {
+      const happening = this.take();
+      if (happening) return happening;
+      if (this.flight?.inbox.hasGap === true || this.booking?.inbox.hasGap === true) {
+        if (await this.fetchMissed()) continue;
+        // Numbers are given without a gap, so the missing one is being committed: it will be there in a moment.
+        await sleep(GAP_RETRY_MS, { summary: 'a milestone is missing: ask again' });
+        continue;
+      }
+      if (untilMs !== null && this.record.nowMs() >= untilMs) {
+        // A signal may be late where its fact is not: look before acting on silence.
+        if (await this.fetchMissed()) continue;
+        return { kind: 'deadline' };
+      }
+      this.arm(untilMs);
+      const { alarm } = this;
+      await condition(() => this.hasSomething() || (alarm !== undefined && this.alarm !== alarm));
+    }
+  }
+
+  private take(): Happening | undefined {
+    const milestone = this.flight?.inbox.take();
+    if (milestone) return { kind: 'drone', milestone };
+    const carried = this.booking?.inbox.take();
+    if (carried) return { kind: 'carrier', milestone: carried };
+    const answer = this.answered.shift();
+    if (answer) return { kind: 'answered', command: answer };
+    if (this.cancelling && !this.cancelling.taken && this.cancelIsPending()) {
+      this.cancelling.taken = true;
+      return { kind: 'cancel', command: this.cancelling.command };
+    }
+    if (this.droneIsAvailable) {
+      this.droneIsAvailable = false;
+      return { kind: 'drone_available' };
+    }
+    return undefined;
+  }
+
+  private hasSomething(): boolean {
+    return (
+      this.flight?.inbox.hasNext === true ||
+      this.flight?.inbox.hasGap === true ||
+      this.booking?.inbox.hasNext === true ||
+      this.booking?.inbox.hasGap === true ||
+      this.answered.length > 0 ||
+      (this.cancelIsPending() && this.cancelling?.taken === false) ||
+      this.droneIsAvailable
+    );
+  }
+
+  /**
+   * Makes sure that a timer fires no later than at `untilMs`. One that is armed for an earlier time is left alone, and
+   * armed anew when it fires: each timer is billed, and in a normal delivery the deadlines move later and later.
+   */
+  private arm(untilMs: number | null): void {
+    if (untilMs === null) return;
+    if (this.alarm && this.alarm.atMs <= untilMs) return;
+    this.alarm?.scope.cancel();
+    const scope = new CancellationScope({ cancellable: true });
+    const alarm = { atMs: untilMs, scope };
+    this.alarm = alarm;
+    const summary = `deadline: ${this.record.state.waitingFor ?? 'next step'}`;
+    scope
+      .run(() => sleep(Math.ceil(this.record.wallUntilMs(untilMs)), { summary }))
+      .then(() => {
+        if (this.alarm === alarm) this.alarm = undefined;
+      })
+      .catch((error: unknown) => {
+        if (!isCancellation(error)) throw error;
+      });
+  }
+
+  /** No deadline is left: an armed timer must not keep a finished workflow from its end. */
+  disarm(): void {
+    this.alarm?.scope.cancel();
+    this.alarm = undefined;
+  }
+
+  /** Asks the services for milestones whose signals have not come. True when there was one. */
+  private async fetchMissed(): Promise<boolean> {
+    if (this.flight) {
+      const { reservationId, reservationToken, inbox } = this.flight;
+      const missed = await shortStep(
+        'readDroneMilestones',
+        { reservationId, afterSequence: inbox.lastSequence },
+        'read milestones whose signals have not come',
+      );
+      for (const one of missed) {
+        inbox.add({
+          reservationId,
+          reservationToken,
+          sequence: one.sequence,
+          kind: one.kind,
+          droneId: one.drone_id,
+          occurredAt: one.occurred_at,
+          recordedAt: one.recorded_at,
+          position: one.position,
+          detail: one.detail,
+        });
+      }
+      return inbox.hasNext;
+    }
+    if (this.booking) {
+      const { bookingId, inbox } = this.booking;
+      const missed = await shortStep(
+        'readCarrierMilestones',
+        { bookingId, afterSequence: inbox.lastSequence },
+        'read carrier milestones whose signals have not come',
+      );
+      for (const one of missed) {
+        const { sequence, state, occurred_at: occurredAt, recorded_at: recordedAt } = one;
+        inbox.add({ bookingId, sequence, state, occurredAt, recordedAt });
+      }
+      return inbox.hasNext;
+    }
+    return false;
+  }
+
+  private sort(): void {
+    const { flight, booking } = this;
+    if (flight) {
+      for (const signal of this.unsorted) {
+        const ours =
+          signal.reservationId === flight.reservationId &&
+          signal.reservationToken === flight.reservationToken;
+        if (ours) flight.inbox.add(signal);
+      }
+      this.unsorted = [];
+    }
+    if (booking) {
+      for (const signal of this.unsortedCarrier) {
+        if (signal.bookingId === booking.bookingId) booking.inbox.add(signal);
+      }
+      this.unsortedCarrier = [];
+    }
+  }
+}
+
+export function refusal(reason: string): CancelAnswer {
+  const detail =
+    reason === 'already_picked_up'
+      ? 'The package is aboard the drone. It can no longer be cancelled.'
+      : `The delivery has ended: ${reason.replaceAll('_', ' ')}.`;
+  return { outcome: 'refused', reason, detail };
+}

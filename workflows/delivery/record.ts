@@ -1,0 +1,227 @@
+/**
+ * The delivery as the workflow knows it, and the one way it changes: the state machine is asked, the event is written to the
+ * delivery service, then the Temporal UI is told. Writes happen one after the other, each with its own key.
+ */
+import { ApplicationFailure, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import type { SearchAttributeUpdatePair } from '@temporalio/common';
+import {
+  canTransition,
+  type DeliveryStatus,
+  isFinal,
+  TRANSITIONS,
+} from '../../services/delivery/contract/status.ts';
+import type { DeliveryPatch, NewDeliveryEvent } from '../../services/delivery/contract/index.ts';
+import { clockTimeMs, isoTime, wallDurationMs } from '../../shared/clock.ts';
+import type { BaseId } from '../../shared/ids.ts';
+import { DELIVERY_SEARCH_ATTRIBUTES as KEYS } from '../../shared/temporal/search-attributes.ts';
+import type { DeliveryInput, DeliveryState } from '../messages.ts';
+import { nextKey, type Ordinals, shortStep } from './steps.ts';
+
+export interface EventDetails {
+  /** By the delivery's clock, Unix milliseconds; now unless told. */
+  occurredAtMs?: number;
+  data?: Record<string, unknown>;
+  patch?: DeliveryPatch;
+}
+
+export interface OpenedIntervention {
+  id: string;
+  kind: string;
+  reason: string;
+  answers: { answer: string; effect: string }[];
+}
+
+const HISTORY_SHOWN = 20;
+
+export class DeliveryRecord {
+  readonly ordinals: Ordinals = {};
+  readonly state: DeliveryState = {
+    status: 'created',
+    attempt: 0,
+    droneId: null,
+    bookingId: null,
+    failureReason: null,
+    cancellationReason: null,
+    compensation: 'none',
+    waitingFor: null,
+    until: null,
+    openInterventions: [],
+    history: [],
+  };
+  private readonly input: DeliveryInput;
+  private readonly interventions = new Map<string, OpenedIntervention>();
+  private delayed = false;
+  private tail: Promise<void> = Promise.resolve();
+
+  constructor(input: DeliveryInput) {
+    this.input = input;
+  }
+
+  /** Now, by the delivery's clock, Unix milliseconds. */
+  nowMs(): number {
+    return clockTimeMs(this.input.clock, Date.now());
+  }
+
+  /** How long a timer must be for the delivery's clock to show `timeMs`, wall milliseconds. */
+  wallUntilMs(timeMs: number): number {
+    return wallDurationMs(this.input.clock, timeMs - this.nowMs());
+  }
+
+  get status(): DeliveryStatus {
+    return this.state.status;
+  }
+
+  key(step: string): string {
+    return nextKey(this.input.deliveryId, this.ordinals, step);
+  }
+
+  /** Changes the status and records it as an event. Asking for what the state machine forbids is a bug: the workflow fails. */
+  async change(to: DeliveryStatus, details: EventDetails = {}): Promise<void> {
+    if (!canTransition(this.state.status, to)) {
+      throw ApplicationFailure.nonRetryable(
+        `A delivery that is ${this.state.status} cannot become ${to}.`,
+        'illegal_transition',
+      );
+    }
+    this.state.status = to;
+    // A delivery that moves on is no longer delayed, unless this very event says why it is.
+    const moved =
+      this.delayed && details.patch?.delayed === undefined ? { delayed: false, delay_reason: null } : {};
+    await this.append({
+      ...this.event(`delivery.${to}`, { ...details, patch: { ...moved, ...details.patch } }),
+      status: to,
+    });
+  }
+
+  /** Walks the legal way to a status, recording each one on it: for what a person says has happened. */
+  async walkTo(to: DeliveryStatus, details: EventDetails): Promise<void> {
+    for (const status of legalPath(this.state.status, to)) await this.change(status, details);
+  }
+
+  /** Records an event that leaves the status as it is. */
+  async note(type: string, details: EventDetails = {}): Promise<void> {
+    await this.append(this.event(`delivery.${type}`, details));
+  }
+
+  async openIntervention(intervention: OpenedIntervention, patch: DeliveryPatch = {}): Promise<void> {
+    this.interventions.set(intervention.id, intervention);
+    this.state.openInterventions = [...this.interventions.keys()];
+    this.upsert([{ key: KEYS.hasIntervention, value: 'open' }]);
+    await this.append({
+      ...this.event('delivery.intervention_opened', { patch, data: { kind: intervention.kind } }),
+      open_intervention: intervention,
+    });
+  }
+
+  async resolveIntervention(id: string, answer: string, by: string, why: string): Promise<void> {
+    const intervention = this.interventions.get(id);
+    if (!intervention) return;
+    this.interventions.delete(id);
+    this.state.openInterventions = [...this.interventions.keys()];
+    if (this.interventions.size === 0) this.upsert([{ key: KEYS.hasIntervention, value: 'none' }]);
+    await this.append({
+      ...this.event('delivery.intervention_resolved', { data: { kind: intervention.kind, answer, by, why } }),
+      resolve_intervention: { id, answer, by, why },
+    });
+  }
+
+  intervention(id: string): OpenedIntervention | undefined {
+    return this.interventions.get(id);
+  }
+
+  /** Tells the Temporal UI, in clear, what goes on and what it waits for. */
+  waiting(waitingFor: string | null, untilMs: number | null): void {
+    this.state.waitingFor = waitingFor;
+    this.state.until = untilMs === null ? null : isoTime(untilMs);
+    setCurrentDetails(this.currentDetails());
+  }
+
+  upsert(pairs: SearchAttributeUpdatePair[]): void {
+    upsertSearchAttributes(pairs);
+  }
+
+  /** The search attributes of a phase change. Each upsert is billed, so only phases do it, not every status. */
+  showPhase(
+    phase: {
+      baseId?: BaseId | null;
+      pickupEta?: Date | null;
+      dropoffEta?: Date | null;
+      fulfilment?: string;
+    } = {},
+  ): void {
+    const { status, droneId, attempt, failureReason } = this.state;
+    this.upsert([
+      { key: KEYS.deliveryStatus, value: status },
+      { key: KEYS.attempt, value: attempt },
+      { key: KEYS.droneId, value: droneId },
+      ...(phase.baseId === undefined ? [] : [{ key: KEYS.baseId, value: phase.baseId }]),
+      ...(phase.fulfilment === undefined ? [] : [{ key: KEYS.fulfilment, value: phase.fulfilment }]),
+      ...(phase.pickupEta === undefined ? [] : [{ key: KEYS.pickupEta, value: phase.pickupEta }]),
+      ...(phase.dropoffEta === undefined ? [] : [{ key: KEYS.dropoffEta, value: phase.dropoffEta }]),
+      ...(failureReason === null ? [] : [{ key: KEYS.failureReason, value: failureReason }]),
+    ]);
+  }
+
+  private event(type: string, { occurredAtMs, data, patch }: EventDetails): NewDeliveryEvent {
+    if (patch?.delayed !== undefined) this.delayed = patch.delayed;
+    return {
+      type,
+      occurred_at: isoTime(occurredAtMs ?? this.nowMs()),
+      ...(data && { data }),
+      ...(patch && Object.keys(patch).length > 0 && { patch }),
+    };
+  }
+
+  private append(event: NewDeliveryEvent): Promise<void> {
+    const key = this.key('event');
+    this.state.history = [
+      ...this.state.history.slice(1 - HISTORY_SHOWN),
+      { at: event.occurred_at, what: event.type.replace('delivery.', '') },
+    ];
+    setCurrentDetails(this.currentDetails());
+    const step = { key, deliveryId: this.input.deliveryId, events: [event] };
+    const written = this.tail.then(async () => {
+      await shortStep('appendEvents', step, `record: ${event.type}`);
+    });
+    // A write that failed for good fails its caller; the ones behind it still go out.
+    this.tail = written.catch(() => undefined);
+    return written;
+  }
+
+  private currentDetails(): string {
+    const { state } = this;
+    const reason = state.failureReason ?? state.cancellationReason;
+    const lines = [
+      `**${state.status.replaceAll('_', ' ')}**${reason === null ? '' : `: ${reason.replaceAll('_', ' ')}`}`,
+      ...(state.waitingFor === null || isFinal(state.status)
+        ? []
+        : [`Waiting for ${state.waitingFor}${state.until === null ? '' : `, until ${state.until}`}`]),
+      ...(state.droneId === null ? [] : [`Drone ${state.droneId} (attempt ${state.attempt})`]),
+      ...(state.bookingId === null ? [] : [`Carrier booking ${state.bookingId}`]),
+      ...(state.compensation === 'none' ? [] : [`Compensation ${state.compensation.replaceAll('_', ' ')}`]),
+      ...[...this.interventions.values()].map(
+        ({ id, reason: why, answers }) =>
+          `⚠ Intervention \`${id}\`: ${why} Answers: ${answers.map((one) => `\`${one.answer}\` (${one.effect})`).join(', ')}`,
+      ),
+    ];
+    const history = state.history.map(({ at, what }) => `- ${at} ${what.replaceAll('_', ' ')}`);
+    return [...lines, '', ...history].join('\n\n').replaceAll('\n\n- ', '\n- ');
+  }
+}
+
+/** Shortest legal way from one status to another, without the start; breadth first over the state machine. */
+export function legalPath(from: DeliveryStatus, to: DeliveryStatus): DeliveryStatus[] {
+  const ways: DeliveryStatus[][] = [[from]];
+  const seen = new Set<DeliveryStatus>([from]);
+  for (const way of ways) {
+    const last = way[way.length - 1] ?? from;
+    if (last === to) return way.slice(1);
+    for (const next of TRANSITIONS[last]) {
+      // What a person says happened is never a way through another ending.
+      if (seen.has(next) || (isFinal(next) && next !== to)) continue;
+      seen.add(next);
+      ways.push([...way, next]);
+    }
+  }
+  throw ApplicationFailure.nonRetryable(`There is no legal way from ${from} to ${to}.`, 'illegal_transition');
+}

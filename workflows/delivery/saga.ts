@@ -1,0 +1,72 @@
+/**
+ * The delivery saga, top to bottom: what is done for a delivery, and what undoes it. Every step registers its compensation
+ * before it runs; a business refusal or a decided failure leaves through `Ended`.
+ */
+import { failed, type Ending } from './endings.ts';
+import { flyWithDrone } from './flight.ts';
+import { goByCarrier } from './carriage.ts';
+import { findDrone } from './assignment.ts';
+import type { DeliveryRun } from './run.ts';
+import { plainStep, shortStep } from './steps.ts';
+
+export async function saga(run: DeliveryRun): Promise<Ending> {
+  await authorizePrice(run); //      undone by: void_authorization
+  await registerPackages(run); //    undone by: void_packages
+  for (;;) {
+    const found = await findDrone(run); //                   undone by: release_drone/n
+    const ending =
+      found.by === 'drone'
+        ? await flyWithDrone(run, found) //                  undone by: recall_drone/n
+        : await goByCarrier(run, found.instead); //          undone by: cancel_booking
+    // A drone that failed before the pickup is replaced, as often as it takes.
+    if (ending !== 'replace_drone') return ending;
+  }
+}
+
+async function authorizePrice(run: DeliveryRun): Promise<void> {
+  const { record, compensations, ids, input } = run;
+  const key = record.key('authorize');
+  compensations.register({
+    name: VOID_AUTHORIZATION,
+    leaves: `The price of ${input.price.amount} ${input.price.currency} may still be authorized.`,
+    run: async () => {
+      const { account_id, delivery_id } = ids;
+      const undo = { key: record.key('void_authorization'), authorize_key: key, account_id, delivery_id };
+      return (await plainStep('voidAuthorization', undo, 'undo: void the authorization')).outcome;
+    },
+  });
+  record.waiting('the account service', null);
+  const answer = await run.beforeDispatch(() =>
+    shortStep(
+      'authorize',
+      { key, ...ids, amount: input.price },
+      'verify the account and authorize the price',
+    ),
+  );
+  if (answer.outcome === 'refused') {
+    if (answer.reason === 'voided')
+      throw failed('step_failed', 'The authorization had been voided before it was made.');
+    throw failed(answer.reason, answer.detail);
+  }
+  run.authorized = { key, authorizationId: answer.authorization_id, preferences: answer.preferences };
+}
+
+export const VOID_AUTHORIZATION = 'void_authorization';
+
+async function registerPackages(run: DeliveryRun): Promise<void> {
+  const { record, compensations, ids, input } = run;
+  const key = record.key('register');
+  compensations.register({
+    name: 'void_packages',
+    leaves: 'Its packages are still registered.',
+    run: async () => {
+      const { account_id, delivery_id } = ids;
+      const undo = { key: record.key('void_packages'), register_key: key, account_id, delivery_id };
+      return (await plainStep('voidPackages', undo, 'undo: void the packages')).outcome;
+    },
+  });
+  record.waiting('the package service', null);
+  await run.beforeDispatch(() =>
+    shortStep('registerPackages', { key, ...ids, packages: input.packages }, 'register the packages'),
+  );
+}

@@ -1,0 +1,249 @@
+/**
+ * The delivery: one durable workflow, from the accept to the final event. Here are its doors (signals, updates, query) and its
+ * end (compensation, charge); what it does in between is the saga.
+ */
+import {
+  ActivityFailure,
+  allHandlersFinished,
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  setHandler,
+} from '@temporalio/workflow';
+import { chargeFor } from '../../services/account/contract/tariff.ts';
+import { CANCELLATION_REASONS } from '../../services/delivery/contract/status.ts';
+import type { Money } from '../../shared/schemas.ts';
+import {
+  CANCEL_UPDATE,
+  type CancelAnswer,
+  type CancelCommand,
+  CARRIER_MILESTONE_SIGNAL,
+  type CarrierMilestoneSignal,
+  type DeliveryInput,
+  type DeliveryOutcome,
+  type DeliveryState,
+  DRONE_AVAILABLE_SIGNAL,
+  DRONE_MILESTONE_SIGNAL,
+  type DroneMilestoneSignal,
+  RESOLVE_INTERVENTION_UPDATE,
+  type ResolveInterventionCommand,
+  STATE_QUERY,
+} from '../messages.ts';
+import { Ended, type Ending, failed } from './endings.ts';
+import { DeliveryRun } from './run.ts';
+import { saga, VOID_AUTHORIZATION } from './saga.ts';
+import { describeFailure, plainStep, shortStep } from './steps.ts';
+
+const droneMilestone = defineSignal<[DroneMilestoneSignal]>(DRONE_MILESTONE_SIGNAL);
+const carrierMilestone = defineSignal<[CarrierMilestoneSignal]>(CARRIER_MILESTONE_SIGNAL);
+const droneAvailable = defineSignal(DRONE_AVAILABLE_SIGNAL);
+const cancel = defineUpdate<CancelAnswer, [CancelCommand]>(CANCEL_UPDATE);
+const resolveIntervention = defineUpdate<{ accepted: true }, [ResolveInterventionCommand]>(
+  RESOLVE_INTERVENTION_UPDATE,
+);
+const state = defineQuery<DeliveryState>(STATE_QUERY);
+
+/** Completes with any business outcome; a workflow that is *Failed* has met a bug. */
+export async function delivery(input: DeliveryInput): Promise<DeliveryOutcome> {
+  const run = new DeliveryRun(input);
+  openDoors(run);
+  watchNativeCancel(run);
+  // The delivery decides itself what a cancel means, so none reaches its steps from outside.
+  return CancellationScope.nonCancellable(async () => {
+    const ending = await endingOf(run);
+    await conclude(run, ending);
+    run.happenings.disarm();
+    await condition(allHandlersFinished);
+    return {
+      status: run.record.status,
+      reason: ending.status === 'failed' || ending.status === 'cancelled' ? ending.reason : null,
+      compensation: run.record.state.compensation,
+      attempts: run.record.state.attempt,
+    };
+  });
+}
+
+function openDoors({ happenings, record, compensations }: DeliveryRun): void {
+  setHandler(droneMilestone, (signal) => happenings.droneMilestone(signal));
+  setHandler(carrierMilestone, (signal) => happenings.carrierMilestone(signal));
+  setHandler(droneAvailable, () => happenings.droneAvailable());
+  setHandler(state, () => record.state);
+
+  setHandler(cancel, (command) => happenings.cancel(command), {
+    validator: ({ reason, actor }: CancelCommand) => {
+      if (!CANCELLATION_REASONS.includes(reason)) {
+        throw invalid(`reason must be one of ${CANCELLATION_REASONS.join(', ')}`);
+      }
+      requireActor(actor);
+    },
+  });
+
+  setHandler(
+    resolveIntervention,
+    (command) => {
+      const intervention = record.intervention(command.interventionId);
+      const [, compensation] = /^compensation:(.+)$/.exec(intervention?.kind ?? '') ?? [];
+      if (compensation === undefined) happenings.interventionAnswered(command);
+      else {
+        compensations.answer(compensation, command.answer === 'retry' ? 'retry' : 'done', command);
+      }
+      return { accepted: true };
+    },
+    {
+      validator: (command: ResolveInterventionCommand) => {
+        const { interventionId: id, answer, why } = command;
+        const intervention = record.intervention(id);
+        if (!intervention) {
+          throw invalid(
+            `interventionId ${id} is not open; open are: ${record.state.openInterventions.join(', ') || 'none'}`,
+          );
+        }
+        const answers = intervention.answers.map((one) => one.answer);
+        if (!answers.includes(answer)) throw invalid(`answer must be one of ${answers.join(', ')}`);
+        if (typeof why !== 'string' || why.trim() === '') throw invalid('why must say the reason');
+        requireActor(command.actor);
+      },
+    },
+  );
+}
+
+function requireActor(actor: unknown): void {
+  const named =
+    typeof actor === 'object' && actor !== null && 'role' in actor && 'id' in actor && Boolean(actor.id);
+  if (!named) throw invalid('actor must name who asks: {"role": "operator", "id": "…"}');
+}
+
+const invalid = (message: string) => ApplicationFailure.nonRetryable(message, 'invalid_command');
+
+/** The *Cancel* button of the Temporal UI acts as the cancel update. */
+function watchNativeCancel({ happenings, record }: DeliveryRun): void {
+  CancellationScope.current().cancelRequested.catch(() =>
+    CancellationScope.nonCancellable(async () => {
+      const answer = await happenings.cancel({
+        reason: 'requested_by_operator',
+        actor: { role: 'operator', id: 'temporal-ui' },
+      });
+      if (answer.outcome === 'refused') {
+        record.state.history.push({
+          at: new Date(Date.now()).toISOString(),
+          what: `cancel refused: ${answer.reason ?? ''}`,
+        });
+      }
+    }),
+  );
+}
+
+/** Runs the saga. A step that failed for good is a failed delivery, not a failed workflow: what was done is undone. */
+async function endingOf(run: DeliveryRun): Promise<Ending> {
+  try {
+    return await saga(run);
+  } catch (error) {
+    if (error instanceof Ended) return error.ending;
+    if (error instanceof ActivityFailure) return failed('step_failed', describeFailure(error)).ending;
+    throw error;
+  }
+}
+
+async function conclude(run: DeliveryRun, ending: Ending): Promise<void> {
+  const charge = chargeFor(ending.charged, run.input.price);
+  if (ending.status === 'delivered' || ending.status === 'returned') {
+    run.happenings.answerLateCancel();
+    run.record.showPhase();
+    await settle(run, ending, charge);
+  } else {
+    await decide(run, ending);
+    await compensate(run, ending, charge);
+  }
+}
+
+/** The package has arrived: the price is captured, and the delivery is complete. */
+async function settle(run: DeliveryRun, ending: Ending, charge: Money): Promise<void> {
+  const { compensations, record } = run;
+  // What was done stands, all but the authorization, which becomes the charge.
+  compensations.clear();
+  await captureInsteadOfVoid(run, charge, ending.charged, 'short');
+  // Only a capture that a person had to settle leaves a trace here.
+  const compensation = record.state.compensation === 'none' ? 'none' : 'complete';
+  record.state.compensation = compensation;
+  await record.note('settled', {
+    data: { outcome: ending.charged },
+    patch: { charge, compensation, complete: true },
+  });
+}
+
+/** The outcome is written when it is decided: the caller sees it at once, and that compensation is pending. */
+async function decide(
+  { record, happenings }: DeliveryRun,
+  ending: Ending & { reason: string },
+): Promise<void> {
+  record.state.compensation = 'pending';
+  if (ending.status === 'cancelled') {
+    record.state.cancellationReason = ending.reason;
+    await record.change('cancelled', {
+      data: { by: ending.by },
+      patch: { cancellation_reason: ending.reason, compensation: 'pending' },
+    });
+    happenings.answerCancel({ outcome: 'cancelled', reason: null, detail: null });
+  } else if (ending.status === 'failed') {
+    record.state.failureReason = ending.reason;
+    await record.change('failed', {
+      data: { detail: ending.detail },
+      patch: { failure_reason: ending.reason, failure_detail: ending.detail, compensation: 'pending' },
+    });
+    happenings.answerLateCancel();
+  }
+  record.showPhase();
+}
+
+async function compensate(run: DeliveryRun, ending: Ending, charge: Money): Promise<void> {
+  const { compensations, record } = run;
+  if (charge.amount > 0) await captureInsteadOfVoid(run, charge, ending.charged, 'plain');
+  await compensations.undoAll();
+  record.state.compensation = 'complete';
+  await record.note('compensation_complete', {
+    data: { outcome: ending.charged },
+    patch: { compensation: 'complete', charge, complete: true },
+  });
+}
+
+/**
+ * Captures the charge; the rest of the authorization is released with it. Should the capture fail for good, that is a person's
+ * to settle like a compensation that fails: the money is not forgotten.
+ */
+async function captureInsteadOfVoid(
+  run: DeliveryRun,
+  charge: Money,
+  reason: string,
+  how: 'short' | 'plain',
+): Promise<void> {
+  const { authorized, compensations, record, input } = run;
+  if (!authorized) return;
+  compensations.discharge(VOID_AUTHORIZATION);
+  const step = {
+    key: record.key('capture'),
+    authorize_key: authorized.key,
+    delivery_id: input.deliveryId,
+    amount: charge,
+    reason,
+  };
+  const summary = `capture ${charge.amount} ${charge.currency} (${reason})`;
+  const name = 'capture_charge';
+  const leaves = `${charge.amount} ${charge.currency} of authorization ${authorized.authorizationId} is not captured.`;
+  if (how === 'short') {
+    try {
+      await shortStep('capture', step, summary);
+      return;
+    } catch (error) {
+      if (!(error instanceof ActivityFailure)) throw error;
+    }
+  }
+  compensations.register({
+    name,
+    leaves,
+    run: async () => (await plainStep('capture', step, summary)).outcome,
+  });
+  await compensations.undo(name);
+}
