@@ -22,8 +22,8 @@ export function distanceM(a: Location, b: Location): number {
  */
 export function bearingDeg(from: Location, to: Location): number {
   const { azi1 } = WGS84.Inverse(from.latitude, from.longitude, to.latitude, to.longitude, Geodesic.AZIMUTH);
-  const degrees = defined(azi1, 'azimuth');
-  return degrees < 0 ? degrees + 360 : degrees;
+  // The remainder, because 360 less the tiniest of angles rounds to 360.
+  return (defined(azi1, 'azimuth') + 360) % 360;
 }
 
 /** Where a flight of `distance` metres ends that leaves `from` on this course. A negative distance goes backwards. */
