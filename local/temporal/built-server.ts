@@ -16,6 +16,7 @@ export const DEFAULT_UI_PORT = 8233;
 export interface ServerPlan {
   address: string;
   uiUrl: string;
+  uiUpstream?: string | undefined;
   processes: TemporalProcess[];
 }
 

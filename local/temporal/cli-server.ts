@@ -89,7 +89,8 @@ export async function planCliServer(options: {
   const uiUrl = `http://${LOOPBACK}:${ports.ui}`;
   return {
     address,
-    uiUrl,
+    // Its UI knows a codec endpoint, but has no setting to send cookies there.
+    ...(codecEndpoint === undefined ? { uiUrl } : { uiUrl: codecEndpoint, uiUpstream: uiUrl }),
     processes: [
       {
         name: 'temporal',

@@ -28,6 +28,11 @@ export interface TemporalPlan {
   namespace: string;
   /** Where a person opens the UI; unknown for an existing cluster unless `TEMPORAL_UI_URL` says it. */
   uiUrl: string | undefined;
+  /**
+   * Set when the UI cannot send the codec server its cookie across origins: the codec server has to show this UI under its
+   * own origin (`TEMPORAL_UI_UPSTREAM`), and `uiUrl` is the codec server.
+   */
+  uiUpstream?: string | undefined;
   /** In the order in which they are to be started; empty for an existing cluster. */
   processes: TemporalProcess[];
   /**

@@ -6,8 +6,11 @@
  * metadata are authenticated, so that neither they nor the data can be changed unnoticed.
  */
 import { ValueError, type Payload, type PayloadCodec } from '@temporalio/common';
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 import { createCipheriv, createDecipheriv, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+
+// A CommonJS module without static exports: only its default can be imported.
+const { Payload: ProtoPayload } = proto.temporal.api.common.v1;
 
 export const ENCRYPTED_ENCODING = 'binary/encrypted';
 const CIPHER_NAME = 'AES-256-GCM';
@@ -80,7 +83,7 @@ export class EncryptionCodec implements PayloadCodec {
     const nonce = randomBytes(NONCE_BYTES);
     const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
     cipher.setAAD(authenticatedMetadata(keyId));
-    const plaintext = temporal.api.common.v1.Payload.encode(payload).finish();
+    const plaintext = ProtoPayload.encode(payload).finish();
     return {
       metadata: {
         encoding: Buffer.from(ENCRYPTED_ENCODING),
@@ -114,7 +117,7 @@ export class EncryptionCodec implements PayloadCodec {
         decipher.update(data.subarray(NONCE_BYTES, data.length - TAG_BYTES)),
         decipher.final(),
       ]);
-      return temporal.api.common.v1.Payload.decode(plaintext);
+      return ProtoPayload.decode(plaintext);
     } catch (error) {
       throw new PayloadDecryptionError(
         `This payload does not decrypt with key "${keyId}": it was changed, or the key has another value here`,
