@@ -4,7 +4,8 @@
 /** The SQLSTATE codes: https://www.postgresql.org/docs/18/errcodes-appendix.html */
 const UNIQUE_VIOLATION = '23505';
 const SERIALIZATION_FAILURES = new Set(['40001', '40P01']);
-const UNSTORABLE_TEXT = '22021';
+/** A character that is none in the encoding; a time that is none, or is out of range. */
+const UNSTORABLE_VALUES = new Set(['22021', '22007', '22008']);
 /** The server ends, starts, or has no connection left; class 08 is the connection itself. */
 const UNAVAILABLE = new Set(['57P01', '57P02', '57P03', '57P05', '53300']);
 
@@ -65,9 +66,10 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   );
 }
 
-/** A text holds the character U+0000, which JSON may carry and Postgres cannot store: the caller's mistake. */
-export function isUnstorableText(error: unknown): boolean {
-  return diagnose(error).sqlState === UNSTORABLE_TEXT;
+/** A value that JSON may carry and Postgres cannot store (U+0000 in a text, the year 0): the caller's mistake. */
+export function isUnstorableValue(error: unknown): boolean {
+  const { sqlState } = diagnose(error);
+  return sqlState !== undefined && UNSTORABLE_VALUES.has(sqlState);
 }
 
 interface Diagnosis {

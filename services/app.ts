@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import {
   isDatabaseUnavailable,
   isSerializationFailure,
-  isUnstorableText,
+  isUnstorableValue,
 } from '../prisma/database-errors.ts';
 import { Problem } from '../shared/errors.ts';
 import { type AppOptions, createApp } from '../shared/http/server.ts';
@@ -34,9 +34,14 @@ export function databaseProblem(error: unknown): Problem | undefined {
       cause: error,
     });
   }
-  if (isUnstorableText(error)) {
-    const message = 'must not contain the character U+0000';
-    return new Problem('invalid-request', { detail: `A text ${message}.`, errors: [{ field: 'body', message }] });
+  if (isUnstorableValue(error)) {
+    const message =
+      'holds a value that cannot be stored: the character U+0000 in a text, or a time out of range';
+    return new Problem('invalid-request', {
+      detail: `The request ${message}.`,
+      errors: [{ field: 'body', message }],
+      cause: error,
+    });
   }
   return undefined;
 }

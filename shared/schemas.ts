@@ -30,7 +30,8 @@ export type Location = Static<typeof Location>;
 /** Minor units of the currency (cents), never a float. */
 export const Money = Closed(
   {
-    amount: Type.Integer({ minimum: 0, description: 'Minor units: cents' }),
+    // Sums of such amounts stay exact both as a double and as a bigint.
+    amount: Type.Integer({ minimum: 0, maximum: 1_000_000_000_000, description: 'Minor units: cents' }),
     currency: Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217', examples: ['USD'] }),
   },
   { title: 'Money' },
