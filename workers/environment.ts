@@ -1,0 +1,44 @@
+/** What a worker is configured with. */
+import { Type } from 'typebox';
+import { ClockEnv } from '../shared/config.ts';
+
+export const WorkerEnvironment = Type.Object({
+  ...ClockEnv,
+  HOST: Type.String({ default: '127.0.0.1', description: 'Where health and metrics listen' }),
+  PORT: Type.Integer({
+    default: 4300,
+    minimum: 0,
+    maximum: 65535,
+    description: 'Port of health and metrics; 0: any free one',
+  }),
+  TEMPORAL_ADDRESS: Type.String({
+    default: '127.0.0.1:7233',
+    description: 'host:port of the Temporal frontend',
+  }),
+  TEMPORAL_NAMESPACE: Type.String({ default: 'drone-delivery' }),
+  TEMPORAL_TASK_QUEUE: Type.String({ default: 'deliveries' }),
+  TEMPORAL_TLS: Type.Boolean({ default: false, description: 'Connect with TLS' }),
+  TEMPORAL_API_KEY: Type.Optional(Type.String({ description: 'For Temporal Cloud' })),
+  PAYLOAD_KEYS: Type.String({
+    minLength: 1,
+    description: 'id:base64,… keys that encrypt payloads; the first one is used for new ones',
+  }),
+  ACCOUNT_URL: Type.String({ default: 'http://127.0.0.1:4101' }),
+  PACKAGE_URL: Type.String({ default: 'http://127.0.0.1:4102' }),
+  DRONE_URL: Type.String({ default: 'http://127.0.0.1:4103' }),
+  CARRIER_URL: Type.String({ default: 'http://127.0.0.1:4104' }),
+  DELIVERY_URL: Type.String({ default: 'http://127.0.0.1:4105' }),
+  WORKER_MAX_WORKFLOW_TASKS: Type.Integer({ default: 40, minimum: 2, description: 'Workflow tasks at once' }),
+  WORKER_MAX_LOCAL_ACTIVITIES: Type.Integer({ default: 80, minimum: 1, description: 'Short steps at once' }),
+  WORKER_MAX_ACTIVITIES: Type.Integer({ default: 80, minimum: 1, description: 'Plain steps at once' }),
+  WORKER_MAX_CACHED_WORKFLOWS: Type.Integer({
+    default: 2000,
+    minimum: 1,
+    description: 'Deliveries kept in memory between their tasks',
+  }),
+  WORKER_SHUTDOWN_GRACE_MS: Type.Integer({
+    default: 5000,
+    minimum: 0,
+    description: 'What running activities get to finish in',
+  }),
+});

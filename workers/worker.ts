@@ -1,0 +1,42 @@
+/** The delivery worker: wiring only. Workflow code from the bundle, activities over the services' clients, tuning. */
+import type { DataConverter } from '@temporalio/common';
+import { type NativeConnection, Worker, type WorkerOptions, type WorkflowBundle } from '@temporalio/worker';
+import type { DeliveryActivities } from '../activities/index.ts';
+
+export interface DeliveryWorkerOptions {
+  connection: NativeConnection;
+  namespace: string;
+  taskQueue: string;
+  workflowBundle: WorkflowBundle;
+  activities: DeliveryActivities;
+  dataConverter?: DataConverter;
+  maxWorkflowTasks?: number;
+  maxLocalActivities?: number;
+  maxActivities?: number;
+  maxCachedWorkflows?: number;
+  shutdownGraceMs?: number;
+  identity?: string;
+  interceptors?: WorkerOptions['interceptors'];
+}
+
+/** A worker of the delivery task queue, ready to `run()`. */
+export function createDeliveryWorker(options: DeliveryWorkerOptions): Promise<Worker> {
+  return Worker.create({
+    connection: options.connection,
+    namespace: options.namespace,
+    taskQueue: options.taskQueue,
+    workflowBundle: options.workflowBundle,
+    activities: options.activities,
+    ...(options.dataConverter && { dataConverter: options.dataConverter }),
+    ...(options.identity !== undefined && { identity: options.identity }),
+    ...(options.interceptors && { interceptors: options.interceptors }),
+    maxConcurrentWorkflowTaskExecutions: options.maxWorkflowTasks ?? 40,
+    maxConcurrentLocalActivityExecutions: options.maxLocalActivities ?? 80,
+    maxConcurrentActivityTaskExecutions: options.maxActivities ?? 80,
+    maxCachedWorkflows: options.maxCachedWorkflows ?? 2000,
+    // One thread: on a small machine a second one costs more than it brings, and a bigger one adds workers instead.
+    workflowThreadPoolSize: 1,
+    // The default grace is none: activities that run get to finish, or are retried elsewhere with the same key.
+    shutdownGraceTime: options.shutdownGraceMs ?? 5_000,
+  });
+}
