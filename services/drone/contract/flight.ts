@@ -84,6 +84,31 @@ export function legEnergyWh(
   );
 }
 
+/**
+ * Seconds into a leg at which it has taken this much energy; `null` when the whole leg takes less. The inverse of
+ * `legEnergyWh`.
+ */
+export function elapsedAtEnergyS(
+  model: DroneModel,
+  leg: LegProfile,
+  payloadKg: number,
+  budgetWh: number,
+): number | null {
+  let leftWh = Math.max(0, budgetWh);
+  let elapsedS = 0;
+  for (const [phase, phaseS] of [
+    ['climb', leg.climbS],
+    ['cruise', leg.cruiseS],
+    ['descent', leg.descentS],
+  ] as const) {
+    const phaseWh = energyWh(model, phase, payloadKg, phaseS);
+    if (phaseWh > leftWh) return elapsedS + (leftWh / phaseWh) * phaseS;
+    leftWh -= phaseWh;
+    elapsedS += phaseS;
+  }
+  return null;
+}
+
 export interface FlightPoint {
   location: Location;
   altitudeM: number;

@@ -1,0 +1,142 @@
+/** What an aircraft can begin to do: each takes it as it is and gives it as it becomes. */
+import { isoTime } from '../../shared/clock.ts';
+import { DROPOFF_ALTITUDE_M, legProfile } from '../../services/drone/contract/flight.ts';
+import type { Mission, MilestoneKind, MissionLeg } from '../../services/drone/contract/index.ts';
+import type { Failure } from './faults.ts';
+import { type Activity, type Aircraft, observe, type Outgoing, plannedStageS, stageOf } from './state.ts';
+
+/** Begins another activity at this moment, keeping place and charge. Faults of its stage get their time. */
+export function begin(aircraft: Aircraft, activity: Activity, atMs: number): Aircraft {
+  const { location, altitudeM, batteryWh } = observe(aircraft, atMs);
+  const stage = stageOf(activity);
+  return {
+    ...aircraft,
+    activity,
+    since: { atMs, location, altitudeM, batteryWh },
+    faults: aircraft.faults.map((fault) =>
+      fault.stage === stage && fault.dueMs === null
+        ? { ...fault, dueMs: atMs + fault.at * plannedStageS(activity) * 1000 }
+        : fault,
+    ),
+  };
+}
+
+/** The mission that a stage of one needs. Being without is a mistake of the program. */
+export function missionOf(aircraft: Aircraft): Mission {
+  if (aircraft.mission === null)
+    throw new Error(`${aircraft.id} is ${aircraft.activity.kind} without a mission`);
+  return aircraft.mission;
+}
+
+/** Adds a milestone to what is to be told. Nobody waits for those of an aircraft without a mission. */
+export function tell(
+  aircraft: Aircraft,
+  kind: MilestoneKind,
+  atMs: number,
+  extra: { load_token?: string; detail?: Record<string, unknown> } = {},
+): Aircraft {
+  const { mission } = aircraft;
+  if (mission === null) return aircraft;
+  const sequence = aircraft.sequence + 1;
+  return say(
+    { ...aircraft, sequence },
+    {
+      kind: 'milestone',
+      body: {
+        reservation_id: mission.reservation_id,
+        reservation_token: mission.reservation_token,
+        aircraft_sequence: sequence,
+        kind,
+        occurred_at: isoTime(atMs),
+        position: observe(aircraft, atMs).location,
+        ...extra,
+      },
+    },
+  );
+}
+
+function say(aircraft: Aircraft, message: Outgoing): Aircraft {
+  return { ...aircraft, outbox: [...aircraft.outbox, message] };
+}
+
+/** Flies to where the leg leads, from where it is. */
+export function fly(aircraft: Aircraft, leg: MissionLeg['kind'], atMs: number): Aircraft {
+  const { location, altitudeM } = observe(aircraft, atMs);
+  const to = {
+    to_pickup: () => missionOf(aircraft).pickup,
+    to_dropoff: () => missionOf(aircraft).dropoff,
+    to_return: () => missionOf(aircraft).pickup,
+    home: () => aircraft.base,
+  }[leg]();
+  const profile = legProfile(aircraft.model, location, to, {
+    fromAltitudeM: altitudeM,
+    toAltitudeM: leg === 'to_dropoff' ? DROPOFF_ALTITUDE_M : 0,
+  });
+  return begin(aircraft, { kind: 'flying', leg, profile }, atMs);
+}
+
+/** With the sender there, asks whether it may load; else waits for one who never comes. */
+export function waitForSender(aircraft: Aircraft, atMs: number): Aircraft {
+  const absent = takeFault(aircraft, 'sender_absent');
+  if (absent) return begin(absent, { kind: 'awaiting_sender' }, atMs);
+  const { reservation_id, reservation_token } = missionOf(aircraft);
+  const asking = say(aircraft, { kind: 'load_request', body: { reservation_id, reservation_token } });
+  return begin(asking, { kind: 'awaiting_load_token' }, atMs);
+}
+
+/** Leaves the pickup with the package. */
+export function departLoaded(aircraft: Aircraft, atMs: number): Aircraft {
+  return fly(tell(aircraft, 'departed_pickup', atMs), 'to_dropoff', atMs);
+}
+
+/** Lowers the package, unless it will find that it cannot. */
+export function release(aircraft: Aircraft, atMs: number, hoverUntilMs?: number): Aircraft {
+  const mission = missionOf(aircraft);
+  const unattended = mission.command === 'leave';
+  const blocked = unattended ? undefined : takeFault(aircraft, 'dropoff_blocked');
+  return begin(
+    blocked ?? aircraft,
+    {
+      kind: 'releasing',
+      blocked: blocked !== undefined,
+      unattended,
+      hoverUntilMs: hoverUntilMs ?? atMs + mission.dropoff_hover_s * 1000,
+    },
+    atMs,
+  );
+}
+
+/** Brings the package back to where it was picked up. */
+export function turnBack(aircraft: Aircraft, atMs: number, reason: string): Aircraft {
+  return fly(tell(aircraft, 'turned_back', atMs, { detail: { reason } }), 'to_return', atMs);
+}
+
+/** Home: the mission is over. */
+export function land(aircraft: Aircraft, atMs: number): Aircraft {
+  return begin({ ...tell(aircraft, 'landed', atMs), mission: null }, { kind: 'parked' }, atMs);
+}
+
+/** Cannot go on: says so, and lands where it is. */
+export function goDown(aircraft: Aircraft, atMs: number, cause: string): Aircraft {
+  const told = tellFailed(aircraft, atMs, cause, false);
+  const { location, altitudeM } = observe(told, atMs);
+  const profile = legProfile(told.model, location, location, { fromAltitudeM: altitudeM });
+  return begin(told, { kind: 'emergency_landing', profile }, atMs);
+}
+
+/** Cannot do the job, but can still come home. Only when empty. */
+export function giveUp(aircraft: Aircraft, atMs: number, cause: string): Aircraft {
+  return fly(tellFailed(aircraft, atMs, cause, true), 'home', atMs);
+}
+
+function tellFailed(aircraft: Aircraft, atMs: number, cause: string, comingHome: boolean): Aircraft {
+  return tell(aircraft, 'failed', atMs, {
+    detail: { cause, aboard: aircraft.payloadKg > 0, coming_home: comingHome },
+  });
+}
+
+/** The aircraft without its armed fault of this kind, or nothing when it has none. */
+function takeFault(aircraft: Aircraft, failure: Failure): Aircraft | undefined {
+  const found = aircraft.faults.find((fault) => fault.failure === failure);
+  return found && { ...aircraft, faults: aircraft.faults.filter((fault) => fault !== found) };
+}

@@ -1,0 +1,40 @@
+/** What can go wrong with an aircraft on a mission, and when. */
+import { Type, type Static } from 'typebox';
+import { OneOf } from '../../shared/schemas.ts';
+
+export const STAGES = [
+  'to_pickup',
+  'at_pickup',
+  'to_dropoff',
+  'at_dropoff',
+  'to_return',
+  'at_return',
+  'home',
+] as const;
+export type Stage = (typeof STAGES)[number];
+
+export const FAILURES = ['motor_failure', 'lost_link', 'sender_absent', 'dropoff_blocked'] as const;
+export const Failure = OneOf(FAILURES, {
+  description:
+    'motor_failure: emergency landing where it is · lost_link: silent for `for_s`, then tells all it kept · sender_absent: nobody loads · dropoff_blocked: it cannot set the package down',
+});
+export type Failure = Static<typeof Failure>;
+
+export const DEFAULT_LINK_LOSS_S = 120;
+
+/** A failure that will happen when its stage is reached. `sender_absent` and `dropoff_blocked` have their own stage. */
+export interface ArmedFault {
+  /** Who armed it, to tell them that it happened. */
+  readonly id: string;
+  readonly failure: Failure;
+  readonly stage: Stage;
+  /** How far into the stage, 0–1 of its planned duration. */
+  readonly at: number;
+  /** For `lost_link`: how long, seconds. */
+  readonly forS: number;
+  /** Set when the stage begins. */
+  readonly dueMs: number | null;
+}
+
+export const StageSchema = OneOf(STAGES);
+export const FractionSchema = Type.Number({ minimum: 0, maximum: 1 });

@@ -1,0 +1,166 @@
+/** What an aircraft does about what it is told. Callers let it `advance` to the moment first. */
+import type { Output } from '../../shared/http/contract.ts';
+import type { aircraftContract, Mission } from '../../services/drone/contract/index.ts';
+import { begin, departLoaded, fly, land, release, tell, turnBack, waitForSender } from './actions.ts';
+import type { ArmedFault } from './faults.ts';
+import { type Aircraft, hasLink } from './state.ts';
+
+/** The drone service's answer about the mission to fly now. */
+export type Orders = Output<typeof aircraftContract.getMission>;
+export type LoadAnswer = Output<typeof aircraftContract.requestLoadToken>;
+
+/**
+ * Hears what to fly now. An older version than it knows and a mission it has finished change nothing; an aircraft with a
+ * package aboard finishes with that first.
+ * @param faultsFor what will go wrong on a mission that it takes on
+ */
+export function hearMission(
+  aircraft: Aircraft,
+  { mission, told }: Orders,
+  atMs: number,
+  faultsFor: (mission: Mission) => readonly ArmedFault[] = () => [],
+): Aircraft {
+  if (!hasLink(aircraft) || isDown(aircraft)) return aircraft;
+  if (mission === null) return missionGone(aircraft, atMs);
+  if (mission.reservation_id === aircraft.mission?.reservation_id) {
+    return mission.version > aircraft.mission.version ? obey({ ...aircraft, mission }, atMs) : aircraft;
+  }
+  if (mission.reservation_id === aircraft.lastReservationId || aircraft.payloadKg > 0) return aircraft;
+  const taken: Aircraft = {
+    ...aircraft,
+    mission,
+    lastReservationId: mission.reservation_id,
+    sequence: told.at(-1)?.aircraft_sequence ?? 0,
+    faults: faultsFor(mission),
+  };
+  return told.length === 0 ? setOut(taken, atMs) : resume(taken, told, atMs);
+}
+
+function setOut(aircraft: Aircraft, atMs: number): Aircraft {
+  if (aircraft.mission?.command === 'fly') return fly(tell(aircraft, 'took_off', atMs), 'to_pickup', atMs);
+  // Recalled before it left: at home it is over at once, in the air it goes on home.
+  return aircraft.activity.kind === 'parked' ? land(aircraft, atMs) : fly(aircraft, 'home', atMs);
+}
+
+/** A newer version of the mission it is on. */
+function obey(aircraft: Aircraft, atMs: number): Aircraft {
+  const { activity, mission } = aircraft;
+  switch (mission?.command) {
+    case 'recall':
+      return comeHomeEmpty(aircraft, atMs);
+    case 'return': {
+      const outbound =
+        (activity.kind === 'flying' && activity.leg === 'to_dropoff') ||
+        activity.kind === 'releasing' ||
+        activity.kind === 'blocked';
+      return outbound ? turnBack(aircraft, atMs, 'told_to') : aircraft;
+    }
+    case 'leave': {
+      const hovering = activity.kind === 'blocked' || (activity.kind === 'releasing' && activity.blocked);
+      return hovering ? release(aircraft, atMs, activity.hoverUntilMs) : aircraft;
+    }
+    default:
+      return aircraft;
+  }
+}
+
+/** Recalled: once the package is aboard it is too late. Whoever may hold a load token says that it is empty. */
+function comeHomeEmpty(aircraft: Aircraft, atMs: number): Aircraft {
+  const { activity } = aircraft;
+  switch (activity.kind) {
+    case 'flying':
+      return activity.leg === 'to_pickup' ? fly(aircraft, 'home', atMs) : aircraft;
+    case 'awaiting_sender':
+      return fly(aircraft, 'home', atMs);
+    case 'awaiting_load_token':
+    case 'loading': {
+      const silent = { ...aircraft, outbox: aircraft.outbox.filter((one) => one.kind !== 'load_request') };
+      return fly(tell(silent, 'recalled_empty', atMs), 'home', atMs);
+    }
+    default:
+      return aircraft;
+  }
+}
+
+/** The service has no mission for it any more. With a package aboard it still finishes the one it has. */
+function missionGone(aircraft: Aircraft, atMs: number): Aircraft {
+  return aircraft.mission === null ? aircraft : comeHomeEmpty(aircraft, atMs);
+}
+
+/** Hears whether it may load. An answer that comes too late, to an aircraft that has been recalled, changes nothing. */
+export function hearLoadAnswer(
+  aircraft: Aircraft,
+  answer: Exclude<LoadAnswer, { reason: 'not_at_pickup' }>,
+  atMs: number,
+): Aircraft {
+  if (aircraft.activity.kind !== 'awaiting_load_token') return aircraft;
+  if (answer.outcome === 'granted') {
+    return begin(aircraft, { kind: 'loading', loadToken: answer.load_token }, atMs);
+  }
+  return fly(aircraft, 'home', atMs);
+}
+
+/** Takes up a mission where it was left when the aircraft's computer stopped, by what it had told. */
+function resume(aircraft: Aircraft, told: Orders['told'], atMs: number): Aircraft {
+  const mission = aircraft.mission;
+  const last = told.at(-1)?.kind;
+  if (mission === null || last === undefined) return aircraft;
+  const loaded = { ...aircraft, payloadKg: mission.payload_kg };
+  const { command } = mission;
+  switch (last) {
+    case 'took_off':
+      return fly(aircraft, command === 'recall' ? 'home' : 'to_pickup', atMs);
+    case 'arrived_at_pickup': {
+      const there = at(aircraft, mission.pickup, 0);
+      const waiting = waitForSender(there, atMs);
+      return command === 'recall' ? comeHomeEmpty(waiting, atMs) : waiting;
+    }
+    case 'loaded': {
+      const departed = departLoaded(at(loaded, mission.pickup, 0), atMs);
+      return command === 'return' ? turnBack(departed, atMs, 'told_to') : departed;
+    }
+    case 'departed_pickup':
+      return command === 'return' ? turnBack(loaded, atMs, 'told_to') : fly(loaded, 'to_dropoff', atMs);
+    case 'arrived_at_dropoff':
+    case 'dropoff_blocked': {
+      const hovering = at(loaded, mission.dropoff, loaded.since.altitudeM);
+      if (command === 'return') return turnBack(hovering, atMs, 'told_to');
+      if (last === 'arrived_at_dropoff' || command === 'leave') return release(hovering, atMs);
+      return begin(hovering, { kind: 'blocked', hoverUntilMs: atMs + mission.dropoff_hover_s * 1000 }, atMs);
+    }
+    case 'turned_back':
+      return fly(loaded, 'to_return', atMs);
+    case 'arrived_at_return':
+      return begin(at(loaded, mission.pickup, 0), { kind: 'unloading' }, atMs);
+    case 'released':
+    case 'recalled_empty':
+    case 'failed':
+      return fly(aircraft, 'home', atMs);
+    case 'landed':
+      return { ...aircraft, mission: null };
+  }
+}
+
+/** At a place it has told that it reached: what it last radioed may be a second older. */
+function at(aircraft: Aircraft, location: Mission['pickup'], altitudeM: number): Aircraft {
+  return { ...aircraft, since: { ...aircraft.since, location, altitudeM } };
+}
+
+function isDown({ activity }: Aircraft): boolean {
+  return activity.kind === 'down' || activity.kind === 'emergency_landing';
+}
+
+/** An operator has cleared it: it was carried home, repaired and given a full battery. */
+export function recover(aircraft: Aircraft, atMs: number): Aircraft {
+  if (!isDown(aircraft)) return aircraft;
+  return {
+    ...aircraft,
+    activity: { kind: 'parked' },
+    since: { atMs, location: aircraft.base, altitudeM: 0, batteryWh: aircraft.model.battery_capacity_wh },
+    payloadKg: 0,
+    mission: null,
+    faults: [],
+    linkLostUntilMs: null,
+    outbox: [],
+  };
+}
