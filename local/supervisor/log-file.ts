@@ -92,8 +92,9 @@ export function warningIn(line: string): string | undefined {
   try {
     entry = JSON.parse(line);
   } catch {
-    // What is not JSON was not written by the logger: a crash of the runtime, a stray print.
-    return line;
+    // What is not JSON was not written by the logger: a crash of the runtime, a stray print. What Node says of deprecated
+    // calls is for developers, and stays in the file.
+    return /^\(node:\d+\)|^\(Use `node /.test(line) ? undefined : line;
   }
   if (typeof entry !== 'object' || entry === null) return undefined;
   const { level, msg, err } = entry as { level?: unknown; msg?: unknown; err?: { message?: unknown } };

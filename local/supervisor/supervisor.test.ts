@@ -201,4 +201,5 @@ test('When a log line is a warning or worse, a person sees it; else not', () => 
   expect(warningIn('{"level":40,"msg":"slow"}')).toBe('warning: slow');
   expect(warningIn('{"level":50,"msg":"failed","err":{"message":"why"}}')).toBe('error: failed: why');
   expect(warningIn('Trace: something else')).toBe('Trace: something else');
+  expect(warningIn('(node:12) [DEP0040] DeprecationWarning: old')).toBeUndefined();
 });

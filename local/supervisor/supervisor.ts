@@ -68,6 +68,10 @@ export class Supervisor {
     return this.#process(name).pid;
   }
 
+  logFile(name: string): string {
+    return this.#process(name).spec.logFile;
+  }
+
   state(name: string): ProcessState {
     return this.#process(name).state;
   }
