@@ -43,6 +43,7 @@ const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
 const SESSION_MS = 12 * 60 * 60 * 1000;
 const SESSION_COOKIE = 'drone_delivery_codec';
 const LOGINS_PER_MINUTE = 20;
+const LOGIN_HINT = 'Open /login in this browser, or send the operator key as a bearer token.';
 
 const PayloadSchema = Type.Object({
   metadata: Type.Optional(Type.Record(Type.String(), Type.String())),
@@ -74,7 +75,15 @@ export async function buildCodecServer(options: CodecServerOptions): Promise<Fas
   await app.register(async (loginRoutes) => registerLogin(loginRoutes, options));
   if (options.uiUpstream !== undefined) {
     const upstream = options.uiUpstream;
-    await app.register(async (uiRoutes) => forwardToUi(uiRoutes, upstream));
+    await app.register(async (uiRoutes) => {
+      // The payloads would be unreadable anyway: better to ask for the login at once.
+      uiRoutes.addHook('onRequest', async (request, reply) => {
+        if (isOperator(request, options.operatorKey)) return;
+        if (request.headers.accept?.includes('text/html')) return reply.redirect('/login');
+        throw new Problem('unauthorized', { detail: LOGIN_HINT });
+      });
+      forwardToUi(uiRoutes, upstream);
+    });
   }
   return app;
 }
@@ -82,9 +91,7 @@ export async function buildCodecServer(options: CodecServerOptions): Promise<Fas
 function registerCodec(app: FastifyInstance, { codec, namespace, operatorKey }: CodecServerOptions): void {
   app.addHook('onRequest', async (request) => {
     if (request.method !== 'OPTIONS' && !isOperator(request, operatorKey)) {
-      throw new Problem('unauthorized', {
-        detail: 'Open /login in this browser, or send the operator key as a bearer token.',
-      });
+      throw new Problem('unauthorized', { detail: LOGIN_HINT });
     }
   });
   const convert = async (request: FastifyRequest<{ Body: PayloadsJson }>, use: 'encode' | 'decode') => {
@@ -113,7 +120,8 @@ function registerCodec(app: FastifyInstance, { codec, namespace, operatorKey }: 
   }
 }
 
-function registerLogin(app: FastifyInstance, { operatorKey, uiUrl }: CodecServerOptions): void {
+function registerLogin(app: FastifyInstance, { operatorKey, uiUrl, namespace }: CodecServerOptions): void {
+  const workflowsUrl = uiUrl === undefined ? undefined : `${uiUrl}/namespaces/${namespace}/workflows`;
   const limited = { config: { rateLimit: { max: LOGINS_PER_MINUTE, timeWindow: 60_000 } } };
   app.addContentTypeParser(
     'application/x-www-form-urlencoded',
@@ -123,8 +131,8 @@ function registerLogin(app: FastifyInstance, { operatorKey, uiUrl }: CodecServer
     },
   );
   const answer = (reply: FastifyReply, key: string | undefined) => {
-    if (key === undefined) return sendPage(reply, 200, loginPage('ask', uiUrl), uiUrl);
-    if (!isSame(key, operatorKey)) return sendPage(reply, 401, loginPage('wrong key', uiUrl), uiUrl);
+    if (key === undefined) return sendPage(reply, 200, loginPage('ask', workflowsUrl), uiUrl);
+    if (!isSame(key, operatorKey)) return sendPage(reply, 401, loginPage('wrong key', workflowsUrl), uiUrl);
     reply.setCookie(SESSION_COOKIE, String(Date.now() + SESSION_MS), {
       signed: true,
       httpOnly: true,
@@ -132,7 +140,7 @@ function registerLogin(app: FastifyInstance, { operatorKey, uiUrl }: CodecServer
       path: '/',
       maxAge: SESSION_MS / 1000,
     });
-    return sendPage(reply, 200, loginPage('logged in', uiUrl), uiUrl);
+    return sendPage(reply, 200, loginPage('logged in', workflowsUrl), uiUrl);
   };
   app.get<{ Querystring: Static<typeof LoginQuery> }>(
     '/login',
@@ -146,7 +154,7 @@ function registerLogin(app: FastifyInstance, { operatorKey, uiUrl }: CodecServer
   );
   app.post('/logout', { schema: { hide: true } }, async (_request, reply) => {
     reply.clearCookie(SESSION_COOKIE, { path: '/' });
-    return sendPage(reply, 200, loginPage('ask', uiUrl), uiUrl);
+    return sendPage(reply, 200, loginPage('ask', workflowsUrl), uiUrl);
   });
 }
 

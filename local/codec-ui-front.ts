@@ -25,27 +25,34 @@ export function forwardToUi(app: FastifyInstance, upstream: string): void {
   app.addHook('onClose', () => agent.close());
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
-  app.all('/*', { schema: { hide: true } }, async (request, reply) => {
-    const headers = Object.fromEntries(
-      Object.entries(request.headers).filter(([name, value]) => value !== undefined && !HOP_BY_HOP.has(name)),
-    );
-    // The UI compares the page's origin with its own before it lets an operator act.
-    if (headers['origin'] !== undefined) headers['origin'] = upstreamOrigin;
-    const answer = await send(upstreamOrigin + request.url, {
-      dispatcher: agent,
-      method: request.method as 'GET',
-      headers,
-      body: request.body instanceof Readable ? request.body : null,
-    }).catch((error: unknown) => {
-      throw new Problem('unavailable', {
-        detail: 'The Temporal UI does not answer.',
-        retryAfterS: 2,
-        cause: error,
+  app.route({
+    method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    url: '/*',
+    schema: { hide: true },
+    handler: async (request, reply) => {
+      const headers = Object.fromEntries(
+        Object.entries(request.headers).filter(
+          ([name, value]) => value !== undefined && !HOP_BY_HOP.has(name),
+        ),
+      );
+      // The UI compares the page's origin with its own before it lets an operator act.
+      if (headers['origin'] !== undefined) headers['origin'] = upstreamOrigin;
+      const answer = await send(upstreamOrigin + request.url, {
+        dispatcher: agent,
+        method: request.method as 'GET',
+        headers,
+        body: request.body instanceof Readable ? request.body : null,
+      }).catch((error: unknown) => {
+        throw new Problem('unavailable', {
+          detail: 'The Temporal UI does not answer.',
+          retryAfterS: 2,
+          cause: error,
+        });
       });
-    });
-    for (const [name, value] of Object.entries(answer.headers)) {
-      if (value !== undefined && !HOP_BY_HOP.has(name)) void reply.header(name, value);
-    }
-    return reply.code(answer.statusCode).send(answer.body);
+      for (const [name, value] of Object.entries(answer.headers)) {
+        if (value !== undefined && !HOP_BY_HOP.has(name)) void reply.header(name, value);
+      }
+      return reply.code(answer.statusCode).send(answer.body);
+    },
   });
 }

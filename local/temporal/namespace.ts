@@ -134,10 +134,7 @@ export async function probeSearchAttributes(client: Client, options: WaitOptions
     options,
   );
   try {
-    const query = [
-      `WorkflowId = '${workflowId}'`,
-      ...pairs.map(({ key, value }) => `${key.name} = ${literal(value)}`),
-    ];
+    const query = [`WorkflowId = '${workflowId}'`, ...pairs.map((pair) => condition(pair))];
     await waitUntil(
       'The probe workflow is found by its search attributes',
       async () => {
@@ -251,13 +248,13 @@ async function attributesRefusedInQueries(
   namespace: string,
 ): Promise<typeof DELIVERY_SEARCH_ATTRIBUTE_LIST> {
   const refused: typeof DELIVERY_SEARCH_ATTRIBUTE_LIST = [];
-  for (const { key, value } of probeValues()) {
-    const query = `${key.name} = ${literal(value)}`;
+  for (const pair of probeValues()) {
+    const query = condition(pair);
     try {
       await connection.workflowService.listWorkflowExecutions({ namespace, query, pageSize: 1 });
     } catch (error) {
       if (!hasCode(error, INVALID_ARGUMENT)) throw error;
-      refused.push(...DELIVERY_SEARCH_ATTRIBUTE_LIST.filter(({ name }) => name === key.name));
+      refused.push(...DELIVERY_SEARCH_ATTRIBUTE_LIST.filter(({ name }) => name === pair.key.name));
     }
   }
   return refused;
@@ -279,9 +276,13 @@ function probeValue(key: (typeof DELIVERY_SEARCH_ATTRIBUTE_LIST)[number]): Searc
   }
 }
 
-function literal(value: SearchAttributePair['value']): string {
-  if (value instanceof Date) return `'${value.toISOString()}'`;
-  return typeof value === 'string' ? `'${value}'` : String(value);
+/** A query that the probe's value meets. Times as a range: an SQLite store finds none by equality. */
+function condition({ key, value }: SearchAttributePair): string {
+  if (value instanceof Date) {
+    const [before, after] = [-1, 1].map((days) => new Date(value.getTime() + days * DAY_MS).toISOString());
+    return `${key.name} BETWEEN '${before ?? ''}' AND '${after ?? ''}'`;
+  }
+  return `${key.name} = ${typeof value === 'string' ? `'${value}'` : String(value)}`;
 }
 
 function indexedValueType(type: SearchAttributeType) {

@@ -97,6 +97,8 @@ export const DYNAMIC_CONFIG: Readonly<Record<string, number | boolean | string>>
   'history.timerProcessorMaxPollRPS': 2000,
   'history.visibilityProcessorMaxPollRPS': 2000,
   'history.outboundProcessorMaxPollRPS': 2000,
+  // A timer fires up to this much late, so that servers whose clocks differ agree; a lone server needs no such allowance.
+  'history.timerProcessorMaxTimeShift': '20ms',
   // One machine has no neighbours to protect: its own capacity is the limit, not a rate.
   'frontend.rps': 50_000,
   'frontend.namespaceRPS': 50_000,
