@@ -85,7 +85,12 @@ export const accountContract = defineContract({
     path: '/accounts',
     summary: 'Registers a business and makes its first API key, shown once',
     body: CreateAccount,
-    response: Type.Object({ account: Account, api_key: Type.String() }),
+    response: Type.Object({
+      account: Account,
+      api_key: Type.String(),
+      /** This is the first answer again. */
+      replayed: Type.Optional(Type.Boolean()),
+    }),
     status: 201,
     idempotent: true,
   },
