@@ -104,7 +104,9 @@ export class Pump {
   #rest(): void {
     const { lookEveryMs, backoffMs = { first: 100, longest: 5_000 } } = this.#options;
     const waitMs =
-      this.#failures === 0 ? lookEveryMs : backoffWithJitterMs(this.#failures, backoffMs.first, backoffMs.longest);
+      this.#failures === 0
+        ? lookEveryMs
+        : backoffWithJitterMs(this.#failures, backoffMs.first, backoffMs.longest);
     // A nudge that came while the last round ended must not wait for the next look.
     this.#timer = setTimeout(() => this.#wake(), this.#nudged && this.#failures === 0 ? 0 : waitMs);
     this.#timer.unref();

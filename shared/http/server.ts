@@ -65,6 +65,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.setValidatorCompiler(compileValidator);
   registerErrors(app, options);
   registerContext(app);
+  registerClosing(app);
   registerHealth(app);
   registerMetrics(app, options.name);
   await app.register(swagger, {
@@ -163,6 +164,19 @@ function wrongFields(request: FastifyRequest): FieldError[] {
     const validate = request.getValidationFunction(part as keyof typeof parts);
     if (!validate || validate(value) === true) return [];
     return fieldErrors(validate.errors ?? [], part);
+  });
+}
+
+/** A connection whose answer is sent while the app closes is done: kept alive, it would hold the close up. */
+function registerClosing(app: FastifyInstance): void {
+  let closing = false;
+  app.addHook('preClose', (done) => {
+    closing = true;
+    done();
+  });
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (closing) void reply.header('connection', 'close');
+    done(null, payload);
   });
 }
 
