@@ -1,0 +1,146 @@
+/** The two writes: a delivery with its first event, and more events with the state that follows from them. */
+import { LRUCache } from 'lru-cache';
+import type { PrismaClient } from '../../../prisma/delivery/generated/client.ts';
+import { type Clock, isoTime } from '../../../shared/clock.ts';
+import { conflict, notFound, Problem } from '../../../shared/errors.ts';
+import type { DeliveryId } from '../../../shared/ids.ts';
+import type { DeliveryCreation, NewDeliveryEvent } from '../contract/index.ts';
+import {
+  type AppendAnswer,
+  appendToDelivery,
+  findDelivery,
+  insertDelivery,
+  stateForAppend,
+  type StoredDelivery,
+} from '../data/deliveries.ts';
+import { advance, createdEvent, type DeliveryState, type NumberedEvent } from './timeline.ts';
+import { type Identity, partsOf } from './view.ts';
+
+/** About a kilobyte each. More deliveries than this in flight only cost a read before a write. */
+const MAX_REMEMBERED = 5_000;
+
+/** Each time, somebody else's append has succeeded in between. */
+const MAX_TRIES = 100;
+
+interface Remembered {
+  identity: Pick<Identity, 'id' | 'account_id' | 'livemode'>;
+  state: DeliveryState;
+}
+
+export class DeliveryWriter {
+  readonly #database: PrismaClient;
+  readonly #clock: Clock;
+  readonly #onWritten: () => void;
+  /**
+   * What this process last knew of a delivery, so that an append is one statement. It is never trusted: the statement
+   * writes only on top of exactly this state.
+   */
+  readonly #remembered = new LRUCache<DeliveryId, Remembered>({ max: MAX_REMEMBERED });
+
+  /** @param onWritten called after each write that added events */
+  constructor(database: PrismaClient, clock: Clock, onWritten: () => void) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#onWritten = onWritten;
+  }
+
+  /**
+   * Writes the delivery and event 1; a repetition answers the delivery as it is by now.
+   * @throws {Problem} 409 `id_taken` when another account's delivery has this id
+   */
+  async create(creation: DeliveryCreation): Promise<StoredDelivery> {
+    const { eta: _eta, ...requested } = creation;
+    const event = createdEvent(creation, isoTime(this.#clock.nowMs()));
+    const created: StoredDelivery = {
+      ...partsOf({ ...requested, created_at: event.occurredAt }),
+      state: event.state,
+    };
+    if (await insertDelivery(this.#database, created, event)) {
+      this.#remember(creation.id, created.identity, event.state);
+      this.#onWritten();
+      return created;
+    }
+    const present = await findDelivery(this.#database, creation.id);
+    if (present?.identity.account_id !== creation.account_id)
+      throw conflict('id_taken', `${creation.id} is the id of another delivery.`);
+    return present;
+  }
+
+  /**
+   * Appends events under a step key; a repetition of the key answers what the first one did.
+   * @throws {Problem} 404 when the delivery is not (yet) there; 409 as `advance` says
+   */
+  async append(
+    deliveryId: DeliveryId,
+    stepKey: string,
+    events: readonly NewDeliveryEvent[],
+  ): Promise<AppendAnswer> {
+    const recordedAt = isoTime(this.#clock.nowMs());
+    const remembered = this.#remembered.get(deliveryId);
+    if (remembered) {
+      const numbered = tryAdvance(remembered.state, events, recordedAt);
+      if (numbered && (await this.#write(remembered, stepKey, numbered, recordedAt)) === 'written')
+        return answerOf(numbered);
+      this.#remembered.delete(deliveryId);
+    }
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      const found = await stateForAppend(this.#database, deliveryId, stepKey);
+      if (!found) throw notFound('delivery', deliveryId);
+      if (found.answered) return found.answered;
+      const numbered = advance(found.state, events, recordedAt);
+      if ((await this.#write(found, stepKey, numbered, recordedAt)) === 'written') return answerOf(numbered);
+    }
+    throw new Problem('unavailable', {
+      detail: `${deliveryId} is being written to by too many at once.`,
+      retryAfterS: 1,
+    });
+  }
+
+  async #write(
+    { identity, state }: Remembered,
+    stepKey: string,
+    events: NumberedEvent[],
+    recordedAt: string,
+  ): Promise<'written' | 'overtaken' | 'repeated'> {
+    const result = await appendToDelivery(this.#database, {
+      identity,
+      afterSequence: state.sequence,
+      stepKey,
+      recordedAt,
+      events,
+    });
+    const after = events.at(-1)?.state;
+    if (result === 'written' && after) {
+      this.#remember(identity.id, identity, after);
+      this.#onWritten();
+    }
+    return result;
+  }
+
+  #remember(deliveryId: DeliveryId, identity: Remembered['identity'], state: DeliveryState): void {
+    // Nothing follows a complete one.
+    if (state.complete) this.#remembered.delete(deliveryId);
+    else this.#remembered.set(deliveryId, { identity, state });
+  }
+}
+
+function answerOf(events: readonly NumberedEvent[]): AppendAnswer {
+  const [first] = events;
+  const last = events.at(-1);
+  if (!first || !last) throw new RangeError('An append has at least one event');
+  return { first_sequence: first.sequence, last_sequence: last.sequence, status: last.status };
+}
+
+/** On remembered state: a refusal may only mean that the state is old, or that this is a repetition. */
+function tryAdvance(
+  state: DeliveryState,
+  events: readonly NewDeliveryEvent[],
+  recordedAt: string,
+): NumberedEvent[] | undefined {
+  try {
+    return advance(state, events, recordedAt);
+  } catch (error) {
+    if (error instanceof Problem) return undefined;
+    throw error;
+  }
+}
