@@ -1,14 +1,14 @@
 /** The delivery worker: wiring only. Workflow code from the bundle, activities over the services' clients, tuning. */
 import type { DataConverter } from '@temporalio/common';
 import { type NativeConnection, Worker, type WorkerOptions, type WorkflowBundle } from '@temporalio/worker';
-import type { DeliveryActivities } from '../activities/index.ts';
 
 export interface DeliveryWorkerOptions {
   connection: NativeConnection;
   namespace: string;
   taskQueue: string;
   workflowBundle: WorkflowBundle;
-  activities: DeliveryActivities;
+  /** `createActivities` of activities/; the bench's floor brings its own. */
+  activities: object;
   dataConverter?: DataConverter;
   maxWorkflowTasks?: number;
   maxLocalActivities?: number;
