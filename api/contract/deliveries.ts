@@ -1,0 +1,131 @@
+/** Public operations of senders on their deliveries. */
+import { type Static, Type } from 'typebox';
+import {
+  CANCELLATION_REASONS,
+  Delivery,
+  DeliveryEvent,
+  DeliveryStatusSchema,
+} from '../../services/delivery/contract/index.ts';
+import { CreateDeliveryRequest } from '../../services/ingestion/contract/index.ts';
+import { idSchema } from '../../shared/ids.ts';
+import { Closed, Nullable, OneOf, Page, PageQuery, Timestamp } from '../../shared/schemas.ts';
+import { definePublicContract } from '../operation.ts';
+import {
+  ACCEPTED_DELIVERY_EXAMPLE,
+  CANCELLED_DELIVERY_EXAMPLE,
+  CREATE_DELIVERY_EXAMPLE,
+  DELIVERY_EXAMPLE,
+  EVENT_EXAMPLE,
+} from './examples.ts';
+
+export const DeliveryParams = Closed({ delivery_id: idSchema('delivery') });
+
+/** The filters that senders and operators share. */
+export const DeliveryFilters = {
+  ...PageQuery,
+  status: Type.Optional(
+    Type.Array(DeliveryStatusSchema, { description: 'Repeat the parameter for several', maxItems: 15 }),
+  ),
+  external_id: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+  complete: Type.Optional(Type.Boolean({ description: 'Whether nothing follows any more' })),
+  created_after: Type.Optional(Timestamp),
+  created_before: Type.Optional(Timestamp),
+};
+
+/** The delivery, and what became of the request to cancel it. */
+export const CancelledDelivery = Type.Object(
+  {
+    ...Delivery.properties,
+    cancellation: Closed({
+      outcome: OneOf(['cancelled', 'pending'] as const),
+      detail: Nullable(Type.String()),
+    }),
+  },
+  { title: 'CancelledDelivery' },
+);
+export type CancelledDelivery = Static<typeof CancelledDelivery>;
+
+export const deliveryOperations = definePublicContract({
+  createDelivery: {
+    method: 'POST',
+    path: '/v1/deliveries',
+    tag: 'Deliveries',
+    summary: 'Requests a delivery',
+    description:
+      'The 201 means it is kept for good: it will be carried out, or fail with a reason, whatever happens to us meanwhile. The account’s credit and a drone for it are settled afterwards; follow the status. `external_id`, your own id, is unique per account (409 `external_id_taken`).',
+    access: ['business'],
+    body: CreateDeliveryRequest,
+    response: Delivery,
+    status: 201,
+    idempotencyKey: 'optional',
+    problems: [
+      'account-suspended',
+      'account-closed',
+      'conflict',
+      'request-in-progress',
+      'unserviceable',
+      'idempotency-key-reused',
+    ],
+    examples: { body: CREATE_DELIVERY_EXAMPLE, response: ACCEPTED_DELIVERY_EXAMPLE },
+  },
+  getDelivery: {
+    method: 'GET',
+    path: '/v1/deliveries/:delivery_id',
+    tag: 'Deliveries',
+    summary: 'One delivery',
+    description:
+      'With the `ETag` of an earlier answer in `If-None-Match`, 304 when nothing has changed. `interventions` are shown to operators in full.',
+    access: ['business', 'operator'],
+    params: DeliveryParams,
+    headers: { 'if-none-match': { type: 'string' } },
+    response: Delivery,
+    alsoAnswers: { 304: 'Nothing has changed since the answer with this ETag' },
+    problems: ['not-found'],
+    examples: { response: DELIVERY_EXAMPLE },
+  },
+  listDeliveries: {
+    method: 'GET',
+    path: '/v1/deliveries',
+    tag: 'Deliveries',
+    summary: 'Your deliveries, newest first',
+    description: 'A delivery appears here within moments of its 201.',
+    access: ['business', 'operator'],
+    query: Closed(DeliveryFilters),
+    response: Page(Delivery),
+    examples: { response: { data: [DELIVERY_EXAMPLE], next_cursor: null } },
+  },
+  cancelDelivery: {
+    method: 'POST',
+    path: '/v1/deliveries/:delivery_id/cancel',
+    tag: 'Deliveries',
+    summary: 'Cancels a delivery whose package is not aboard yet',
+    description:
+      'Safe to repeat. 200: cancelled. 202: the drone has not answered yet whether it has loaded; `delivery.cancelled` or `delivery.picked_up` will tell. 409 with a `reason`: too late. 503: no answer in time; the wish is kept and carried out, repeat to hear the answer.',
+    access: ['business', 'operator'],
+    params: DeliveryParams,
+    body: Closed({ reason: Type.Optional(OneOf(CANCELLATION_REASONS)) }),
+    bodyOptional: true,
+    response: CancelledDelivery,
+    alsoAnswers: { 202: 'The drone has not answered yet: the outcome comes as an event' },
+    problems: ['not-found', 'conflict'],
+    examples: { body: { reason: 'requested_by_sender' }, response: CANCELLED_DELIVERY_EXAMPLE },
+  },
+  listDeliveryEvents: {
+    method: 'GET',
+    path: '/v1/deliveries/:delivery_id/events',
+    tag: 'Deliveries',
+    summary: 'The timeline of a delivery, oldest first',
+    description: 'Events are numbered 1, 2, 3 … without a gap.',
+    access: ['business', 'operator'],
+    params: DeliveryParams,
+    query: Closed({
+      ...PageQuery,
+      after_sequence: Type.Optional(
+        Type.Integer({ minimum: 0, description: 'Only events with a greater number' }),
+      ),
+    }),
+    response: Page(DeliveryEvent),
+    problems: ['not-found'],
+    examples: { response: { data: [EVENT_EXAMPLE], next_cursor: null } },
+  },
+});

@@ -1,0 +1,121 @@
+/** Public operations of aircraft and of fleet gateways that speak for many. Shapes are those of the drone service's aircraft contract. */
+import { aircraftContract, droneContract } from '../../services/drone/contract/index.ts';
+import { definePublicContract } from '../operation.ts';
+import { EXAMPLE_IDS } from './examples.ts';
+
+const { postTelemetry, getMission, requestLoadToken, postMilestone } = aircraftContract;
+const { listDrones, getDrone, listModels, listBases } = droneContract;
+
+const SPEAKS_FOR_ITSELF = 'A key that is bound to one drone may only speak for it.';
+const sample = {
+  recorded_at: '2026-03-01T12:06:30.000Z',
+  position: { latitude: 47.6342, longitude: -122.1344 },
+  altitude_m: 80,
+  speed_mps: 15.8,
+  battery: 0.71,
+  flight_mode: 'cruise',
+};
+
+export const droneOperations = definePublicContract({
+  postTelemetry: {
+    method: 'POST',
+    path: '/v1/telemetry',
+    tag: 'Drones',
+    summary: postTelemetry.summary,
+    description: SPEAKS_FOR_ITSELF,
+    access: ['drone', 'operator'],
+    body: postTelemetry.body,
+    response: postTelemetry.response,
+    status: 202,
+    limit: 'telemetry',
+    examples: {
+      body: { drones: [{ drone_id: EXAMPLE_IDS.drone, samples: [sample] }] },
+      response: { accepted: 1, missions: [] },
+    },
+  },
+  listDrones: {
+    method: 'GET',
+    path: '/v1/drones',
+    tag: 'Drones',
+    summary: 'The fleet',
+    description: 'Not for a key that is bound to one drone.',
+    access: ['drone', 'operator'],
+    query: listDrones.query,
+    response: listDrones.response,
+  },
+  listModels: {
+    method: 'GET',
+    path: '/v1/models',
+    tag: 'Drones',
+    summary: 'The aircraft types of the fleet',
+    access: ['drone', 'operator'],
+    response: listModels.response,
+  },
+  listBases: {
+    method: 'GET',
+    path: '/v1/bases',
+    tag: 'Drones',
+    summary: 'Where the fleet is at home',
+    access: ['drone', 'operator'],
+    response: listBases.response,
+  },
+  getDrone: {
+    method: 'GET',
+    path: '/v1/drones/:drone_id',
+    tag: 'Drones',
+    summary: 'One drone',
+    description: SPEAKS_FOR_ITSELF,
+    access: ['drone', 'operator'],
+    params: getDrone.params,
+    response: getDrone.response,
+    problems: ['not-found'],
+  },
+  getMission: {
+    method: 'GET',
+    path: '/v1/drones/:drone_id/mission',
+    tag: 'Drones',
+    summary: getMission.summary,
+    description: SPEAKS_FOR_ITSELF,
+    access: ['drone', 'operator'],
+    params: getMission.params,
+    query: getMission.query,
+    response: getMission.response,
+    problems: ['not-found'],
+  },
+  requestLoadToken: {
+    method: 'POST',
+    path: '/v1/drones/:drone_id/load-token',
+    tag: 'Drones',
+    summary: requestLoadToken.summary,
+    description: SPEAKS_FOR_ITSELF,
+    access: ['drone', 'operator'],
+    params: requestLoadToken.params,
+    body: requestLoadToken.body,
+    response: requestLoadToken.response,
+    problems: ['not-found'],
+    examples: { body: { reservation_id: EXAMPLE_IDS.reservation, reservation_token: 17 } },
+  },
+  postMilestone: {
+    method: 'POST',
+    path: '/v1/drones/:drone_id/milestones',
+    tag: 'Drones',
+    summary: postMilestone.summary,
+    description: SPEAKS_FOR_ITSELF,
+    access: ['drone', 'operator'],
+    params: postMilestone.params,
+    body: postMilestone.body,
+    response: postMilestone.response,
+    problems: ['not-found', 'conflict'],
+    examples: {
+      body: {
+        reservation_id: EXAMPLE_IDS.reservation,
+        reservation_token: 17,
+        aircraft_sequence: 2,
+        kind: 'arrived_at_pickup',
+        occurred_at: '2026-03-01T12:04:10.000Z',
+        position: { latitude: 47.6419, longitude: -122.1265 },
+      },
+      response: { outcome: 'recorded', reason: null },
+    },
+  },
+});
