@@ -521,6 +521,8 @@ export const aircraftContract = defineContract({
       missions: Type.Array(
         Closed({ drone_id: idSchema('drone'), mission_id: idSchema('mission'), version: Type.Integer() }),
       ),
+      /** Drones that are not registered: nothing of theirs was accepted. */
+      unknown: Type.Array(idSchema('drone')),
     }),
     status: 202,
   },
