@@ -1,0 +1,440 @@
+/**
+ * A laboratory for delivery workflows: the time-skipping server, a real worker with the real activities, the real services on
+ * a real database over HTTP, and a pilot that flies the drones. All of it follows the test server's virtual time.
+ */
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { Worker } from '@temporalio/worker';
+import type { FastifyInstance } from 'fastify';
+import { createActivities, createServiceClients, type ServiceClients } from '../../activities/index.ts';
+import { buildAccountService } from '../../services/account/service.ts';
+import { buildCarrierService } from '../../services/carrier/service.ts';
+import type { Delivery, DeliveryEvent } from '../../services/delivery/contract/index.ts';
+import { buildDeliveryService } from '../../services/delivery/service.ts';
+import { aircraftContract, type DroneModel } from '../../services/drone/contract/index.ts';
+import { buildDroneService } from '../../services/drone/service.ts';
+import { buildPackageService } from '../../services/package/service.ts';
+import { isoTime, LIVE_CLOCK } from '../../shared/clock.ts';
+import { destination } from '../../shared/geodesy.ts';
+import { type Client, createClient } from '../../shared/http/client.ts';
+import {
+  type AccountId,
+  type BaseId,
+  type DeliveryId,
+  type DroneId,
+  type ModelId,
+  newId,
+} from '../../shared/ids.ts';
+import { createLogger } from '../../shared/logger.ts';
+import type { Location, Money } from '../../shared/schemas.ts';
+import { generatePayloadKey, parsePayloadKeys } from '../../shared/temporal/codec.ts';
+import { createDataConverter } from '../../shared/temporal/data-converter.ts';
+import {
+  type DeliveryWorkflows,
+  temporalDeliveryWorkflows,
+} from '../../shared/temporal/delivery-workflows.ts';
+import { workflowBundle } from '../../workers/bundle.ts';
+import { createDeliveryWorker } from '../../workers/worker.ts';
+import type { DeliveryInput, DeliveryOutcome, DeliveryPolicy } from '../../workflows/messages.ts';
+import { createServiceDatabase } from '../support/postgres.ts';
+import { Pilot } from '../support/pilot.ts';
+import { createTimeSkippingEnvironment } from '../support/temporal.ts';
+import { Faults } from './faults.ts';
+
+export interface DeliveryOptions {
+  account?: Partial<{
+    state: 'active' | 'suspended' | 'closed';
+    creditCents: number;
+    carrier: boolean;
+    carrierCapCents: number;
+  }>;
+  /** Drones at the base beside the pickup; 1 unless told. */
+  drones?: number;
+  weightKg?: number;
+  /** From the base to the pickup, and from there to the dropoff, metres. */
+  toPickupM?: number;
+  toDropoffM?: number;
+  undeliverableAction?: 'return' | 'leave';
+  /** Seconds from now. */
+  deadlineInS?: number;
+  expedited?: boolean;
+  policy?: Partial<DeliveryPolicy>;
+}
+
+/** Steps of virtual time when nothing is known to happen: short enough to see a timer's effect soon after it. */
+const IDLE_STEP_MS = 20_000;
+const GIVE_UP_AFTER_MS = 24 * 60 * 60 * 1000;
+const NO_CONTENT_LOGGER = createLogger({ role: 'test', level: 'error' });
+
+export class Lab {
+  readonly env: TestWorkflowEnvironment;
+  readonly clients: ServiceClients;
+  readonly faults: Faults;
+  readonly pilot: Pilot;
+  readonly workflows: DeliveryWorkflows;
+  private readonly time: { ms: number };
+  private readonly apps: Record<'carrier' | 'drone', FastifyInstance>;
+  private readonly stop: () => Promise<void>;
+  private region = 0;
+
+  private constructor(parts: {
+    env: TestWorkflowEnvironment;
+    clients: ServiceClients;
+    faults: Faults;
+    pilot: Pilot;
+    workflows: DeliveryWorkflows;
+    time: { ms: number };
+    apps: Record<'carrier' | 'drone', FastifyInstance>;
+    stop: () => Promise<void>;
+  }) {
+    this.env = parts.env;
+    this.clients = parts.clients;
+    this.faults = parts.faults;
+    this.pilot = parts.pilot;
+    this.workflows = parts.workflows;
+    this.time = parts.time;
+    this.apps = parts.apps;
+    this.stop = parts.stop;
+  }
+
+  static async open(): Promise<Lab> {
+    const dataConverter = createDataConverter(parsePayloadKeys(generatePayloadKey('test')));
+    const [env, database] = await Promise.all([
+      createTimeSkippingEnvironment({ client: { dataConverter } }),
+      createServiceDatabase('delivery'),
+    ]);
+    const time = { ms: await env.currentTimeMs() };
+    const wall = () => time.ms;
+    const taskQueue = `lab-${process.pid}`;
+    const workflows = temporalDeliveryWorkflows(async () => env.client, taskQueue);
+    const common = { logger: NO_CONTENT_LOGGER, wall, clock: LIVE_CLOCK };
+    const { services } = database;
+    const apps = {
+      account: await buildAccountService({ ...common, databaseUrl: services.account.url }),
+      package: await buildPackageService({ ...common, databaseUrl: services.package.url }),
+      drone: await buildDroneService({ ...common, databaseUrl: services.drone.url, workflows }),
+      carrier: await buildCarrierService({ ...common, databaseUrl: services.carrier.url, workflows }),
+      delivery: await buildDeliveryService({ ...common, databaseUrl: services.delivery.url }),
+    };
+    const listen = (app: FastifyInstance) => app.listen({ host: '127.0.0.1', port: 0 });
+    const urls = {
+      account: await listen(apps.account),
+      package: await listen(apps.package),
+      drone: await listen(apps.drone),
+      carrier: await listen(apps.carrier),
+      delivery: await listen(apps.delivery),
+    };
+    const clients = createServiceClients(urls);
+    const aircraft: Client<typeof aircraftContract> = createClient(aircraftContract, { baseUrl: urls.drone });
+    const faults = new Faults();
+    const bringUpToDate = async () => {
+      time.ms = Math.max(time.ms, await env.currentTimeMs());
+    };
+    const worker: Worker = await createDeliveryWorker({
+      connection: env.nativeConnection,
+      namespace: env.namespace ?? 'default',
+      taskQueue,
+      workflowBundle: await workflowBundle(dataConverter.failureConverterPath),
+      activities: createActivities(clients),
+      dataConverter,
+      interceptors: {
+        activity: [(context) => ({ inbound: faults.interceptor(context.info.activityType, bringUpToDate) })],
+      },
+      shutdownGraceMs: 0,
+    });
+    const running = worker.run();
+    const pilot = new Pilot({ drone: clients.drone, aircraft });
+    return new Lab({
+      env,
+      clients,
+      faults,
+      pilot,
+      workflows,
+      time,
+      apps: { carrier: apps.carrier, drone: apps.drone },
+      stop: async () => {
+        faults.clear();
+        worker.shutdown();
+        await running;
+        await Promise.all(Object.values(clients).map((client: { close(): Promise<void> }) => client.close()));
+        await aircraft.close();
+        await Promise.all(Object.values(apps).map((app) => app.close()));
+        await env.teardown();
+        await database.drop();
+      },
+    });
+  }
+
+  close(): Promise<void> {
+    return this.stop();
+  }
+
+  get nowMs(): number {
+    return this.time.ms;
+  }
+
+  /** An account, a fleet and a place of its own for one delivery, which is then accepted and started. */
+  async start(options: DeliveryOptions = {}): Promise<LabDelivery> {
+    const scene = await this.prepare(options);
+    return scene.order(options);
+  }
+
+  /** The scene without the delivery: for tests that change something before, or order twice. */
+  async prepare(options: DeliveryOptions = {}): Promise<Scene> {
+    // Far from every other test's fleet, so that no test takes another's drone.
+    const base = { latitude: -60 + this.region * 3, longitude: (this.region % 100) * 3 - 150 };
+    this.region += 1;
+    const accountId = newId('account');
+    const {
+      state = 'active',
+      creditCents = 1_000_000,
+      carrier = false,
+      carrierCapCents,
+    } = options.account ?? {};
+    await this.clients.account.ensureAccount({
+      params: { account_id: accountId },
+      body: {
+        name: 'Test account',
+        livemode: false,
+        state,
+        credit_limit: { amount: creditCents, currency: 'USD' },
+        preferences: {
+          carrier_fallback: carrier,
+          carrier_price_cap:
+            carrierCapCents === undefined ? null : { amount: carrierCapCents, currency: 'USD' },
+        },
+      },
+    });
+    const scene = new Scene(this, accountId, base);
+    for (let index = 0; index < (options.drones ?? 1); index += 1) await scene.addDrone();
+    return scene;
+  }
+
+  /** Lets virtual time pass, and the drones fly, until `done` holds. */
+  async until(what: string, done: () => Promise<boolean> | boolean): Promise<void> {
+    const giveUpAtMs = this.time.ms + GIVE_UP_AFTER_MS;
+    for (;;) {
+      await this.settle();
+      if (await done()) return;
+      if (this.time.ms > giveUpAtMs) throw new Error(`After a day of virtual time still not: ${what}.`);
+      const next = Math.min(
+        this.pilot.nextEventAtMs() ?? Number.POSITIVE_INFINITY,
+        this.time.ms + IDLE_STEP_MS,
+      );
+      await this.passUntil(Math.max(next, this.time.ms + 1));
+    }
+  }
+
+  /** Lets virtual time pass until `timeMs`. */
+  async passUntil(timeMs: number): Promise<void> {
+    await this.env.sleep(Math.ceil(timeMs - this.time.ms));
+    this.time.ms = Math.max(this.time.ms, await this.env.currentTimeMs());
+  }
+
+  /** Everything that is due at this moment has happened: services' background work, drones, workflow tasks. */
+  async settle(): Promise<void> {
+    for (let moved = true; moved;) {
+      // The server does not let time pass while a workflow task or an activity is under way.
+      await this.passUntil(this.time.ms + 1);
+      moved = await this.pilot.flyUntil(this.time.ms);
+      await this.apps.drone.dronePumps.runDue();
+      await this.apps.carrier.carrierPump.runDue();
+    }
+  }
+}
+
+/** One account, its drones at one base, and the places of its deliveries. */
+export class Scene {
+  readonly lab: Lab;
+  readonly accountId: AccountId;
+  readonly baseLocation: Location;
+  readonly droneIds: DroneId[] = [];
+  private readonly baseId: BaseId = newId('base');
+  private readonly model: DroneModel = { ...TEST_MODEL, id: newId('model') };
+
+  constructor(lab: Lab, accountId: AccountId, baseLocation: Location) {
+    this.lab = lab;
+    this.accountId = accountId;
+    this.baseLocation = baseLocation;
+  }
+
+  async addDrone(): Promise<DroneId> {
+    const { drone } = this.lab.clients;
+    const modelId: ModelId = this.model.id;
+    await drone.ensureModel({ params: { model_id: modelId }, body: this.model });
+    await drone.ensureBase({
+      params: { base_id: this.baseId },
+      body: { id: this.baseId, name: 'Test base', location: this.baseLocation, pads: 10 },
+    });
+    const droneId = newId('drone');
+    await drone.ensureDrone({
+      params: { drone_id: droneId },
+      body: { name: `Test drone ${this.droneIds.length + 1}`, model_id: modelId, base_id: this.baseId },
+    });
+    this.droneIds.push(droneId);
+    await this.lab.pilot.board(droneId, this.lab.nowMs);
+    return droneId;
+  }
+
+  async order(options: DeliveryOptions = {}): Promise<LabDelivery> {
+    const { lab } = this;
+    const pickup = destination(this.baseLocation, 90, options.toPickupM ?? 1_500);
+    const dropoff = destination(pickup, 0, options.toDropoffM ?? 2_000);
+    const deliveryId = newId('delivery');
+    const price: Money = { amount: 1_234, currency: 'USD' };
+    const packages = [
+      { id: newId('package'), size: 'small' as const, weight_kg: options.weightKg ?? 1.2, tag: 'TEST' },
+    ];
+    const deadline =
+      options.deadlineInS === undefined ? null : isoTime(lab.nowMs + options.deadlineInS * 1000);
+    const input: DeliveryInput = {
+      deliveryId,
+      accountId: this.accountId,
+      livemode: false,
+      externalId: null,
+      pickup: { location: pickup },
+      dropoff: { location: dropoff },
+      packages,
+      expedited: options.expedited ?? false,
+      deadline,
+      undeliverableAction: options.undeliverableAction ?? 'return',
+      price,
+      clock: LIVE_CLOCK,
+      acceptedAt: isoTime(lab.nowMs),
+      ...(options.policy && { policy: options.policy }),
+    };
+    await lab.clients.delivery.createDelivery({
+      body: {
+        id: deliveryId,
+        account_id: this.accountId,
+        livemode: false,
+        external_id: null,
+        pickup: input.pickup,
+        dropoff: input.dropoff,
+        packages,
+        expedited: input.expedited,
+        deadline,
+        confirmation: 'none',
+        undeliverable_action: input.undeliverableAction,
+        metadata: {},
+        price,
+        created_at: input.acceptedAt,
+        eta: { status: 'pending', pickup_at: null, dropoff_at: null },
+      },
+    });
+    await lab.workflows.start(input);
+    return new LabDelivery(this, deliveryId, price);
+  }
+}
+
+export class LabDelivery {
+  readonly scene: Scene;
+  readonly id: DeliveryId;
+  readonly price: Money;
+
+  constructor(scene: Scene, id: DeliveryId, price: Money) {
+    this.scene = scene;
+    this.id = id;
+    this.price = price;
+  }
+
+  private get clients(): ServiceClients {
+    return this.scene.lab.clients;
+  }
+
+  read(): Promise<Delivery> {
+    return this.clients.delivery.getDelivery({ params: { delivery_id: this.id } });
+  }
+
+  async events(): Promise<DeliveryEvent[]> {
+    const page = await this.clients.delivery.listEvents({
+      params: { delivery_id: this.id },
+      query: { limit: 200 },
+    });
+    return page.data;
+  }
+
+  /** The statuses it went through, in order. */
+  async statuses(): Promise<string[]> {
+    const events = await this.events();
+    return events.map((event) => event.status).filter((status, index, all) => status !== all[index - 1]);
+  }
+
+  async untilStatus(status: Delivery['status']): Promise<void> {
+    await this.scene.lab.until(`${this.id} is ${status}`, async () => (await this.read()).status === status);
+  }
+
+  /** Lets it go on to its end; its workflow has completed, and every drone is home. */
+  async untilComplete(): Promise<{ delivery: Delivery; outcome: DeliveryOutcome }> {
+    const { lab } = this.scene;
+    await lab.until(`${this.id} is complete`, async () => (await this.read()).complete);
+    const outcome = (await this.handle.result()) as DeliveryOutcome;
+    return { delivery: await this.read(), outcome };
+  }
+
+  get handle() {
+    return this.scene.lab.env.client.workflow.getHandle(this.id);
+  }
+
+  /** Asks for it to be cancelled, and lets time pass until the answer is there. */
+  async cancel(updateId = 'cancel-1') {
+    const { lab } = this.scene;
+    const asked: { answer?: Awaited<ReturnType<DeliveryWorkflows['cancel']>> } = {};
+    const asking = lab.workflows
+      .cancel(
+        this.id,
+        { reason: 'requested_by_sender', actor: { role: 'business', id: this.scene.accountId } },
+        { updateId, timeoutMs: 20_000 },
+      )
+      .then((answer) => {
+        asked.answer = answer;
+      });
+    await Promise.race([asking, lab.until('the cancel is answered', () => asked.answer !== undefined)]);
+    await asking;
+    return asked.answer;
+  }
+
+  /** What the services still hold for it: reservations, authorizations, bookings, packages. */
+  async held(): Promise<string[]> {
+    const { clients, id } = this;
+    const [reservations, authorizations, bookings, packages] = await Promise.all([
+      clients.drone.listReservations({ query: { delivery_id: id, open: true } }),
+      clients.account.listAuthorizations({ query: { delivery_id: id, state: 'authorized' } }),
+      clients.carrier.listBookings({ query: { delivery_id: id, open: true } }),
+      clients.package.listPackages({ query: { delivery_id: id } }),
+    ]);
+    const final = await this.read();
+    const done = final.status === 'delivered' || final.status === 'returned';
+    return [
+      ...reservations.data.map((one) => `reservation ${one.step_key} ${one.state}`),
+      ...authorizations.data.map((one) => `authorization ${one.step_key}`),
+      ...bookings.data.map((one) => `booking ${one.step_key} ${one.state}`),
+      ...(done ? [] : packages.data.filter((one) => one.state !== 'void').map((one) => `package ${one.id}`)),
+    ];
+  }
+
+  /** Lets the drones come home; then nothing may be left. */
+  async untilNothingHeld(): Promise<void> {
+    await this.scene.lab.until(
+      `nothing is held for ${this.id}`,
+      async () => (await this.held()).length === 0,
+    );
+  }
+}
+
+/** A small parcel drone; figures of the kind in local/seed. */
+const TEST_MODEL: Omit<DroneModel, 'id'> = {
+  name: 'Test kestrel',
+  empty_mass_kg: 6.3,
+  max_payload_kg: 2.3,
+  max_package_size: 'medium',
+  bay_slots: 2,
+  cruise_speed_mps: 18,
+  climb_speed_mps: 4,
+  descent_speed_mps: 3,
+  cruise_altitude_m: 70,
+  battery_capacity_wh: 550,
+  hover_power_w: 720,
+  cruise_power_w: 684,
+  charge_power_w: 1_100,
+  reserve_fraction: 0.3,
+};
