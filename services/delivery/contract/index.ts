@@ -244,7 +244,7 @@ export const deliveryContract = defineContract({
     path: '/feed',
     summary: 'Events of all deliveries after a position, in the order they were committed',
     description:
-      'Positions are given after the commit, in one place, so a reader never skips an event whose transaction committed late. With `wait_ms` the answer waits for the next event (long poll).',
+      'Positions are given after the commit, in one place, so a reader never skips an event whose transaction committed late. With `wait_ms` the answer waits for the next event (long poll). Go on after the position of the last entry; `last_position` is the end of the feed.',
     query: Closed({
       after: Type.Integer({ minimum: 0 }),
       limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 })),

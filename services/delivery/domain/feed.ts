@@ -16,7 +16,7 @@ const LOOK_WHILE_AWAITED_MS = 25;
 
 export interface FeedPage {
   entries: StoredFeedEntry[];
-  /** Where to go on reading. */
+  /** The end of the feed when it was read. */
   lastPosition: number;
 }
 
@@ -78,8 +78,7 @@ export class Feed {
     while (await this.#place());
     if (this.#head <= after) await this.#headBeyond(after, deadline - performance.now(), gone);
     const entries = await findFeedEntries(this.#database, after, limit);
-    // With nothing to read, a position that was never given leads back to the last one that was.
-    return { entries, lastPosition: entries.at(-1)?.position ?? Math.min(after, this.#head) };
+    return { entries, lastPosition: Math.max(this.#head, entries.at(-1)?.position ?? 0) };
   }
 
   /** Places what has been committed. Answers whether there may be more. */
