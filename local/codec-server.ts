@@ -60,7 +60,11 @@ export async function buildCodecServer(options: CodecServerOptions): Promise<Fas
   const app = await createApp({ name: 'codec', title: 'Codec server', logger: options.logger });
   const origin = options.uiUrl === undefined ? undefined : new URL(options.uiUrl).origin;
   await app.register(cookie, { secret: sessionSigningKey(options) });
-  await app.register(rateLimit, { global: false });
+  await app.register(rateLimit, {
+    global: false,
+    errorResponseBuilder: (_request, { ttl }) =>
+      new Problem('too-many-requests', { retryAfterS: ttl / 1000 }),
+  });
   // Scoped, so that the UI's own routes behind `uiUpstream` keep their own rules.
   await app.register(async (codecRoutes) => {
     await codecRoutes.register(cors, {
