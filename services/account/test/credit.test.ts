@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { POOL_SIZE } from '../../../prisma/connection-budget.ts';
 import { newId, type AccountId, type DeliveryId } from '../../../shared/ids.ts';
 import { serve, silentLogger, type ServedService } from '../../../test/support/service.ts';
 import { createServiceDatabase, type ServiceDatabase } from '../../../test/support/postgres.ts';
@@ -8,6 +9,8 @@ import { accountContract, type Preferences } from '../contract/index.ts';
 import { buildAccountService } from '../service.ts';
 
 const PREFERENCES: Preferences = { carrier_fallback: true, carrier_price_cap: null };
+/** For what happens at once on an idle machine. */
+const PATIENCE = { timeout: 10_000 };
 const usd = (amount: number) => ({ amount, currency: 'USD' });
 
 let database: ServiceDatabase;
@@ -83,6 +86,30 @@ function steps(accountId: AccountId, deliveryId: DeliveryId = newId('delivery'))
 async function totals(id: AccountId) {
   const { authorized, captured } = await service.client.getAccount({ params: { account_id: id } });
   return { authorized: authorized.amount, captured: captured.amount };
+}
+
+/** Holds the account's row, so that what needs it queues up until the gate is opened. */
+async function holdAccount(id: AccountId) {
+  const holder = new pg.Client({ connectionString: database.adminUrl });
+  await holder.connect();
+  await holder.query('BEGIN');
+  await holder.query('SELECT 1 FROM account.account WHERE id = $1 FOR UPDATE', [id]);
+  return {
+    waitForQueue: (length: number) =>
+      expect
+        .poll(async () => {
+          const { rows } = await sql.query<{ waiting: string }>(
+            `SELECT count(*) AS waiting FROM pg_stat_activity
+              WHERE datname = current_database() AND usename = current_user AND wait_event_type = 'Lock'`,
+          );
+          return Number(rows[0]!.waiting);
+        }, PATIENCE)
+        .toBe(length),
+    async open() {
+      await holder.query('COMMIT');
+      await holder.end();
+    },
+  };
 }
 
 /** What the rows say, added up without the trigger. */
@@ -178,7 +205,12 @@ describe('authorize', () => {
 
   test('of many deliveries at once authorizes as many as the credit carries, never more', async () => {
     const id = await account(1000);
-    const answers = await Promise.all(Array.from({ length: 40 }, () => steps(id).authorize(90)));
+    const gate = await holdAccount(id);
+    const pending = Promise.all(Array.from({ length: 40 }, () => steps(id).authorize(90)));
+    // All of the service's sessions stand in the queue before the first one may decide.
+    await gate.waitForQueue(POOL_SIZE.account);
+    await gate.open();
+    const answers = await pending;
     expect(answers.filter(({ outcome }) => outcome === 'authorized')).toHaveLength(11);
     expect(await totals(id)).toEqual({ authorized: 990, captured: 0 });
     expect(await sums(id)).toEqual({ authorized: 990, captured: 0 });
@@ -320,6 +352,18 @@ describe('voidAuthorization', () => {
       else expect([authorized.reason, voided.outcome]).toEqual(['voided', 'never_authorized']);
       expect(await delivery.authorize(100)).toMatchObject({ outcome: 'refused', reason: 'voided' });
     }
+    expect(await totals(id)).toEqual({ authorized: 0, captured: 0 });
+  });
+
+  test('overtaking an authorize step that is under way keeps it from authorizing', async () => {
+    const id = await account(1000);
+    const delivery = steps(id);
+    const gate = await holdAccount(id);
+    const pending = delivery.authorize(100);
+    await gate.waitForQueue(1);
+    expect(await delivery.void()).toEqual({ outcome: 'never_authorized' });
+    await gate.open();
+    expect(await pending).toMatchObject({ outcome: 'refused', reason: 'voided' });
     expect(await totals(id)).toEqual({ authorized: 0, captured: 0 });
   });
 
