@@ -243,7 +243,7 @@ describe('a UI shown through the codec server', () => {
     expect(answer.headers['set-cookie']).toEqual(['a=1', 'b=2']);
     expect(answer.json()).toEqual({
       body: { reason: 'lost' },
-      origin: `http://127.0.0.1:${address?.port ?? 0}`,
+      origin: uiUpstream,
     });
     expect((await decode({ cookie: header }, [plain], front)).statusCode).toBe(200);
   });
