@@ -9,6 +9,7 @@ import { distanceM } from '../shared/geodesy.ts';
 import { begin, fly } from './aircraft/actions.ts';
 import type { Aircraft } from './aircraft/state.ts';
 
+export { arm } from './aircraft/actions.ts';
 export { advance, nextEventAtMs } from './aircraft/advance.ts';
 export { type ArmedFault, FAILURES, type Failure, STAGES, type Stage } from './aircraft/faults.ts';
 export { hearLoadAnswer, hearMission, type LoadAnswer, type Orders, recover } from './aircraft/hear.ts';
@@ -47,6 +48,7 @@ export function wakeAircraft(drone: Drone, model: DroneModel, base: Base, atMs: 
     lastReservationId: null,
     sequence: 0,
     faults: [],
+    happened: [],
     linkLostUntilMs: null,
     outbox: [],
   };

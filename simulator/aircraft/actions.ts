@@ -2,7 +2,7 @@
 import { isoTime } from '../../shared/clock.ts';
 import { DROPOFF_ALTITUDE_M, legProfile } from '../../services/drone/contract/flight.ts';
 import type { Mission, MilestoneKind, MissionLeg } from '../../services/drone/contract/index.ts';
-import type { Failure } from './faults.ts';
+import type { ArmedFault, Failure } from './faults.ts';
 import { type Activity, type Aircraft, observe, type Outgoing, plannedStageS, stageOf } from './state.ts';
 
 /** Begins another activity at this moment, keeping place and charge. Faults of its stage get their time. */
@@ -135,8 +135,25 @@ function tellFailed(aircraft: Aircraft, atMs: number, cause: string, comingHome:
   });
 }
 
+/** Arms a fault now. Where its stage is under way and the time for it has passed, it happens at once. */
+export function arm(aircraft: Aircraft, fault: Omit<ArmedFault, 'dueMs'>, atMs: number): Aircraft {
+  const { activity, since } = aircraft;
+  const isUnderWay = fault.stage === stageOf(activity);
+  const dueMs = isUnderWay ? Math.max(atMs, since.atMs + fault.at * plannedStageS(activity) * 1000) : null;
+  return { ...aircraft, faults: [...aircraft.faults, { ...fault, dueMs }] };
+}
+
 /** The aircraft without its armed fault of this kind, or nothing when it has none. */
 function takeFault(aircraft: Aircraft, failure: Failure): Aircraft | undefined {
   const found = aircraft.faults.find((fault) => fault.failure === failure);
-  return found && { ...aircraft, faults: aircraft.faults.filter((fault) => fault !== found) };
+  return found && withHappened(aircraft, found);
+}
+
+/** The fault happens: it is not armed any more. */
+export function withHappened(aircraft: Aircraft, fault: ArmedFault): Aircraft {
+  return {
+    ...aircraft,
+    faults: aircraft.faults.filter((one) => one !== fault),
+    happened: [...aircraft.happened, fault.id],
+  };
 }

@@ -2,6 +2,7 @@
 import { energyWh } from '../../services/drone/contract/energy.ts';
 import { elapsedAtEnergyS, HANDLING, legEnergyWh, legProfile } from '../../services/drone/contract/flight.ts';
 import {
+  begin,
   departLoaded,
   fly,
   giveUp,
@@ -12,9 +13,9 @@ import {
   tell,
   turnBack,
   waitForSender,
+  withHappened,
 } from './actions.ts';
 import type { ArmedFault } from './faults.ts';
-import { begin } from './actions.ts';
 import { type Aircraft, stageOf } from './state.ts';
 
 /** With less than this it does not fly on, but lands wherever it is. */
@@ -132,7 +133,7 @@ function linkRestored(aircraft: Aircraft): Event | undefined {
 function faultDue(aircraft: Aircraft, fault: ArmedFault): Event | undefined {
   if (fault.dueMs === null || fault.stage !== stageOf(aircraft.activity)) return undefined;
   const atMs = Math.max(fault.dueMs, aircraft.since.atMs);
-  const without = { ...aircraft, faults: aircraft.faults.filter((one) => one !== fault) };
+  const without = withHappened(aircraft, fault);
   switch (fault.failure) {
     case 'motor_failure':
       return { atMs, happen: () => goDown(without, atMs, 'motor_failure') };

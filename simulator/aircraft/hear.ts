@@ -1,5 +1,7 @@
 /** What an aircraft does about what it is told. Callers let it `advance` to the moment first. */
+import { DROPOFF_ALTITUDE_M } from '../../services/drone/contract/flight.ts';
 import type { Output } from '../../shared/http/contract.ts';
+import type { ReservationId } from '../../shared/ids.ts';
 import type { aircraftContract, Mission } from '../../services/drone/contract/index.ts';
 import { begin, departLoaded, fly, land, release, tell, turnBack, waitForSender } from './actions.ts';
 import type { ArmedFault } from './faults.ts';
@@ -20,7 +22,8 @@ export function hearMission(
   atMs: number,
   faultsFor: (mission: Mission) => readonly ArmedFault[] = () => [],
 ): Aircraft {
-  if (!hasLink(aircraft) || isDown(aircraft)) return aircraft;
+  if (!hasLink(aircraft)) return aircraft;
+  if (isDown(aircraft)) return mission === null ? { ...aircraft, mission } : aircraft;
   if (mission === null) return missionGone(aircraft, atMs);
   if (mission.reservation_id === aircraft.mission?.reservation_id) {
     return mission.version > aircraft.mission.version ? obey({ ...aircraft, mission }, atMs) : aircraft;
@@ -87,13 +90,19 @@ function missionGone(aircraft: Aircraft, atMs: number): Aircraft {
   return aircraft.mission === null ? aircraft : comeHomeEmpty(aircraft, atMs);
 }
 
-/** Hears whether it may load. An answer that comes too late, to an aircraft that has been recalled, changes nothing. */
+/**
+ * Hears whether it may load for this reservation. An answer that comes too late, to an aircraft that has been recalled,
+ * changes nothing.
+ */
 export function hearLoadAnswer(
   aircraft: Aircraft,
-  answer: Exclude<LoadAnswer, { reason: 'not_at_pickup' }>,
+  answer: LoadAnswer,
+  reservationId: ReservationId,
   atMs: number,
 ): Aircraft {
-  if (aircraft.activity.kind !== 'awaiting_load_token') return aircraft;
+  const isAwaited =
+    aircraft.activity.kind === 'awaiting_load_token' && aircraft.mission?.reservation_id === reservationId;
+  if (!isAwaited) return aircraft;
   if (answer.outcome === 'granted') {
     return begin(aircraft, { kind: 'loading', loadToken: answer.load_token }, atMs);
   }
@@ -123,7 +132,7 @@ function resume(aircraft: Aircraft, told: Orders['told'], atMs: number): Aircraf
       return command === 'return' ? turnBack(loaded, atMs, 'told_to') : fly(loaded, 'to_dropoff', atMs);
     case 'arrived_at_dropoff':
     case 'dropoff_blocked': {
-      const hovering = at(loaded, mission.dropoff, loaded.since.altitudeM);
+      const hovering = at(loaded, mission.dropoff, DROPOFF_ALTITUDE_M);
       if (command === 'return') return turnBack(hovering, atMs, 'told_to');
       if (last === 'arrived_at_dropoff' || command === 'leave') return release(hovering, atMs);
       return begin(hovering, { kind: 'blocked', hoverUntilMs: atMs + mission.dropoff_hover_s * 1000 }, atMs);

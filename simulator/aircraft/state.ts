@@ -61,6 +61,8 @@ export interface Aircraft {
   /** The last `aircraft_sequence` used in the mission's reservation. */
   readonly sequence: number;
   readonly faults: readonly ArmedFault[];
+  /** Ids of the faults that have happened. */
+  readonly happened: readonly string[];
   /** Cut off from the world until then. */
   readonly linkLostUntilMs: number | null;
   readonly outbox: readonly Outgoing[];
