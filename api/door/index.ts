@@ -2,6 +2,7 @@
  * What known data decide before a request is accepted: what no drone of the fleet could ever do, and what we do not carry
  * out. It waits for nobody; whatever may change until the flight (credit, a free drone) is the workflow's to decide.
  */
+import { timeMsOf } from '../../shared/clock.ts';
 import { distanceM } from '../../shared/geodesy.ts';
 import { type FieldError, Problem } from '../../shared/errors.ts';
 import type { PackageSize } from '../../shared/schemas.ts';
@@ -90,7 +91,7 @@ function flight(
     });
   }
   if (deadline !== undefined) {
-    const leftS = (Date.parse(deadline) - nowMs) / 1000;
+    const leftS = (timeMsOf(deadline) - nowMs) / 1000;
     const flightS = shortestFlightS(limits, pickup.location, dropoff.location);
     if (leftS <= 0) errors.push({ field: 'deadline', message: 'must be in the future' });
     else if (leftS < flightS) {
