@@ -38,6 +38,11 @@ interface Search {
 /** Which database a local server of the given kind keeps its workflows in. */
 type Storage = 'sqlite' | 'postgres';
 
+const STORAGE_NAMES: Record<Storage, string> = {
+  sqlite: "a file of Temporal's development server",
+  postgres: "the stack's Postgres, by a built server",
+};
+
 const WAYS: Record<TemporalProvider, (search: Search) => Promise<TemporalPlan>> = {
   address: planExistingCluster,
   binary: async (search) => {
@@ -68,7 +73,7 @@ export async function resolveTemporal(
     cache: cacheDirectory(env),
     onProgress: options.onProgress ?? (() => undefined),
   };
-  const ways = await waysToTry(search);
+  const { ways, because } = await waysToTry(search);
   const closed: string[] = [];
   for (const [index, way] of ways.entries()) {
     try {
@@ -85,7 +90,7 @@ export async function resolveTemporal(
     }
   }
   throw new TemporalSetupError(
-    `Temporal cannot be had here. What was tried:\n${closed.join('\n')}\nAlternatives: ${ALTERNATIVES}.`,
+    `Temporal cannot be had here. What was tried:\n${closed.join('\n')}\n${because}Alternatives: ${ALTERNATIVES}.`,
   );
 }
 
@@ -96,14 +101,21 @@ const ALTERNATIVES =
  * The order of the ways. Data decide over convenience: workflows kept in one kind of database are not left behind because
  * another way has opened since. And what was built once is used before a download is attempted again.
  */
-async function waysToTry(search: Search): Promise<TemporalProvider[]> {
+async function waysToTry(search: Search): Promise<{ ways: TemporalProvider[]; because: string }> {
   const { settings, cache, stateDirectory } = search;
-  if (settings.TEMPORAL_PROVIDER !== undefined) return [settings.TEMPORAL_PROVIDER];
-  if (settings.TEMPORAL_ADDRESS !== undefined) return ['address'];
+  const only = (...ways: TemporalProvider[]) => ({ ways, because: '' });
+  if (settings.TEMPORAL_PROVIDER !== undefined) return only(settings.TEMPORAL_PROVIDER);
+  if (settings.TEMPORAL_ADDRESS !== undefined) return only('address');
   const kept = await keptStorage(stateDirectory);
-  if (kept === 'postgres') return ['build'];
-  if (kept === 'sqlite') return ['binary', 'download'];
-  return (await findBuiltBinaries(cache)) ? ['binary', 'build'] : ['binary', 'download', 'build'];
+  if (kept !== undefined) {
+    return {
+      ways: kept === 'postgres' ? ['build'] : ['binary', 'download'],
+      because:
+        `No other way was tried, because the workflows kept in ${stateDirectory} are on ${STORAGE_NAMES[kept]}. ` +
+        'To leave them behind, set TEMPORAL_PROVIDER, or remove that directory.\n',
+    };
+  }
+  return (await findBuiltBinaries(cache)) ? only('binary', 'build') : only('binary', 'download', 'build');
 }
 
 async function planExistingCluster({ settings }: Search): Promise<TemporalPlan> {

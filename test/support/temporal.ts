@@ -11,12 +11,45 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { addSearchAttributes } from '../../local/temporal/namespace.ts';
-import { type TemporalPlan, type TemporalProcess } from '../../local/temporal/plan.ts';
+import { type OnProgress, type TemporalPlan, type TemporalProcess } from '../../local/temporal/plan.ts';
 import { chooseFreePort } from '../../local/temporal/ports.ts';
 import { resolveTemporal } from '../../local/temporal/resolve.ts';
 import { findTimeSkippingServer } from '../../local/temporal/time-skipping-server.ts';
 
 const leash = fileURLToPath(new URL('./leash.sh', import.meta.url));
+
+/**
+ * Fetches or builds what the tests' servers are made of: minutes on a machine's first run, nothing later. For the setup of
+ * a whole run, because no test's time limit allows for it.
+ */
+export async function fetchTemporalForTests(say: OnProgress = tellPlainly()): Promise<void> {
+  await findTimeSkippingServer(process.env, say);
+  const stateDirectory = await mkdtemp(join(tmpdir(), 'drone-delivery-temporal-'));
+  try {
+    // Only looked for, not started: any address will do.
+    const postgresAdminUrl = 'postgresql://postgres@127.0.0.1:1/postgres';
+    await resolveTemporal(
+      { ...process.env, TEMPORAL_PORT: String(await chooseFreePort()) },
+      {
+        stateDirectory,
+        postgresAdminUrl,
+        onProgress: say,
+      },
+    );
+  } finally {
+    await rm(stateDirectory, { recursive: true, force: true });
+  }
+}
+
+/** Every step once, and how far it is every 15 seconds. */
+function tellPlainly(): OnProgress {
+  let [told, toldAt] = ['', 0];
+  return (message, detail) => {
+    if (message === told && Date.now() - toldAt < 15_000) return;
+    process.stderr.write(message === told ? `  ${detail ?? ''}\n` : `${message}\n`);
+    [told, toldAt] = [message, Date.now()];
+  };
+}
 
 /** A new time-skipping environment with the deliveries' search attributes; `teardown()` it in `afterAll`. */
 export async function createTimeSkippingEnvironment(
