@@ -27,7 +27,11 @@ export class Console {
     } else console.error(`[${event.name}] did not start: ${event.error}`);
   }
 
-  ready({ description: at, directory, stackFile }: Stack, elapsedMs: number): void {
+  ready(
+    { description: at, directory, stackFile }: Stack,
+    elapsedMs: number,
+    end = 'Ctrl-C stops it; the data is kept.',
+  ): void {
     console.log(
       [
         '',
@@ -43,7 +47,7 @@ export class Console {
         `  Addresses, keys and process ids: ${short(stackFile)}`,
         `  Logs: ${short(directory)}/logs`,
         '',
-        'Ctrl-C stops it; the data is kept.',
+        end,
       ].join('\n'),
     );
   }

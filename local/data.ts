@@ -1,4 +1,6 @@
 /** The data of a local stack: database, schemas and roles brought up to date, then fleet, demo accounts and keys. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { provisionDatabase, serviceUrls } from '../prisma/provision.ts';
 import { applyMigrations } from '../prisma/migrations.ts';
 import { SERVICES } from '../prisma/services.ts';
@@ -6,6 +8,7 @@ import { accountContract } from '../services/account/contract/index.ts';
 import { droneContract } from '../services/drone/contract/index.ts';
 import { Problem } from '../shared/errors.ts';
 import { createClient } from '../shared/http/client.ts';
+import { reachableDirectory, serverIdentity } from './postgres-binaries.ts';
 import { type StackSettings, urlOf } from './roles.ts';
 import type { Secrets } from './secrets.ts';
 import { ACCOUNTS, seedFleet } from './seed/index.ts';
@@ -66,4 +69,10 @@ async function existing<T>(find: () => Promise<T>): Promise<T | undefined> {
     if (error instanceof Problem && error.slug === 'not-found') return undefined;
     throw error;
   }
+}
+
+/** Removes all that a stack has kept in its directory, wherever Postgres had to put its part of it. */
+export async function removeData(directory: string): Promise<void> {
+  const postgres = await reachableDirectory(join(directory, 'postgres'), await serverIdentity());
+  for (const path of [postgres, directory]) await rm(path, { recursive: true, force: true });
 }

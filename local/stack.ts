@@ -54,6 +54,8 @@ export interface StackOptions {
   /** Roles that somebody else plays. */
   without?: RoleName[];
   env?: NodeJS.ProcessEnv;
+  /** Called once the directory is claimed and before anything is read from it. */
+  beforeStart?: () => Promise<void>;
   onStep?: OnStep;
   /** A warning or error that a role logged. */
   onWarning?: (role: string, warning: string) => void;
@@ -99,6 +101,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   let supervisor: Supervisor | undefined;
   let starting: StackStart | undefined;
   try {
+    await options.beforeStart?.();
     await mkdir(directory, { recursive: true });
     await removeFiles(paths.stackFile);
     supervisor = await Supervisor.create({
