@@ -29,6 +29,8 @@ export interface PublicOperation extends OperationSpec {
   headers?: Readonly<Record<string, object>>;
   /** Counted against the limit for telemetry instead of the common one. */
   limit?: 'telemetry';
+  /** Headers of its successful answer beside the common ones, with what each says. */
+  answerHeaders?: Readonly<Record<string, string>>;
   /** The answer's media type, when it is not JSON. */
   produces?: 'text/event-stream';
   examples?: { body?: unknown; response?: unknown };
@@ -134,6 +136,7 @@ export function routeOf(
       response: {
         [operation.status ?? 200]: {
           description: 'Success',
+          headers: headersOf({ ...operation.answerHeaders, ...COMMON_HEADERS }),
           content: {
             [mediaType]: {
               schema: operation.response,
@@ -146,6 +149,20 @@ export function routeOf(
       },
     },
   };
+}
+
+/** Every answer has these. */
+const COMMON_HEADERS = {
+  'X-Request-Id': 'The request’s name, yours where you sent one',
+  'RateLimit-Limit': 'Requests a minute with this key',
+  'RateLimit-Remaining': 'How many of them are left',
+  'RateLimit-Reset': 'Seconds until they are all there again',
+};
+
+function headersOf(descriptions: Readonly<Record<string, string>>): object {
+  return Object.fromEntries(
+    Object.entries(descriptions).map(([name, description]) => [name, { type: 'string', description }]),
+  );
 }
 
 /** Every operation may answer with these. */
@@ -200,6 +217,9 @@ function problemResponses(slugs: ProblemSlug[]): Record<number, object> {
       status,
       {
         description: kinds.map((slug) => `\`${slug}\`: ${PROBLEMS[slug].title}`).join('. '),
+        ...(COMES_BACK.has(status) && {
+          headers: headersOf({ 'Retry-After': 'Seconds after which a repetition makes sense' }),
+        }),
         content: {
           'application/problem+json': {
             schema: ProblemSchema,
@@ -210,6 +230,8 @@ function problemResponses(slugs: ProblemSlug[]): Record<number, object> {
     ]),
   );
 }
+
+const COMES_BACK: ReadonlySet<number> = new Set([429, 503]);
 
 function exampleProblem(slug: ProblemSlug): object {
   const { status, title } = PROBLEMS[slug];

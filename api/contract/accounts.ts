@@ -29,6 +29,10 @@ export const accountOperations = definePublicContract({
     response: RegisteredAccount,
     status: 201,
     idempotencyKey: 'optional',
+    answerHeaders: {
+      Location: 'Path of the account',
+      'Idempotent-Replayed': '`true` when this is the answer to an earlier request with the same key',
+    },
     problems: ['request-in-progress', 'idempotency-key-reused'],
     examples: {
       body: { name: 'Northwind Pharmacies', credit_limit: { amount: 500_000, currency: 'USD' } },

@@ -58,6 +58,11 @@ export const deliveryOperations = definePublicContract({
     response: Delivery,
     status: 201,
     idempotencyKey: 'optional',
+    answerHeaders: {
+      Location: 'Path of the delivery',
+      ETag: 'Of the delivery as it is now',
+      'Idempotent-Replayed': '`true` when this is the answer to an earlier request with the same key',
+    },
     problems: [
       'account-suspended',
       'account-closed',
@@ -79,6 +84,7 @@ export const deliveryOperations = definePublicContract({
     params: DeliveryParams,
     headers: { 'if-none-match': { type: 'string' } },
     response: Delivery,
+    answerHeaders: { ETag: 'Changes with the delivery; weak' },
     alsoAnswers: { 304: 'Nothing has changed since the answer with this ETag' },
     problems: ['not-found'],
     examples: { response: DELIVERY_EXAMPLE },

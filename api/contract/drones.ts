@@ -30,7 +30,7 @@ export const droneOperations = definePublicContract({
     limit: 'telemetry',
     examples: {
       body: { drones: [{ drone_id: EXAMPLE_IDS.drone, samples: [sample] }] },
-      response: { accepted: 1, missions: [] },
+      response: { accepted: 1, unknown: [], missions: [] },
     },
   },
   listDrones: {

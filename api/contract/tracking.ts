@@ -91,7 +91,7 @@ export const trackingStream = definePublicContract({
     tag: 'Tracking',
     summary: 'Follows a delivery as server-sent events',
     description:
-      'First the newest event, then each as it happens: `status` (its `id` is the event’s number), `position` while a drone flies, a comment as heartbeat, and `complete` before the stream ends. After a break, reconnect with `Last-Event-ID`: no event is missed and none comes twice. 204 when the delivery is complete and you have all of it.',
+      'First the newest event, then each as it happens: `status` (a StatusUpdate; its `id` is the event’s number), `position` (a PositionUpdate) while a drone flies, a comment as heartbeat, and `complete` before the stream ends. After a break, reconnect with `Last-Event-ID`: no event is missed and none comes twice. 204 when the delivery is complete and you have all of it.',
     access: ['business', 'operator'],
     params: DeliveryParams,
     headers: {

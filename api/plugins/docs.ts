@@ -2,7 +2,7 @@
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
-import { publicContract } from '../contract.ts';
+import { PositionUpdate, publicContract, StatusUpdate } from '../contract.ts';
 import { TAGS } from '../operation.ts';
 
 async function docs(app: FastifyInstance): Promise<void> {
@@ -65,6 +65,8 @@ export function finishOpenapi(document: Json): Json {
     const reference = { $ref: `#/components/schemas/${title}` };
     return examples === undefined ? reference : { ...reference, examples };
   };
+  // What a stream carries is in no body.
+  hoist([StatusUpdate, PositionUpdate]);
   const paths = hoist(document['paths']) as Record<string, Record<string, Json>>;
   for (const operation of Object.values(publicContract)) {
     if (!('bodyOptional' in operation)) continue;
