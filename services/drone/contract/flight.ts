@@ -121,8 +121,9 @@ export interface FlightPoint {
 
 /** Where the aircraft is `elapsedS` seconds into the leg; before the start at its start, after the end at its end. */
 export function positionAt(leg: LegProfile, elapsedS: number): FlightPoint {
+  const isOver = elapsedS >= leg.durationS;
   const spent = phaseTimes(leg, elapsedS);
-  if (spent.climbS < leg.climbS) {
+  if (!isOver && spent.climbS < leg.climbS) {
     const speedMps = (leg.cruiseAltitudeM - leg.fromAltitudeM) / leg.climbS;
     return {
       phase: 'climb',
@@ -132,7 +133,7 @@ export function positionAt(leg: LegProfile, elapsedS: number): FlightPoint {
       travelledM: 0,
     };
   }
-  if (spent.cruiseS < leg.cruiseS) {
+  if (!isOver && spent.cruiseS < leg.cruiseS) {
     const fraction = spent.cruiseS / leg.cruiseS;
     return {
       phase: 'cruise',
@@ -146,8 +147,8 @@ export function positionAt(leg: LegProfile, elapsedS: number): FlightPoint {
   return {
     phase: 'descent',
     location: leg.to,
-    altitudeM: leg.cruiseAltitudeM - speedMps * spent.descentS,
-    speedMps: spent.descentS < leg.descentS ? speedMps : 0,
+    altitudeM: isOver ? leg.toAltitudeM : leg.cruiseAltitudeM - speedMps * spent.descentS,
+    speedMps: isOver ? 0 : speedMps,
     travelledM: leg.distanceM,
   };
 }

@@ -1,0 +1,102 @@
+/** The waiting list: who waits, what was offered, and the signals that are owed for it. */
+import type { DeliveryId, DroneId } from '../../../shared/ids.ts';
+import type { PackageSize } from '../../../shared/schemas.ts';
+import type { Offer, Waiter } from '../domain/waiting-list.ts';
+import type { Database } from './database.ts';
+
+interface WaiterRow {
+  delivery_id: DeliveryId;
+  expedited: boolean;
+  pickup_latitude: number;
+  pickup_longitude: number;
+  dropoff_latitude: number;
+  dropoff_longitude: number;
+  payload_kg: number;
+  package_sizes: PackageSize[];
+  exclude_drone_ids: DroneId[];
+  joined_wall: Date;
+  offers: number;
+}
+
+/** Those first in turn to whom nothing is offered at the moment. */
+export async function readWaiters(database: Database, wall: Date, limit: number): Promise<Waiter[]> {
+  const rows = await database.$queryRaw<WaiterRow[]>`
+    SELECT w.delivery_id, w.expedited, w.pickup_latitude, w.pickup_longitude, w.dropoff_latitude, w.dropoff_longitude,
+      w.payload_kg, w.package_sizes, w.exclude_drone_ids, w.joined_wall, w.offers
+    FROM waiting_list w
+    WHERE w.offered_wall IS NULL OR w.offered_wall <= ${wall}::timestamptz
+    ORDER BY w.offers, w.expedited DESC, w.joined_wall
+    LIMIT ${limit}`;
+  return rows.map((row) => ({
+    deliveryId: row.delivery_id,
+    job: {
+      pickup: { latitude: row.pickup_latitude, longitude: row.pickup_longitude },
+      dropoff: { latitude: row.dropoff_latitude, longitude: row.dropoff_longitude },
+      payloadKg: row.payload_kg,
+      packageSizes: row.package_sizes,
+    },
+    excludedDroneIds: row.exclude_drone_ids,
+    expedited: row.expedited,
+    joinedWallMs: row.joined_wall.getTime(),
+    offers: row.offers,
+  }));
+}
+
+/**
+ * Keeps each offered drone for its delivery and owes it a signal, in one statement. A drone that charges is made free with
+ * it. What somebody else has offered or taken meanwhile is left out.
+ */
+export async function makeOffers(
+  database: Database,
+  offers: readonly Offer[],
+  wall: Date,
+  until: Date,
+): Promise<void> {
+  await database.$executeRaw`
+    WITH offer AS (
+      SELECT o.delivery_id, o.drone_id
+      FROM unnest(${offers.map((one) => one.deliveryId)}::text[], ${offers.map((one) => one.droneId)}::text[])
+        AS o(delivery_id, drone_id)
+    ), freed AS (
+      UPDATE drones SET state = 'idle', state_reason = NULL, updated_at = ${wall}::timestamptz
+      FROM offer WHERE drones.id = offer.drone_id AND drones.state = 'charging' AND drones.reservation_id IS NULL
+    )
+    UPDATE waiting_list w SET offered_drone_id = offer.drone_id, offered_wall = ${until}::timestamptz,
+      offers = w.offers + 1, signal_due_wall = ${wall}::timestamptz
+    FROM offer
+    WHERE w.delivery_id = offer.delivery_id AND (w.offered_wall IS NULL OR w.offered_wall <= ${wall}::timestamptz)
+      AND NOT EXISTS (SELECT 1 FROM waiting_list x
+        WHERE x.offered_drone_id = offer.drone_id AND x.offered_wall > ${wall}::timestamptz)`;
+}
+
+/** The signals that are owed now; until `retryWall` no other process sends them. */
+export async function claimOwedSignals(
+  database: Database,
+  wall: Date,
+  retryWall: Date,
+  limit: number,
+): Promise<{ deliveryId: DeliveryId; stepKey: string }[]> {
+  const rows = await database.$queryRaw<{ delivery_id: DeliveryId; step_key: string }[]>`
+    UPDATE waiting_list w SET signal_due_wall = ${retryWall}::timestamptz
+    FROM (
+      SELECT delivery_id FROM waiting_list WHERE signal_due_wall <= ${wall}::timestamptz
+      ORDER BY signal_due_wall LIMIT ${limit} FOR UPDATE SKIP LOCKED
+    ) due
+    WHERE w.delivery_id = due.delivery_id
+    RETURNING w.delivery_id, w.step_key`;
+  return rows.map((row) => ({ deliveryId: row.delivery_id, stepKey: row.step_key }));
+}
+
+/** The delivery was told. One that waits under a newer step is owed its own signal. */
+export async function settleSignal(
+  database: Database,
+  deliveryId: DeliveryId,
+  stepKey: string,
+): Promise<void> {
+  await database.$executeRaw`
+    UPDATE waiting_list SET signal_due_wall = NULL WHERE delivery_id = ${deliveryId} AND step_key = ${stepKey}`;
+}
+
+export async function leaveWaitingList(database: Database, deliveryId: DeliveryId): Promise<void> {
+  await database.$executeRaw`DELETE FROM waiting_list WHERE delivery_id = ${deliveryId}`;
+}

@@ -1,0 +1,234 @@
+/** What a delivery may ask of its reservation, from dispatch to release, and what an operator may do to a drone. Pure. */
+import { isoTime } from '../../../shared/clock.ts';
+import type { DroneState } from '../contract/index.ts';
+import { barredUnlessSettled, closed, isNews } from './milestones.ts';
+import { deliveryPlan, type Eta, etaOf, leaveMission, recallMission, returnMission } from './missions.ts';
+import { recall } from './pickup-race.ts';
+import {
+  clockNow,
+  type EndReason,
+  type Flight,
+  merge,
+  type NewMilestone,
+  type ReservationState,
+  type Transition,
+} from './reservation.ts';
+
+export type DispatchDecision =
+  | { outcome: 'dispatched'; eta: Eta; transition: Transition }
+  | { outcome: 'already_dispatched' }
+  | {
+      outcome: 'refused';
+      reason: 'lease_expired' | 'released' | 'drone_unfit' | 'recalled';
+      detail: string;
+      transition?: Transition;
+    };
+
+/** Commits a held reservation and plans its flights from where the drone is now. */
+export function dispatch(
+  flight: Flight,
+  order: { stepKey: string; pickupWaitS: number; dropoffHoverS: number },
+  wallMs: number,
+): DispatchDecision {
+  const { reservation, drone, model } = flight;
+  const now = clockNow(reservation, wallMs);
+  if (reservation.recalledAt !== null)
+    return { outcome: 'refused', reason: 'recalled', detail: 'It was recalled before.' };
+  if (reservation.missionVersion > 0) return { outcome: 'already_dispatched' };
+  const leaseIsOver = `The lease ended at ${isoTime(reservation.leaseExpiresAt.getTime())}.`;
+  if (reservation.state === 'expired')
+    return { outcome: 'refused', reason: 'lease_expired', detail: leaseIsOver };
+  if (reservation.state !== 'held') {
+    return reservation.endReason === 'drone_unfit'
+      ? { outcome: 'refused', reason: 'drone_unfit', detail: 'The drone was unfit to fly.' }
+      : { outcome: 'refused', reason: 'released', detail: 'The reservation was released.' };
+  }
+  const expired = expireLease(flight, wallMs);
+  if (expired)
+    return { outcome: 'refused', reason: 'lease_expired', detail: leaseIsOver, transition: expired };
+  const plan = deliveryPlan(flight);
+  const unfit =
+    drone.state !== 'held'
+      ? `The drone is ${drone.state}${drone.stateReason === null ? '' : `: ${drone.stateReason}`}.`
+      : plan.feasible(drone.battery)
+        ? undefined
+        : `At worst it would land with ${percent(plan.batteryAtLanding(drone.battery))} of its battery; ${percent(model.reserve_fraction)} must be left.`;
+  if (unfit !== undefined) {
+    return {
+      outcome: 'refused',
+      reason: 'drone_unfit',
+      detail: unfit,
+      transition: freed(flight, 'ended', 'drone_unfit', now),
+    };
+  }
+  const eta = etaOf(plan, now.getTime());
+  return {
+    outcome: 'dispatched',
+    eta,
+    transition: {
+      change: {
+        state: 'committed',
+        heardWall: new Date(wallMs),
+        pickupWaitS: order.pickupWaitS,
+        dropoffHoverS: order.dropoffHoverS,
+      },
+      mission: { command: 'fly', legs: plan.legs, eta, stepKey: order.stepKey },
+      drone: { state: 'committed', reason: null },
+    },
+  };
+}
+
+/** The lease is over, if it is: the drone is free again. */
+export function expireLease(flight: Flight, wallMs: number): Transition | null {
+  const { reservation } = flight;
+  if (reservation.state !== 'held' || reservation.leaseWall.getTime() > wallMs) return null;
+  return freed(flight, 'expired', 'lease_expired', clockNow(reservation, wallMs));
+}
+
+export type ReleaseOutcome = 'released' | 'already_released' | 'recalling' | 'loaded';
+
+/** Frees what the reserve step took. A drone that flies is recalled; its reservation ends when it has landed. */
+export function release(
+  flight: Flight,
+  wallMs: number,
+): { outcome: ReleaseOutcome; transition?: Transition } {
+  const { reservation } = flight;
+  const now = clockNow(reservation, wallMs);
+  switch (reservation.state) {
+    case 'held':
+      return { outcome: 'released', transition: freed(flight, 'released', 'released', now) };
+    case 'committed': {
+      const recalled = recall(flight, now);
+      // Delivered or brought back: on its way home anyway.
+      const outcome = recalled.outcome === 'loaded' && reservation.aboard ? 'loaded' : 'recalling';
+      return { outcome, ...(recalled.transition && { transition: recalled.transition }) };
+    }
+    case 'released':
+    case 'expired':
+    case 'ended':
+      return { outcome: 'already_released' };
+  }
+}
+
+/** Ends a reservation that never flew. A drone that an operator took out of service meanwhile stays so. */
+function freed(
+  { reservation, drone }: Flight,
+  state: ReservationState,
+  endReason: EndReason,
+  now: Date,
+): Transition {
+  return {
+    change: { state, endedAt: now, endReason, ...barredUnlessSettled(reservation) },
+    drone:
+      drone.state === 'held'
+        ? { state: 'idle', reason: null }
+        : { state: drone.state, reason: drone.stateReason },
+  };
+}
+
+export type ReturnDecision =
+  | { outcome: 'returning'; etaReturnAt: string; transition: Transition }
+  | { outcome: 'already_returning' | 'not_loaded' | 'ended' };
+
+/** Turns a loaded drone round, back to the pickup. */
+export function returnToSender(flight: Flight, stepKey: string, wallMs: number): ReturnDecision {
+  const { reservation } = flight;
+  if (!reservation.aboard) return { outcome: reservation.jobDone ? 'ended' : 'not_loaded' };
+  const isOnItsWay =
+    reservation.command === 'return' ||
+    reservation.phase === 'to_return' ||
+    reservation.phase === 'at_return';
+  if (isOnItsWay) return { outcome: 'already_returning' };
+  const { mission, flightS } = returnMission(flight);
+  const etaReturnAt = isoTime(clockNow(reservation, wallMs).getTime() + flightS * 1000);
+  return {
+    outcome: 'returning',
+    etaReturnAt,
+    transition: { change: {}, mission: { ...mission, stepKey, eta: { return_at: etaReturnAt } } },
+  };
+}
+
+export type LeaveDecision = {
+  outcome: 'leaving' | 'not_loaded' | 'ended' | 'too_late';
+  transition?: Transition;
+};
+
+/** Tells a drone to set the package down at the dropoff. `too_late`: it is on its way back to the sender. */
+export function leaveUnattended(flight: Flight, stepKey: string): LeaveDecision {
+  const { reservation } = flight;
+  if (!reservation.aboard) return { outcome: reservation.jobDone ? 'ended' : 'not_loaded' };
+  if (reservation.phase === 'to_return' || reservation.phase === 'at_return') return { outcome: 'too_late' };
+  if (reservation.command === 'leave') return { outcome: 'leaving' };
+  return { outcome: 'leaving', transition: { change: {}, mission: { ...leaveMission(flight), stepKey } } };
+}
+
+export type OperatorTarget = 'idle' | 'maintenance' | 'grounded';
+export type OperatorDecision =
+  | { outcome: 'allowed'; transition: Transition }
+  | { outcome: 'refused'; reason: 'package_aboard' | 'in_flight'; detail: string };
+
+/**
+ * An operator's word on a drone that has a reservation. Grounding one that flies calls it home; `maintenance` says that a
+ * person has the aircraft, and whatever is in its bay, in hand.
+ */
+export function operate(
+  flight: Flight,
+  order: { state: OperatorTarget; reason: string },
+  wallMs: number,
+): OperatorDecision {
+  const { reservation, drone } = flight;
+  const now = clockNow(reservation, wallMs);
+  const target = { state: order.state as DroneState, reason: order.state === 'idle' ? null : order.reason };
+  const allowed = (transition: Transition) => ({ outcome: 'allowed', transition }) as const;
+  if (order.state === 'grounded') {
+    if (reservation.state === 'held') return allowed({ change: {}, drone: target });
+    return allowed(merge(abandoned(flight, now, order.reason), { change: {}, drone: target }));
+  }
+  if (reservation.state === 'held')
+    return allowed({ ...freed(flight, 'ended', 'cleared_by_operator', now), drone: target });
+  const isDown = drone.state === 'grounded' || drone.state === 'lost';
+  if (!isDown)
+    return {
+      outcome: 'refused',
+      reason: 'in_flight',
+      detail: `The drone is ${drone.state}; ground it first, or wait until it has landed.`,
+    };
+  const mayBeAboard = reservation.aboard || reservation.loading === 'granted';
+  if (order.state === 'idle' && mayBeAboard)
+    return {
+      outcome: 'refused',
+      reason: 'package_aboard',
+      detail: 'A package may be aboard. Recover it and set the drone to maintenance first.',
+    };
+  const endReason: EndReason = mayBeAboard ? 'recovered_by_operator' : 'cleared_by_operator';
+  return allowed({
+    ...closed(now, endReason, target),
+    change: { ...closed(now, endReason, target).change, ...barredUnlessSettled(reservation) },
+  });
+}
+
+/** A flight that an operator calls off: before loading it is recalled for good; the workflow is told in any case. */
+function abandoned(flight: Flight, now: Date, reason: string): Transition {
+  const { reservation, drone } = flight;
+  if (!isNews(reservation) || drone.state === 'grounded') return { change: {} };
+  const failed: NewMilestone = {
+    kind: 'failed',
+    occurredAt: now,
+    position: drone.position,
+    detail: {
+      cause: 'operator',
+      why: reason,
+      aboard: reservation.loading !== 'none',
+      ...(reservation.loading === 'granted' && { aboard_certain: false }),
+    },
+    signalled: true,
+    aircraftSequence: null,
+  };
+  return reservation.loading === 'none'
+    ? { change: { loading: 'barred' }, mission: recallMission(flight), milestones: [failed] }
+    : { change: {}, milestones: [failed] };
+}
+
+function percent(fraction: number): string {
+  return `${Math.round(fraction * 100)} %`;
+}
