@@ -5,20 +5,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { publicContract } from '../../api/contract.ts';
 import type { DeliveryEvent } from '../../services/delivery/contract/index.ts';
+import { clockTimeMs, isoTime } from '../../shared/clock.ts';
 import { messageOf, Problem } from '../../shared/errors.ts';
 import { createClient } from '../../shared/http/client.ts';
 import type { DroneId } from '../../shared/ids.ts';
 import { controlContract } from '../../simulator/contract.ts';
 import { type Held, whatIsHeld } from '../held.ts';
+import { DRONES } from '../seed/index.ts';
 import { connectServices } from '../service-clients.ts';
 import type { StackDescription } from '../stack-file.ts';
 import type { Display } from './display.ts';
 import { isOver, type Play } from './play.ts';
-import type { Scenario } from './scenarios.ts';
+import { HEAVY_LIFTER, type Scenario } from './scenarios.ts';
 import { type Followed, type PublicApi, Watch } from './watch.ts';
 
 /** Between two requests: a person sees them come in one after the other. */
 const REQUEST_EVERY_MS = 600;
+const UNDECIDED_POLL_MS = 50;
 const HELD_POLL_MS = 500;
 
 export interface DirectorOptions {
@@ -90,13 +93,17 @@ class Director {
       });
       // A failure while the requests are made must not be an unhandled one.
       watching.catch(() => undefined);
+      await this.#inspectHeavyLifters('maintenance', 'Rotor inspection');
       for (const play of this.#plays) {
         await this.#request(play);
         await delay(REQUEST_EVERY_MS, undefined, { signal });
+        // Who has a drone has it before the next one asks for the same.
+        while (isUndecided(play)) await delay(UNDECIDED_POLL_MS, undefined, { signal });
       }
       await watching;
       this.#options.display.say('All deliveries have ended. Waiting until every drone is home.');
       held = await this.#untilNothingIsHeld(signal);
+      await this.#inspectHeavyLifters('idle', 'Inspected');
     } catch (error) {
       if (!over.aborted) throw error;
       held = await whatIsHeld(this.#services).catch((cause: unknown) => [`unknown: ${messageOf(cause)}`]);
@@ -110,10 +117,12 @@ class Director {
   }
 
   async #request(play: Play): Promise<void> {
-    const { account, request, fault } = play.scenario;
+    const { account, request, fault, deadlineInMin } = play.scenario;
+    const deadline =
+      deadlineInMin === undefined ? undefined : isoTime(this.#nowMs() + deadlineInMin * 60_000);
     try {
       const delivery = await this.#sender(account).createDelivery(
-        { body: request },
+        { body: { ...request, ...(deadline !== undefined && { deadline }) } },
         { idempotencyKey: crypto.randomUUID() },
       );
       play.followed = this.#watch.follow(delivery);
@@ -179,11 +188,27 @@ class Director {
     }
   }
 
+  /** Takes all of a kind but one out of service, or back into it. */
+  async #inspectHeavyLifters(state: 'maintenance' | 'idle', reason: string): Promise<void> {
+    for (const { id, name } of DRONES) {
+      if (!name.startsWith(HEAVY_LIFTER.model) || name === HEAVY_LIFTER.flying) continue;
+      await this.#operator.setDroneState({ params: { drone_id: id }, body: { state, reason } });
+    }
+  }
+
+  #nowMs(): number {
+    return clockTimeMs(this.#options.stack.clock, Date.now());
+  }
+
   #sender(account: string): PublicApi {
     const sender = this.#senders.get(account);
     if (!sender) throw new Error(`The stack has no account ${account}`);
     return sender;
   }
+}
+
+function isUndecided({ followed }: Play): boolean {
+  return followed?.delivery.status === 'created';
 }
 
 function api(stack: StackDescription, key: string): PublicApi {
