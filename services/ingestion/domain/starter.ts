@@ -1,0 +1,146 @@
+/**
+ * Starts workflows: at once when Temporal keeps up, from the backlog when it did not. Each row is claimed, started, marked.
+ *
+ * Once claimed a row stays `starting` until its workflow is known to run, because a start without an answer may have
+ * happened. Starting again is harmless (`already_started` is success) as long as Temporal remembers the workflow's id:
+ * that is for the namespace's retention after the workflow ended. Later, the delivery's read model is asked first.
+ */
+import type { PrismaClient } from '../../../prisma/ingestion/generated/client.ts';
+import type { WallClock } from '../../../shared/clock.ts';
+import { messageOf } from '../../../shared/errors.ts';
+import type { Client } from '../../../shared/http/client.ts';
+import type { Logger } from '../../../shared/logger.ts';
+import { backoffWithJitterMs, Pump } from '../../../shared/pump.ts';
+import type { DeliveryWorkflows } from '../../../shared/temporal/delivery-workflows.ts';
+import type { DeliveryId } from '../../../shared/ids.ts';
+import type { deliveryContract } from '../../delivery/contract/index.ts';
+import { claimToStart, markStarted, putOffStart, type StartClaim } from '../data/requests.ts';
+import { workflowInput } from './accepted.ts';
+
+export interface StarterOptions {
+  database: PrismaClient;
+  workflows: DeliveryWorkflows;
+  delivery: Client<typeof deliveryContract>;
+  logger: Logger;
+  wall: WallClock;
+  /** Starts under way at once. Small, so that a backlog does not starve the accepts. */
+  concurrency: number;
+  /** How long a claim keeps others off; longer than a start may take. */
+  leaseMs: number;
+  /** A start without an answer counts as failed after this; it may have happened all the same. */
+  timeoutMs: number;
+  /** The namespace's retention: how long Temporal surely knows a workflow that has ended. */
+  retentionMs: number;
+  /** Told of each row and how its start went. */
+  onOutcome: (outcome: StartOutcome) => void;
+}
+
+export type StartOutcome = 'started' | 'already_started' | 'reconciled' | 'failed';
+
+const LOOK_EVERY_MS = 1_000;
+/** A row that cannot be started, while others can. */
+const ROW_BACKOFF_MS = { first: 1_000, longest: 60_000 };
+
+export class Starter {
+  readonly pump: Pump;
+  readonly #options: StarterOptions;
+  /** Rows that this process put off. */
+  readonly #putOff = new Set<DeliveryId>();
+
+  constructor(options: StarterOptions) {
+    this.#options = options;
+    this.pump = new Pump({
+      name: 'workflow starter',
+      logger: options.logger,
+      lookEveryMs: LOOK_EVERY_MS,
+      round: () => this.#round(),
+    });
+  }
+
+  /**
+   * One handful of rows; while Temporal is down one row, to see whether it is back.
+   * @throws when none of them could be started
+   */
+  async #round(): Promise<boolean> {
+    const { database, wall, leaseMs, concurrency } = this.#options;
+    const limit = this.pump.failures > 0 ? 1 : concurrency;
+    const nowMs = wall();
+    const claims = await claimToStart(database, {
+      limit,
+      now: new Date(nowMs),
+      leaseUntil: new Date(nowMs + leaseMs),
+    });
+    if (claims.length === 0) return false;
+    const results = await Promise.all(claims.map((claim) => this.#startOne(claim)));
+    const started = claims.filter((_, index) => results[index] === undefined);
+    const failed = claims.filter((_, index) => results[index] !== undefined);
+    await markStarted(
+      database,
+      started.map((claim) => claim.deliveryId),
+    );
+    await this.#putOffAll(failed);
+    if (started.length === 0) throw results[0] ?? new Error('No workflow could be started');
+    if (this.pump.failures > 0) await this.#bringForward();
+    return claims.length === limit;
+  }
+
+  /** Answers what went wrong, if anything did. */
+  async #startOne(claim: StartClaim): Promise<Error | undefined> {
+    const { logger, onOutcome } = this.#options;
+    try {
+      onOutcome((await this.#hasRun(claim)) ? 'reconciled' : await this.#start(claim));
+      return undefined;
+    } catch (error) {
+      onOutcome('failed');
+      logger.debug({ delivery_id: claim.deliveryId, err: messageOf(error) }, 'workflow not started');
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  async #start({ document }: StartClaim): Promise<'started' | 'already_started'> {
+    const { workflows, timeoutMs } = this.#options;
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    });
+    try {
+      return await Promise.race([workflows.start(workflowInput(document)), timeout]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /**
+   * Whether the workflow has run although nobody marked it. Only asked when Temporal may have forgotten it: then it has
+   * ended, and a workflow does not end without an event. A delivery that has none but the accept can be started (one
+   * that still runs answers `already_started`).
+   * @throws {Problem} when the delivery service does not know the delivery yet, or cannot be asked
+   */
+  async #hasRun({ deliveryId, startingSince, attempts }: StartClaim): Promise<boolean> {
+    const { delivery, wall, retentionMs } = this.#options;
+    if (attempts === 1 || wall() - startingSince.getTime() < retentionMs) return false;
+    const { sequence } = await delivery.getDelivery({ params: { delivery_id: deliveryId } });
+    return sequence > 1;
+  }
+
+  async #putOffAll(claims: readonly StartClaim[]): Promise<void> {
+    const { database, wall } = this.#options;
+    const nowMs = wall();
+    for (const { deliveryId } of claims) this.#putOff.add(deliveryId);
+    await putOffStart(
+      database,
+      claims.map(({ deliveryId, attempts }) => ({
+        deliveryId,
+        dueAt: new Date(nowMs + backoffWithJitterMs(attempts, ROW_BACKOFF_MS.first, ROW_BACKOFF_MS.longest)),
+      })),
+    );
+  }
+
+  /** Temporal is back: what was put off because it was down need not wait any longer. */
+  async #bringForward(): Promise<void> {
+    const dueAt = new Date(this.#options.wall());
+    const rows = [...this.#putOff].map((deliveryId) => ({ deliveryId, dueAt }));
+    this.#putOff.clear();
+    await putOffStart(this.#options.database, rows);
+  }
+}

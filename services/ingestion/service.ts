@@ -1,0 +1,195 @@
+/** Ingestion: accepts delivery requests for good, starts their workflows, and carries cancels to them. */
+import type { FastifyInstance } from 'fastify';
+import { clientOptions } from '../../prisma/client-options.ts';
+import { PrismaClient } from '../../prisma/ingestion/generated/client.ts';
+import { isoTime, LIVE_CLOCK } from '../../shared/clock.ts';
+import { notFound } from '../../shared/errors.ts';
+import type { Client } from '../../shared/http/client.ts';
+import { type Handlers, implement } from '../../shared/http/server.ts';
+import type { ServiceOptions } from '../../shared/service.ts';
+import type { DeliveryWorkflows } from '../../shared/temporal/delivery-workflows.ts';
+import type { DeliveryPolicy } from '../../workflows/messages.ts';
+import { createServiceApp } from '../app.ts';
+import type { deliveryContract } from '../delivery/contract/index.ts';
+import { ingestionContract } from './contract/index.ts';
+import { findRequest, readBacklog } from './data/requests.ts';
+import { acceptedDocument, cancelledDelivery, requestedDelivery } from './domain/accepted.ts';
+import { Acceptor } from './domain/acceptor.ts';
+import { Canceller } from './domain/canceller.ts';
+import { FRESH_MS, Projector } from './domain/projector.ts';
+import { Starter } from './domain/starter.ts';
+import { registerMetrics } from './metrics.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Ingestion's background work, for a test that moves time itself. */
+    ingestionPumps: {
+      /** Does everything that is due: projects, starts, sends cancels. Throws what stands in the way. */
+      runDue(): Promise<void>;
+    };
+  }
+}
+
+export interface IngestionOptions extends ServiceOptions {
+  delivery: Client<typeof deliveryContract>;
+  workflows: DeliveryWorkflows;
+  /** Waits and deadlines of every delivery; the workflow's defaults unless told. */
+  policy?: Partial<DeliveryPolicy>;
+  /** Whether the pumps run by themselves once the app is ready; yes unless a test drives them. */
+  pumps?: boolean;
+  tuning?: Partial<IngestionTuning>;
+}
+
+/** All times are wall milliseconds. */
+export interface IngestionTuning {
+  /** Workflow starts under way at once. */
+  startConcurrency: number;
+  startTimeoutMs: number;
+  /** How long a start that was begun is left to the process that began it. */
+  startLeaseMs: number;
+  /** Not more than the retention of Temporal's namespace. */
+  retentionMs: number;
+  /** Projections under way at once. */
+  projectConcurrency: number;
+  projectLeaseMs: number;
+  /** How long a cancel waits for the workflow's answer. Less than its callers wait for it. */
+  cancelWaitMs: number;
+}
+
+const DAY_MS = 24 * 3600 * 1000;
+export const DEFAULT_TUNING: IngestionTuning = {
+  startConcurrency: 8,
+  startTimeoutMs: 10_000,
+  startLeaseMs: 30_000,
+  retentionMs: 3 * DAY_MS,
+  projectConcurrency: 8,
+  projectLeaseMs: 30_000,
+  cancelWaitMs: 8_000,
+};
+
+/** Builds the service. Its pumps start when it is ready and end before it closes. */
+export async function buildIngestionService(options: IngestionOptions): Promise<FastifyInstance> {
+  const { databaseUrl, poolSize, logger, delivery, workflows, wall = Date.now } = options;
+  const tuning = { ...DEFAULT_TUNING, ...options.tuning };
+  const database = new PrismaClient(
+    clientOptions({
+      service: 'ingestion',
+      connectionString: databaseUrl,
+      ...(poolSize !== undefined && { poolSize }),
+      onConnectionLost: (error) => logger.warn({ err: error }, 'lost a database connection'),
+    }),
+  );
+  const app = await createServiceApp(database, {
+    name: 'ingestion',
+    title: 'Ingestion service',
+    description: 'The durable accept of delivery requests, the start of their workflows, and cancels.',
+    logger,
+  });
+  const projector = new Projector({
+    database,
+    delivery,
+    logger,
+    wall,
+    concurrency: tuning.projectConcurrency,
+    leaseMs: tuning.projectLeaseMs,
+  });
+  const acceptor = new Acceptor(database, (documents) => {
+    projector.accepted(documents);
+    starter.pump.nudge();
+  });
+  const metrics = registerMetrics(app.metrics, { database, acceptor, wall });
+  const starter = new Starter({
+    database,
+    workflows,
+    delivery,
+    logger,
+    wall,
+    concurrency: tuning.startConcurrency,
+    leaseMs: tuning.startLeaseMs,
+    timeoutMs: tuning.startTimeoutMs,
+    retentionMs: tuning.retentionMs,
+    onOutcome: metrics.started,
+  });
+  const canceller = new Canceller({
+    database,
+    workflows,
+    delivery,
+    projector,
+    logger,
+    wall,
+    waitMs: tuning.cancelWaitMs,
+  });
+  implement(app, ingestionContract, handlers(options, { database, acceptor, canceller }));
+
+  const pumps = [projector.pump, starter.pump, canceller.pump];
+  app.decorate('ingestionPumps', {
+    runDue: async () => {
+      for (const pump of pumps) await pump.runDue();
+    },
+  });
+  if (options.pumps ?? true) {
+    app.addHook('onReady', async () => {
+      for (const pump of pumps) pump.start();
+    });
+  }
+  app.addHook('preClose', async () => {
+    await Promise.all(pumps.map((pump) => pump.stop()));
+  });
+  return app;
+}
+
+function handlers(
+  { clock = LIVE_CLOCK, wall = Date.now, policy }: IngestionOptions,
+  { database, acceptor, canceller }: { database: PrismaClient; acceptor: Acceptor; canceller: Canceller },
+): Handlers<typeof ingestionContract> {
+  return {
+    accept: async ({ body }) => {
+      const wallMs = wall();
+      return acceptor.accept({
+        idempotencyKey: body.idempotency_key,
+        fingerprint: body.fingerprint,
+        document: acceptedDocument({
+          accountId: body.account_id,
+          livemode: body.livemode,
+          request: body.request,
+          clock,
+          ...(policy && { policy }),
+          wallMs,
+        }),
+        receivedAtMs: wallMs,
+        projectDueAtMs: wallMs + FRESH_MS,
+      });
+    },
+
+    findReplay: async ({ body }) => {
+      const { account_id: accountId, livemode, idempotency_key: idempotencyKey, fingerprint } = body;
+      const found = await acceptor.findReplay({ accountId, livemode, idempotencyKey }, fingerprint);
+      return { delivery: found ?? null };
+    },
+
+    getRequested: async ({ params: { delivery_id: id } }) => {
+      const found = await findRequest(database, id);
+      if (!found) throw notFound('delivery', id);
+      const { document, cancellation, state, isProjected, acceptedAt } = found;
+      return {
+        delivery: cancellation ? cancelledDelivery(document, cancellation) : requestedDelivery(document),
+        state,
+        projected: isProjected,
+        accepted_at: isoTime(acceptedAt.getTime()),
+      };
+    },
+
+    cancel: async ({ params, body: { account_id: accountId, reason, actor } }) =>
+      canceller.cancel(params.delivery_id, accountId, { reason, actor }, clock),
+
+    backlog: async () => {
+      const { unstarted, unprojected, unansweredCancels, oldestUnstartedAt } = await readBacklog(database);
+      return {
+        unstarted,
+        unprojected,
+        unanswered_cancels: unansweredCancels,
+        oldest_unstarted_at: oldestUnstartedAt === null ? null : isoTime(oldestUnstartedAt.getTime()),
+      };
+    },
+  };
+}
