@@ -58,7 +58,8 @@ function nextEvent(aircraft: Aircraft): Event | undefined {
 function activityEnd(aircraft: Aircraft): Event | undefined {
   const { activity, since } = aircraft;
   const after = (seconds: number, happen: (atMs: number) => Aircraft): Event => {
-    const atMs = since.atMs + seconds * 1000;
+    // On the next whole millisecond it is over for certain, however the seconds were rounded.
+    const atMs = Math.ceil(since.atMs + seconds * 1000);
     return { atMs, happen: () => happen(atMs) };
   };
   switch (activity.kind) {

@@ -76,6 +76,9 @@ export interface Observation {
   flightMode: TelemetrySample['flight_mode'];
 }
 
+/** More than a double can lose in Unix milliseconds. */
+const ROUNDING_S = 1e-6;
+
 /** Where the aircraft is and how it does at a moment of its present activity. */
 export function observe(aircraft: Aircraft, atMs: number): Observation {
   const { activity, model, payloadKg, since } = aircraft;
@@ -101,12 +104,15 @@ export function observe(aircraft: Aircraft, atMs: number): Observation {
     }
     case 'flying':
     case 'emergency_landing': {
-      const { location, altitudeM, speedMps, phase } = positionAt(activity.profile, elapsedS);
+      const { profile } = activity;
+      // At the moment of its arrival it is there, however the milliseconds were rounded.
+      const flownS = elapsedS + ROUNDING_S >= profile.durationS ? profile.durationS : elapsedS;
+      const { location, altitudeM, speedMps, phase } = positionAt(profile, flownS);
       return {
         location,
         altitudeM,
         speedMps,
-        batteryWh: drained(aircraft, legEnergyWh(model, activity.profile, payloadKg, elapsedS)),
+        batteryWh: drained(aircraft, legEnergyWh(model, profile, payloadKg, flownS)),
         flightMode: activity.kind === 'flying' ? phase : 'emergency',
       };
     }
