@@ -17,9 +17,9 @@ export interface ServiceDatabase {
 /** Ready when the database answers; 503 with `Retry-After` when it does not; closes the pool with the app. */
 export async function createServiceApp(
   database: ServiceDatabase,
-  options: Omit<AppOptions, 'mapError'>,
+  options: AppOptions,
 ): Promise<FastifyInstance> {
-  const app = await createApp({ ...options, mapError: databaseProblem });
+  const app = await createApp({ mapError: databaseProblem, ...options });
   app.addReadinessCheck('database', () => database.$queryRawUnsafe('SELECT 1'));
   app.addHook('onClose', () => database.$disconnect());
   return app;

@@ -70,10 +70,9 @@ CREATE TABLE "milestone" (
 -- CreateTable
 CREATE TABLE "simulated_job" (
     "reference" TEXT NOT NULL,
-    "itinerary" JSONB,
-    "clock" JSONB,
+    "itinerary" JSONB NOT NULL,
     "reached" INTEGER NOT NULL DEFAULT 0,
-    "pickup_step" INTEGER,
+    "locked_from" INTEGER NOT NULL,
     "cancelled_at" TIMESTAMPTZ(3),
     "created_at" TIMESTAMPTZ(3) NOT NULL,
 
@@ -151,6 +150,9 @@ ALTER TABLE "milestone"
 
 -- What the pump asks for: the few bookings that something is still to happen to.
 CREATE INDEX "booking_next_look" ON "booking" ("next_look_at") WHERE "next_look_at" IS NOT NULL;
+
+ALTER TABLE "simulated_job"
+  ADD CONSTRAINT "simulated_job_cancelled_in_time" CHECK ("cancelled_at" IS NULL OR "reached" < "locked_from");
 
 ALTER TABLE "simulation"
   ADD CONSTRAINT "simulation_is_one" CHECK ("id" = 1),
