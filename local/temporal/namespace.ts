@@ -146,7 +146,7 @@ export async function probeSearchAttributes(client: Client, options: WaitOptions
       options,
     );
   } finally {
-    await client.workflow.getHandle(workflowId).terminate('The probe is over');
+    // Ends it as well. One that has ended already would stay in the list for half a minute.
     await client.workflowService.deleteWorkflowExecution({
       namespace: client.options.namespace,
       workflowExecution: { workflowId },
