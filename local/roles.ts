@@ -132,6 +132,8 @@ function simulatorRole(settings: StackSettings): RoleStart {
       ...commonEnv(settings),
       PORT: String(settings.ports.simulator),
       DRONE_KEY: settings.secrets.droneKey,
+      // In a time-lapse a second is long: a mission must be noticed, and a position be known, sooner.
+      ...(settings.clock.rate > 1 && { TELEMETRY_INTERVAL_MS: '250' }),
     },
     listeners: ['simulator'],
   };
