@@ -55,7 +55,7 @@ function compact(candidates: readonly Judged[]): string {
     candidates.map((one): CompactCandidate => [
       one.droneId,
       one.verdict,
-      one.arrivalS === null ? null : round(one.arrivalS, 1),
+      one.arrivalS === null ? null : round(one.arrivalS, 3),
       Math.round(one.distanceM),
       round(one.battery, 3),
       one.batteryAtLanding === null ? null : round(one.batteryAtLanding, 3),
