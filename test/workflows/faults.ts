@@ -42,6 +42,10 @@ export class Faults {
     this.released.clear();
   }
 
+  get isHanging(): boolean {
+    return this.released.size > 0;
+  }
+
   callsOf(deliveryId: string): Call[] {
     return this.calls.filter((call) => call.key.startsWith(`${deliveryId}/`));
   }

@@ -2,6 +2,7 @@
  * A laboratory for delivery workflows: the time-skipping server, a real worker with the real activities, the real services on
  * a real database over HTTP, and a pilot that flies the drones. All of it follows the test server's virtual time.
  */
+import { Client as TemporalClient } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { Worker } from '@temporalio/worker';
 import type { FastifyInstance } from 'fastify';
@@ -39,6 +40,7 @@ import { createServiceDatabase } from '../support/postgres.ts';
 import { Pilot } from '../support/pilot.ts';
 import { createTimeSkippingEnvironment } from '../support/temporal.ts';
 import { Faults } from './faults.ts';
+import { untilQuiet } from './quiet.ts';
 
 export interface DeliveryOptions {
   account?: Partial<{
@@ -67,6 +69,7 @@ const NO_CONTENT_LOGGER = createLogger({ role: 'test', level: 'error' });
 
 export class Lab {
   readonly env: TestWorkflowEnvironment;
+  readonly temporal: TemporalClient;
   readonly clients: ServiceClients;
   readonly faults: Faults;
   readonly pilot: Pilot;
@@ -75,9 +78,11 @@ export class Lab {
   private readonly apps: Record<'carrier' | 'drone', FastifyInstance>;
   private readonly stop: () => Promise<void>;
   private region = 0;
+  private readonly open = new Set<LabDelivery>();
 
   private constructor(parts: {
     env: TestWorkflowEnvironment;
+    temporal: TemporalClient;
     clients: ServiceClients;
     faults: Faults;
     pilot: Pilot;
@@ -87,6 +92,7 @@ export class Lab {
     stop: () => Promise<void>;
   }) {
     this.env = parts.env;
+    this.temporal = parts.temporal;
     this.clients = parts.clients;
     this.faults = parts.faults;
     this.pilot = parts.pilot;
@@ -105,7 +111,13 @@ export class Lab {
     const time = { ms: await env.currentTimeMs() };
     const wall = () => time.ms;
     const taskQueue = `lab-${process.pid}`;
-    const workflows = temporalDeliveryWorkflows(async () => env.client, taskQueue);
+    // Not the environment's own client: that one lets time skip while it waits for a result, and the lab moves time itself.
+    const client = new TemporalClient({
+      connection: env.connection,
+      namespace: env.namespace ?? 'default',
+      dataConverter,
+    });
+    const workflows = temporalDeliveryWorkflows(async () => client, taskQueue);
     const common = { logger: NO_CONTENT_LOGGER, wall, clock: LIVE_CLOCK };
     const { services } = database;
     const apps = {
@@ -145,6 +157,7 @@ export class Lab {
     const pilot = new Pilot({ drone: clients.drone, aircraft });
     return new Lab({
       env,
+      temporal: client,
       clients,
       faults,
       pilot,
@@ -230,15 +243,28 @@ export class Lab {
     this.time.ms = Math.max(this.time.ms, await this.env.currentTimeMs());
   }
 
-  /** Everything that is due at this moment has happened: services' background work, drones, workflow tasks. */
+  /** Everything that is due at this moment has happened: workflow tasks, services' background work, drones. */
   async settle(): Promise<void> {
     for (let moved = true; moved;) {
-      // The server does not let time pass while a workflow task or an activity is under way.
-      await this.passUntil(this.time.ms + 1);
+      await this.untilQuiet();
+      this.time.ms = Math.max(this.time.ms, await this.env.currentTimeMs());
       moved = await this.pilot.flyUntil(this.time.ms);
       await this.apps.drone.dronePumps.runDue();
       await this.apps.carrier.carrierPump.runDue();
     }
+    await this.untilQuiet();
+  }
+
+  private async untilQuiet(): Promise<void> {
+    for (const delivery of this.open) {
+      const quiet = await untilQuiet(delivery.handle, () => this.faults.isHanging);
+      if (quiet === 'closed') this.open.delete(delivery);
+    }
+  }
+
+  /** Its workflow is waited for before time passes. */
+  watch(delivery: LabDelivery): void {
+    this.open.add(delivery);
   }
 }
 
@@ -322,7 +348,9 @@ export class Scene {
       },
     });
     await lab.workflows.start(input);
-    return new LabDelivery(this, deliveryId, price);
+    const delivery = new LabDelivery(this, deliveryId, price);
+    lab.watch(delivery);
+    return delivery;
   }
 }
 
@@ -372,7 +400,7 @@ export class LabDelivery {
   }
 
   get handle() {
-    return this.scene.lab.env.client.workflow.getHandle(this.id);
+    return this.scene.lab.temporal.workflow.getHandle(this.id);
   }
 
   /** Asks for it to be cancelled, and lets time pass until the answer is there. */

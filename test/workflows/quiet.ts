@@ -1,0 +1,70 @@
+/**
+ * When a workflow has nothing left to do at this moment. The time-skipping server lets time pass while a workflow task or an
+ * activity is under way, so a test that moves time must wait for this first, or tasks time out in virtual time.
+ */
+import type { WorkflowHandle } from '@temporalio/client';
+import { temporal } from '@temporalio/proto';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const { EventType, PendingActivityState } = temporal.api.enums.v1;
+const LOOK_AGAIN_MS = 2;
+
+type Quiet = 'open' | 'closed';
+
+/**
+ * Waits until the workflow waits for something that only time, a signal or an update brings. An activity that waits for its
+ * next attempt, or that `isHanging`, needs time to pass.
+ */
+export async function untilQuiet(handle: WorkflowHandle, isHanging: () => boolean): Promise<Quiet> {
+  for (;;) {
+    const quiet = await look(handle, isHanging);
+    if (quiet !== undefined) return quiet;
+    await delay(LOOK_AGAIN_MS);
+  }
+}
+
+async function look(handle: WorkflowHandle, isHanging: () => boolean): Promise<Quiet | undefined> {
+  const { events } = await handle.fetchHistory();
+  let task = false;
+  const activities = new Set<string>();
+  for (const event of events ?? []) {
+    switch (event.eventType) {
+      case EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED:
+      case EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+        task = true;
+        break;
+      case EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+      case EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+      case EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT:
+        task = false;
+        break;
+      case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+        activities.add(String(event.eventId));
+        break;
+      case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+        activities.delete(String(event.activityTaskCompletedEventAttributes?.scheduledEventId));
+        break;
+      case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+        activities.delete(String(event.activityTaskFailedEventAttributes?.scheduledEventId));
+        break;
+      case EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+        activities.delete(String(event.activityTaskTimedOutEventAttributes?.scheduledEventId));
+        break;
+      case EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+        activities.delete(String(event.activityTaskCanceledEventAttributes?.scheduledEventId));
+        break;
+      case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+      case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+      case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+      case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
+        return 'closed';
+    }
+  }
+  if (task) return undefined;
+  if (activities.size === 0) return 'open';
+  const { raw } = await handle.describe();
+  const busy = (raw.pendingActivities ?? []).some(({ state, attempt }) =>
+    state === PendingActivityState.PENDING_ACTIVITY_STATE_STARTED ? !isHanging() : (attempt ?? 1) <= 1,
+  );
+  return busy ? undefined : 'open';
+}
