@@ -6,12 +6,12 @@ import { applyMigrations } from '../prisma/migrations.ts';
 import { SERVICES } from '../prisma/services.ts';
 import { accountContract } from '../services/account/contract/index.ts';
 import { droneContract } from '../services/drone/contract/index.ts';
-import { Problem } from '../shared/errors.ts';
 import { createClient } from '../shared/http/client.ts';
 import { reachableDirectory, serverIdentity } from './postgres-binaries.ts';
 import { type StackSettings, urlOf } from './roles.ts';
 import type { Secrets } from './secrets.ts';
-import { ACCOUNTS, seedFleet } from './seed/index.ts';
+import { ACCOUNTS, keepingAccounts, seedFleet } from './seed/index.ts';
+import { registerKeys } from './seed/keys.ts';
 
 /** Database, roles and migrations. Answers what was applied, in words. */
 export async function prepareData(
@@ -36,38 +36,19 @@ export async function seedAccountsAndFleet(settings: StackSettings): Promise<str
   const drone = createClient(droneContract, { baseUrl: urlOf(settings, 'drone') });
   const { operatorKey, droneKey, accountKeys } = settings.secrets;
   try {
-    const seeded = await seedFleet({
-      drone,
-      account: {
-        ensureAccount: async (input) =>
-          (await existing(() => account.getAccount({ params: input.params }))) ??
-          (await account.ensureAccount(input)),
-      },
+    const seeded = await seedFleet({ drone, account: keepingAccounts(account) });
+    await registerKeys(account, {
+      operator: operatorKey,
+      drone: droneKey,
+      businesses: Object.values(ACCOUNTS).map((one) => {
+        const key = accountKeys[one.id];
+        if (key === undefined) throw new Error(`There is no key for the account ${one.id}`);
+        return { account: one, key };
+      }),
     });
-    const shared = { account_id: null, drone_id: null, livemode: true };
-    await account.ensureKey({
-      body: { ...shared, key: operatorKey, role: 'operator', name: 'Local operator' },
-    });
-    await account.ensureKey({ body: { ...shared, key: droneKey, role: 'drone', name: 'Simulated fleet' } });
-    for (const { id, name, livemode } of Object.values(ACCOUNTS)) {
-      const key = accountKeys[id];
-      if (key === undefined) throw new Error(`There is no key for the account ${id}`);
-      await account.ensureKey({
-        body: { key, role: 'business', name: `${name}, local`, account_id: id, drone_id: null, livemode },
-      });
-    }
     return `${seeded.drones} drones at ${seeded.bases} bases, ${seeded.accounts} accounts`;
   } finally {
     await Promise.all([account.close(), drone.close()]);
-  }
-}
-
-async function existing<T>(find: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await find();
-  } catch (error) {
-    if (error instanceof Problem && error.slug === 'not-found') return undefined;
-    throw error;
   }
 }
 

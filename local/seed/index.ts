@@ -1,4 +1,5 @@
 /** Puts the seed data into the drone and account services, through their contracts. Idempotent. */
+import { Problem } from '../../shared/errors.ts';
 import type { Client } from '../../shared/http/client.ts';
 import type { accountContract } from '../../services/account/contract/index.ts';
 import type { droneContract } from '../../services/drone/contract/index.ts';
@@ -33,4 +34,20 @@ export async function seedFleet({ drone, account }: SeedTargets): Promise<Seeded
     accounts.map(({ id, ...body }) => account.ensureAccount({ params: { account_id: id }, body })),
   );
   return { models: MODELS.length, bases: BASES.length, drones: DRONES.length, accounts: accounts.length };
+}
+
+/** For `seedFleet`: an account that is there already stays as it is, whatever a person has made of it since. */
+export function keepingAccounts(
+  account: Pick<Client<typeof accountContract>, 'getAccount' | 'ensureAccount'>,
+): SeedTargets['account'] {
+  return {
+    ensureAccount: async (input) => {
+      try {
+        return await account.getAccount({ params: input.params });
+      } catch (error) {
+        if (error instanceof Problem && error.slug === 'not-found') return account.ensureAccount(input);
+        throw error;
+      }
+    },
+  };
 }
