@@ -1,7 +1,11 @@
 /** The environment, parsed once with a schema. All wrong values are named at once, each with what would be right. */
+import addFormatsModule from 'ajv-formats';
 import { envSchema } from 'env-schema';
 import { type Static, type TObject, Type } from 'typebox';
 import { type ClockSettings, LIVE_CLOCK } from './clock.ts';
+
+// ajv-formats is CommonJS with a default export of its own.
+const addFormats = addFormatsModule as unknown as typeof addFormatsModule.default;
 
 /** The environment does not fit the schema; the message lists every wrong variable. */
 export class ConfigError extends Error {
@@ -25,7 +29,13 @@ export function parseEnv<T extends TObject>(schema: T, env: NodeJS.ProcessEnv = 
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
   );
   try {
-    return envSchema<Static<T>>({ schema, data, dotenv: false, env: false });
+    return envSchema<Static<T>>({
+      schema,
+      data,
+      dotenv: false,
+      env: false,
+      ajv: { customOptions: (ajv) => addFormats(ajv) },
+    });
   } catch (error) {
     const errors = (error as { errors?: AjvLikeError[] }).errors;
     if (!errors) throw error;
