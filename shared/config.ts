@@ -34,7 +34,12 @@ export function parseEnv<T extends TObject>(schema: T, env: NodeJS.ProcessEnv = 
       data,
       dotenv: false,
       env: false,
-      ajv: { customOptions: (ajv) => addFormats(ajv) },
+      ajv: {
+        customOptions: (ajv) => {
+          addFormats(ajv);
+          return ajv;
+        },
+      },
     });
   } catch (error) {
     const errors = (error as { errors?: AjvLikeError[] }).errors;
