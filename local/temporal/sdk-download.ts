@@ -77,10 +77,10 @@ async function runDownload(
   const script = fileURLToPath(new URL('./sdk-download.mjs', import.meta.url));
   const child = spawn(process.execPath, [script, program, directory], {
     env: { ...env, NODE_OPTIONS: '' },
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   let output = '';
-  child.stderr.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-20_000)));
+  child.stderr?.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-20_000)));
   const startedAt = Date.now();
   let [bytes, movedAt, stalled] = [0, startedAt, false];
   const watch = setInterval(() => {
