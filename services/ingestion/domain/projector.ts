@@ -29,7 +29,7 @@ const LOOK_EVERY_MS = 1_000;
 const ROW_BACKOFF_MS = { first: 1_000, longest: 60_000 };
 /** What waits in memory at most; the rest is found in the table. */
 const MAX_FRESH = 2_000;
-const PROJECT_WITHIN_MS = 1_000;
+const PROJECT_WITHIN_MS = 2_000;
 
 /** How long a fresh row is left to the process that accepted it. */
 export const FRESH_MS = 5_000;
