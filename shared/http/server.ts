@@ -48,8 +48,9 @@ export interface AppOptions {
 const READINESS_TIMEOUT_MS = 2_000;
 
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
+  const loggerInstance: FastifyBaseLogger = options.logger;
   const app: FastifyInstance = Fastify({
-    loggerInstance: options.logger as FastifyBaseLogger,
+    loggerInstance,
     // Requests are counted and timed in the metrics; a line for each would cost more than it tells.
     logController: new LogController({ disableRequestLogging: true }),
     requestIdHeader: 'x-request-id',
@@ -164,7 +165,7 @@ function wrongFields(request: FastifyRequest): FieldError[] {
   };
   return Object.entries(parts).flatMap(([part, value]) => {
     const validate = request.getValidationFunction(part as keyof typeof parts);
-    if (!validate || validate(value) === true) return [];
+    if (!validate || validate(value)) return [];
     return fieldErrors(validate.errors ?? [], part);
   });
 }

@@ -82,17 +82,23 @@ export function fieldErrors(
         all.some((other) => other !== error && other.instancePath.startsWith(error.instancePath))
       ) &&
       !(error.keyword === 'type' && error.params['type'] === 'null' && all.length > 1) &&
+      // The list of what is allowed says it all.
+      !(error.keyword === 'type' && all.some((other) => isEnumOf(error, other))) &&
       // What is wrong with the name is an error of its own.
       error.keyword !== 'propertyNames',
   );
-  const seen = new Map<string, FieldError>();
+  const messages = new Map<string, Set<string>>();
   for (const error of useful) {
     const { propertyName } = error as { propertyName?: string };
     const extra = (error.params['missingProperty'] ?? error.params['additionalProperty'] ?? propertyName) as
       string | undefined;
     const field = fieldPath(error.instancePath, extra) || context || 'body';
     const message = propertyName === undefined ? sentence(error) : `has a name that ${sentence(error)}`;
-    seen.set(`${field} ${message}`, { field, message });
+    messages.set(field, (messages.get(field) ?? new Set()).add(message));
   }
-  return [...seen.values()];
+  return [...messages].map(([field, all]) => ({ field, message: [...all].join('; ') }));
+}
+
+function isEnumOf(error: FastifySchemaValidationError, other: FastifySchemaValidationError): boolean {
+  return other.keyword === 'enum' && other.instancePath === error.instancePath;
 }
