@@ -65,7 +65,7 @@ function withKeyring(options: Partial<KeyringOptions> = {}): void {
 describe('The keyring', () => {
   it('asks once for many at the same time, and then answers at once', async () => {
     withKeyring();
-    const answers = await Promise.all(Array.from({ length: 50 }, () => keyring.resolve(KEY)));
+    const answers = await Promise.all(Array.from({ length: 50 }, async () => keyring.resolve(KEY)));
     expect(new Set(answers.map((one) => one?.key_id)).size).toBe(1);
     expect(asked).toHaveLength(1);
     expect(keyring.resolve(KEY)).not.toBeInstanceOf(Promise);

@@ -161,7 +161,7 @@ export async function startWorld({ ingestion: tuning, ...apiOptions }: WorldOpti
       headers: response.headers,
       text,
       // Whoever reads a field of it knows what was asked.
-      json: (text.startsWith('{') ? JSON.parse(text) : {}) as Record<string, never> & AnyBody,
+      json: (text.startsWith('{') ? JSON.parse(text) : {}) as Record<string, unknown> & AnyBody,
     };
   }
 
