@@ -414,7 +414,7 @@ test('says 503 with Retry-After while the database is down, and goes on when it 
     expect((await app.inject('/health/ready')).statusCode).toBe(503);
     expect((await app.inject('/health/live')).statusCode).toBe(200);
     await relay.mend();
-    await expect.poll(async () => (await resolve()).statusCode).toBe(401);
+    await expect.poll(async () => (await resolve()).statusCode, { timeout: 10_000 }).toBe(401);
     expect((await app.inject('/health/ready')).statusCode).toBe(200);
   } finally {
     await app.close();

@@ -67,11 +67,6 @@ export class CarrierUnreachable extends Error {
   override readonly name = 'CarrierUnreachable';
 }
 
-/** Whether the package is with the carrier in this state, so that it is too late to cancel. */
-export function isAboard(state: BookingState): boolean {
-  return state === 'picked_up' || state === 'enroute_to_dropoff' || state === 'arrived_at_dropoff';
-}
-
 /** Nothing follows. */
 export function isEnded(state: BookingState): boolean {
   return state === 'delivered' || state === 'failed' || state === 'cancelled';

@@ -12,7 +12,7 @@ import { newId } from '../../../shared/ids.ts';
 import type { carrierContract } from '../contract/index.ts';
 import type { BookingRecord, BookingStore } from '../data/bookings.ts';
 import { carriedOf, type Quote, type QuoteStore } from '../data/quotes.ts';
-import { type CarrierAdapter, type CarrierJob, isAboard } from './adapter.ts';
+import type { CarrierAdapter, CarrierJob } from './adapter.ts';
 
 type Contract = typeof carrierContract;
 type JobBody = Omit<BodyOf<Contract, 'quote'>, 'deadline'>;
@@ -194,10 +194,8 @@ function settledAnswer(
     case 'delivered':
     case 'failed':
       return 'already_ended';
-    case 'requested':
-      return undefined;
     default:
-      return isAboard(state) ? 'already_picked_up' : undefined;
+      return undefined;
   }
 }
 

@@ -3,6 +3,7 @@
  * order and at least once. Several processes may do so at once; it sleeps until the next due time and polls nothing.
  */
 import { clockTimeMs, isoTime, wallTimeMs, type WallClock } from '../../../shared/clock.ts';
+import type { BookingId } from '../../../shared/ids.ts';
 import type { Logger } from '../../../shared/logger.ts';
 import type { DeliveryWorkflows } from '../../../shared/temporal/delivery-workflows.ts';
 import { CARRIER_MILESTONE_SIGNAL, type CarrierMilestoneSignal } from '../../../workflows/messages.ts';
@@ -31,7 +32,7 @@ export interface MilestonePump {
 }
 
 /** Wall milliseconds that a claimed booking is left to the process that claimed it. */
-const LEASE_MS = 30_000;
+const LEASE_MS = 15_000;
 const BATCH = 20;
 /** A process looks at least this often, to take over what another one left when it died. */
 const LONGEST_SLEEP_MS = 15_000;
@@ -47,6 +48,8 @@ export function milestonePump(options: MilestonePumpOptions): MilestonePump {
   let isAwake = false;
   let looping: Promise<void> | undefined;
   let last: Promise<unknown> = Promise.resolve();
+  /** Claimed by this process, which could not say that it is done with them: the database was gone. */
+  const unreleased = new Map<BookingId, number>();
 
   // One pass at a time, so that who calls it finds everything done that was due.
   const runDue = (): Promise<number | null> => {
@@ -56,10 +59,28 @@ export function milestonePump(options: MilestonePumpOptions): MilestonePump {
   };
 
   async function onePass(): Promise<number | null> {
+    for (const [id, failedLooks] of unreleased) {
+      await milestones.lookAgain(id, { atWallMs: wallMs(), failedLooks });
+      unreleased.delete(id);
+    }
     for (;;) {
       const due = await milestones.claimDue(wallMs(), LEASE_MS, BATCH);
-      await Promise.all(due.map((booking) => look(options, booking)));
+      await Promise.all(due.map((booking) => follow(booking)));
       if (due.length === 0 || isStopped) return milestones.nextLookMs();
+    }
+  }
+
+  async function follow(booking: DueBooking): Promise<void> {
+    try {
+      const atWallMs = await look(options, booking);
+      await milestones.lookAgain(booking.id, { atWallMs, failedLooks: 0 });
+    } catch (error) {
+      const failedLooks = booking.failedLooks + 1;
+      const delayMs = retryDelayMs(booking.failedLooks);
+      logger.warn({ err: error, booking: booking.id, failedLooks, delayMs }, 'could not follow a booking');
+      await milestones
+        .lookAgain(booking.id, { atWallMs: wallMs() + delayMs, failedLooks })
+        .catch(() => unreleased.set(booking.id, failedLooks));
     }
   }
 
@@ -110,37 +131,28 @@ export function milestonePump(options: MilestonePumpOptions): MilestonePump {
   };
 }
 
+/**
+ * Asks the carrier, keeps what is new, and tells the workflow what it has not heard.
+ * @returns wall time of the next look, Unix milliseconds; null when nothing follows.
+ */
 async function look(
-  { milestones, carrier, workflows, wallMs, logger }: MilestonePumpOptions,
+  { milestones, carrier, workflows, wallMs }: MilestonePumpOptions,
   booking: DueBooking,
-) {
-  try {
-    const nowMs = Math.round(clockTimeMs(booking.clock, wallMs()));
-    const { steps, askAgainAtMs } = await carrier.status(booking.id, nowMs);
-    await milestones.record(booking, steps, nowMs);
-    for (const one of await milestones.unacknowledged(booking.id)) {
-      const signal: CarrierMilestoneSignal = {
-        bookingId: booking.id,
-        sequence: one.sequence,
-        state: one.state,
-        occurredAt: isoTime(one.occurredAtMs),
-        recordedAt: isoTime(one.recordedAtMs),
-      };
-      // A workflow that is gone needs to hear nothing any more, so that is an acknowledgement too.
-      const acknowledgement = await workflows.signal(booking.deliveryId, CARRIER_MILESTONE_SIGNAL, signal);
-      await milestones.acknowledge(booking.id, one.sequence, acknowledgement, wallMs());
-    }
-    await milestones.lookAgain(booking.id, {
-      atWallMs: askAgainAtMs === null ? null : Math.ceil(wallTimeMs(booking.clock, askAgainAtMs)),
-      failedLooks: 0,
-    });
-  } catch (error) {
-    const failedLooks = booking.failedLooks + 1;
-    const delayMs = retryDelayMs(booking.failedLooks);
-    logger.warn({ err: error, booking: booking.id, failedLooks, delayMs }, 'could not follow a booking');
-    await milestones
-      .lookAgain(booking.id, { atWallMs: wallMs() + delayMs, failedLooks })
-      // With the database gone too, the lease ends by itself.
-      .catch((failure: unknown) => logger.warn({ err: failure, booking: booking.id }, 'left to its lease'));
+): Promise<number | null> {
+  const nowMs = Math.round(clockTimeMs(booking.clock, wallMs()));
+  const { steps, askAgainAtMs } = await carrier.status(booking.id, nowMs);
+  await milestones.record(booking, steps, nowMs);
+  for (const one of await milestones.unacknowledged(booking.id)) {
+    const signal: CarrierMilestoneSignal = {
+      bookingId: booking.id,
+      sequence: one.sequence,
+      state: one.state,
+      occurredAt: isoTime(one.occurredAtMs),
+      recordedAt: isoTime(one.recordedAtMs),
+    };
+    // A workflow that is gone needs to hear nothing any more, so that is an acknowledgement too.
+    const acknowledgement = await workflows.signal(booking.deliveryId, CARRIER_MILESTONE_SIGNAL, signal);
+    await milestones.acknowledge(booking.id, one.sequence, acknowledgement, wallMs());
   }
+  return askAgainAtMs === null ? null : Math.ceil(wallTimeMs(booking.clock, askAgainAtMs));
 }

@@ -24,7 +24,7 @@ export const COURIER = {
   maxWeightKg: 20,
   /** Straight distance. */
   maxDistanceKm: 40,
-  quoteValidS: 600,
+  quoteValidS: 1800,
 } as const;
 
 /** Below Fabrikam's own list price for the same job, so that an account without a price cap of its own gets the fallback. */
