@@ -11,8 +11,6 @@ import type { Fault } from './fleet.ts';
 /** How likely each failure is on one mission, 0–1. */
 export type Chances = Record<Failure, number>;
 
-export const NO_CHANCES: Chances = { motor_failure: 0, lost_link: 0, sender_absent: 0, dropoff_blocked: 0 };
-
 export class Failures {
   readonly #seed: string;
   readonly #chances: Chances;

@@ -20,7 +20,7 @@ export interface Runner {
   stop(): Promise<void>;
 }
 
-const DISCOVER_EVERY_MS = 15_000;
+const DISCOVER_EVERY_MS = 5_000;
 const DISCOVER_AGAIN_MS = 1_000;
 /** An answer may bring the next event forward, so the look at what is due is never farther away than this. */
 const LOOK_EVERY_MS = 50;
