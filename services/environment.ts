@@ -36,6 +36,17 @@ export const TemporalEnvironment = Type.Object({
   }),
 });
 
+export const AccountEnvironment = Type.Object({
+  ACCOUNT_KEY_SECRET: Type.Optional(
+    Type.String({
+      minLength: 32,
+      description:
+        'Of which the first API key of a new account is derived, so that a repeated registration can answer it again; ' +
+        'the same for every process. Without, that ends with the process',
+    }),
+  ),
+});
+
 export const IngestionEnvironment = Type.Object({
   DELIVERY_URL: Type.String({
     default: `http://127.0.0.1:${USUAL_PORT.delivery}`,
@@ -49,6 +60,7 @@ export function servicesEnvironment(services: readonly ServiceName[]) {
     ...CommonEnvironment.properties,
     ...Object.assign({}, ...services.map((one) => ownSchema(one).properties)),
     ...(services.some((one) => USES_TEMPORAL.has(one)) && TemporalEnvironment.properties),
+    ...(services.includes('account') && AccountEnvironment.properties),
     ...(services.includes('ingestion') && IngestionEnvironment.properties),
   });
 }
@@ -68,8 +80,13 @@ export function ownEnvironment(
   };
 }
 
-const portVariable = (service: ServiceName) => `${service.toUpperCase()}_PORT` as const;
-const urlVariable = (service: ServiceName) => `${service.toUpperCase()}_DATABASE_URL` as const;
+function portVariable(service: ServiceName): string {
+  return `${service.toUpperCase()}_PORT`;
+}
+
+function urlVariable(service: ServiceName): string {
+  return `${service.toUpperCase()}_DATABASE_URL`;
+}
 
 function ownSchema(service: ServiceName) {
   return Type.Object({

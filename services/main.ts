@@ -10,12 +10,9 @@ import { connectTemporal, type TemporalClient } from '../shared/temporal/client.
 import { parsePayloadKeys } from '../shared/temporal/codec.ts';
 import { createDataConverter } from '../shared/temporal/data-converter.ts';
 import { type DeliveryWorkflows, temporalDeliveryWorkflows } from '../shared/temporal/delivery-workflows.ts';
-import { buildAccountService } from './account/service.ts';
-import { buildCarrierService } from './carrier/service.ts';
 import { deliveryContract } from './delivery/contract/index.ts';
-import { buildDeliveryService } from './delivery/service.ts';
-import { buildDroneService } from './drone/service.ts';
 import {
+  AccountEnvironment,
   CommonEnvironment,
   IngestionEnvironment,
   ownEnvironment,
@@ -23,8 +20,6 @@ import {
   TemporalEnvironment,
   USES_TEMPORAL,
 } from './environment.ts';
-import { buildIngestionService } from './ingestion/service.ts';
-import { buildPackageService } from './package/service.ts';
 
 /** What services that are run together share, made when the first of them needs it. */
 interface Shared {
@@ -36,25 +31,44 @@ interface Shared {
 
 type Build = (options: ServiceOptions, shared: Shared) => Promise<FastifyInstance>;
 
+/** A service is loaded only where it is run: a process of one starts sooner and holds less. */
 const BUILD: Readonly<Record<ServiceName, Build>> = {
-  account: (options) => buildAccountService(options),
-  package: (options) => buildPackageService(options),
-  drone: (options, { workflows }) => buildDroneService({ ...options, workflows: workflows() }),
-  carrier: (options, { workflows }) => buildCarrierService({ ...options, workflows: workflows() }),
-  delivery: (options) => buildDeliveryService(options),
-  ingestion: (options, { workflows, deliveryUrl, onClosed }) => {
+  account: async (options) => {
+    const { buildAccountService } = await import('./account/service.ts');
+    const { ACCOUNT_KEY_SECRET: keySecret } = parseEnv(AccountEnvironment);
+    return buildAccountService({ ...options, keySecret });
+  },
+  package: async (options) => {
+    const { buildPackageService } = await import('./package/service.ts');
+    return buildPackageService(options);
+  },
+  drone: async (options, { workflows }) => {
+    const { buildDroneService } = await import('./drone/service.ts');
+    return buildDroneService({ ...options, workflows: workflows() });
+  },
+  carrier: async (options, { workflows }) => {
+    const { buildCarrierService } = await import('./carrier/service.ts');
+    return buildCarrierService({ ...options, workflows: workflows() });
+  },
+  delivery: async (options) => {
+    const { buildDeliveryService } = await import('./delivery/service.ts');
+    return buildDeliveryService(options);
+  },
+  ingestion: async (options, { workflows, deliveryUrl, onClosed }) => {
+    const { buildIngestionService } = await import('./ingestion/service.ts');
     const delivery = createClient(deliveryContract, { baseUrl: deliveryUrl() });
     onClosed(() => delivery.close());
     return buildIngestionService({ ...options, delivery, workflows: workflows() });
   },
 };
 
+/** Each once, in a fixed order. @throws {ConfigError} for a name that is none */
 function servicesNamed(names: readonly string[]): readonly ServiceName[] {
   const unknown = names.filter((name) => !isServiceName(name));
   if (unknown.length > 0) {
     throw new ConfigError(`There is no service ${unknown.join(', ')}; there are ${SERVICES.join(', ')}`);
   }
-  return names.length === 0 ? SERVICES : names.filter(isServiceName);
+  return names.length === 0 ? SERVICES : SERVICES.filter((service) => names.includes(service));
 }
 
 async function start(names: readonly string[], logger: Logger): Promise<RunningRole> {
@@ -85,7 +99,9 @@ async function start(names: readonly string[], logger: Logger): Promise<RunningR
       const options = { databaseUrl, clock: clockFromEnv(env), logger: logger.child({ service }) };
       const app = await BUILD[service](options, shared);
       apps.push(app);
-      urls.push(await app.listen({ host: env.HOST, port }));
+      const url = await app.listen({ host: env.HOST, port });
+      logger.info({ service, url }, 'listening');
+      urls.push(url);
     }
     return { url: urls.length === 1 ? (urls[0] ?? null) : null, close };
   } catch (error) {

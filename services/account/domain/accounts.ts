@@ -60,7 +60,7 @@ export function accountRegistry({ accounts, keys, keySecret, nowMs, wallMs }: Ac
       if (wallMs() > known.replayUntilMs || !(await keys.isUsable(keyHash(key)))) {
         throw conflict('key_shown_once', `The account is ${account.id}; its first key is not shown again.`);
       }
-      return { account, api_key: key };
+      return { account, api_key: key, replayed: true };
     },
 
     async get(id: AccountId): Promise<Account> {

@@ -119,6 +119,7 @@ describe('createAccount', () => {
     expect(new Set(answers.map((answer) => JSON.stringify([answer.account.id, answer.api_key]))).size).toBe(
       1,
     );
+    expect(answers.filter(({ replayed }) => replayed !== true)).toHaveLength(1);
     const { rows } = await sql.query(`SELECT 1 FROM api_key WHERE account_id = $1`, [answers[0]!.account.id]);
     expect(rows).toHaveLength(1);
   });
