@@ -57,6 +57,8 @@ class Director {
   readonly #simulator;
   readonly #watch: Watch;
   readonly #plays: Play[];
+  /** Drones that the operator has taken out of service. */
+  readonly #outOfService: DroneId[] = [];
 
   constructor(options: DirectorOptions) {
     const { stack } = options;
@@ -93,7 +95,7 @@ class Director {
       });
       // A failure while the requests are made must not be an unhandled one.
       watching.catch(() => undefined);
-      await this.#inspectHeavyLifters('maintenance', 'Rotor inspection');
+      await this.#inspectHeavyLifters();
       for (const play of this.#plays) {
         await this.#request(play);
         await delay(REQUEST_EVERY_MS, undefined, { signal });
@@ -103,7 +105,7 @@ class Director {
       await watching;
       this.#options.display.say('All deliveries have ended. Waiting until every drone is home.');
       held = await this.#untilNothingIsHeld(signal);
-      await this.#inspectHeavyLifters('idle', 'Inspected');
+      await this.#clearDrones();
     } catch (error) {
       if (!over.aborted) throw error;
       held = await whatIsHeld(this.#services).catch((cause: unknown) => [`unknown: ${messageOf(cause)}`]);
@@ -143,7 +145,7 @@ class Director {
       if (!play) continue;
       this.#options.display.event(play, event);
       if (event.type === 'delivery.confirmed') play.firstPromise ??= followed.delivery.eta.dropoff_at;
-      if (event.type === 'delivery.drone_failed') await this.#bringHome(event.data['drone_id']);
+      if (event.type === 'delivery.drone_failed') await this.#fetchDrone(event.data['drone_id']);
     }
     for (const play of this.#plays) await this.#cancelWhenDue(play);
     this.#options.display.redraw(this.#plays);
@@ -164,17 +166,18 @@ class Director {
     }
   }
 
-  /** What an operator does about a drone that came down: a crew carries it home, and it is cleared to fly again. */
-  async #bringHome(droneId: unknown): Promise<void> {
+  /** What an operator does about a drone that came down: a crew fetches it, and it is out of service until it is mended. */
+  async #fetchDrone(droneId: unknown): Promise<void> {
     try {
       const drone = await this.#operator.setDroneState({
         params: { drone_id: droneId as DroneId },
-        body: { state: 'idle', reason: 'Carried home by the crew, motor replaced' },
+        body: { state: 'maintenance', reason: 'Fetched by the crew, motor to be replaced' },
       });
-      this.#options.display.say(`          the operator sends a crew for ${drone.name}: it is carried home`);
+      this.#outOfService.push(drone.id);
+      this.#options.display.say(`          the operator sends a crew that fetches ${drone.name}`);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      // Not grounded yet, or on its way home by itself: what is left at the end says whether that was so.
+      // What is left at the end says whether it came home by itself.
       this.#options.display.say(`          the drone that failed: ${error.message}`);
     }
   }
@@ -188,11 +191,25 @@ class Director {
     }
   }
 
-  /** Takes all of a kind but one out of service, or back into it. */
-  async #inspectHeavyLifters(state: 'maintenance' | 'idle', reason: string): Promise<void> {
+  /** All of a kind but one are out of service. */
+  async #inspectHeavyLifters(): Promise<void> {
     for (const { id, name } of DRONES) {
       if (!name.startsWith(HEAVY_LIFTER.model) || name === HEAVY_LIFTER.flying) continue;
-      await this.#operator.setDroneState({ params: { drone_id: id }, body: { state, reason } });
+      await this.#operator.setDroneState({
+        params: { drone_id: id },
+        body: { state: 'maintenance', reason: 'Rotor inspection' },
+      });
+      this.#outOfService.push(id);
+    }
+  }
+
+  /** Whatever was taken out of service flies again. */
+  async #clearDrones(): Promise<void> {
+    for (const droneId of this.#outOfService.splice(0)) {
+      await this.#operator.setDroneState({
+        params: { drone_id: droneId },
+        body: { state: 'idle', reason: 'Inspected and cleared' },
+      });
     }
   }
 

@@ -66,7 +66,7 @@ function rowOf({ scenario, followed, refusal, droneName }: Play, index: number):
   return [
     mark,
     String(index + 1).padStart(2),
-    scenario.name.padEnd(38),
+    scenario.name.padEnd(33),
     status.padEnd(20),
     by.padEnd(11),
     eta.padEnd(12),

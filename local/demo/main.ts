@@ -77,7 +77,7 @@ async function fly(running: Stack, { signal }: UntilTold): Promise<void> {
     withinMs: WITHIN_MS,
     signal,
   }).finally(() => display.done());
-  console.log(`\n${summaryTable(plays)}\n`);
+  console.log(`\n${summaryTable(plays, { colour: process.stdout.isTTY })}\n`);
   const wrong = plays.flatMap((play) =>
     deviations(play).map((what) => `${play.index + 1} ${play.scenario.name}: ${what}`),
   );

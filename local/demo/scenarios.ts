@@ -95,7 +95,7 @@ export const SCENARIOS: readonly Scenario[] = [
     expected: { outcome: 'refused', problem: 'account-suspended' },
   },
   {
-    name: 'a heavy one for the only heavy lifter',
+    name: 'heavy: for the only heavy lifter',
     account: 'standard',
     request: {
       pickup: PLACES.kirklandUrban,
@@ -105,7 +105,7 @@ export const SCENARIOS: readonly Scenario[] = [
     expected: DELIVERED,
   },
   {
-    name: 'another heavy one, urgent: by carrier',
+    name: 'heavy and urgent: by carrier',
     account: 'carrierFallback',
     // Less than a courier is given anyway, so there is no time to wait until the heavy lifter is back.
     deadlineInMin: 40,

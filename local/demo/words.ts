@@ -11,10 +11,6 @@ export function money({ amount, currency }: Money): string {
   return `${(amount / 100).toFixed(2)} ${currency}`;
 }
 
-export function kilometres(metres: number): string {
-  return `${(metres / 1000).toFixed(1)} km`;
-}
-
 /** `+1:05` or `−0:20`. */
 export function minutes(differenceMs: number): string {
   const seconds = Math.round(Math.abs(differenceMs) / 1000);
