@@ -188,8 +188,8 @@ function reservationOf(row: FlightRow): Reservation {
 
 export interface CommitOptions {
   wallMs: number;
-  /** This process, and how long it has the signalling of what it commits to itself. */
-  claimant: string;
+  /** This process, when it is going to signal what it commits at once, and how long it has that to itself. */
+  claimant: string | null;
   claimMs: number;
 }
 
@@ -219,7 +219,7 @@ export async function commitTransition(
   const now = clockNow(before, wallMs);
   const { rows, toSignal, lastSequence, lastAircraftSequence } = numbered(before, transition, now);
   const wall = new Date(wallMs);
-  const signals = toSignal.length > 0;
+  const claims = toSignal.length > 0 && claimant !== null;
   const closes = isOpen(before) && !isOpen(after);
 
   const changed = await database.$queryRaw<{ claimed: boolean | null; signalled_sequence: number }[]>`
@@ -233,10 +233,10 @@ export async function commitTransition(
         mission_id = ${missionId}, mission_version = ${missionVersion},
         last_aircraft_sequence = ${lastAircraftSequence}, last_sequence = ${lastSequence},
         signal_claimed_by = CASE
-          WHEN ${signals} AND (signal_claimed_wall IS NULL OR signal_claimed_wall < ${wall}::timestamptz)
+          WHEN ${claims} AND (signal_claimed_wall IS NULL OR signal_claimed_wall < ${wall}::timestamptz)
           THEN ${claimant} ELSE signal_claimed_by END,
         signal_claimed_wall = CASE
-          WHEN ${signals} AND (signal_claimed_wall IS NULL OR signal_claimed_wall < ${wall}::timestamptz)
+          WHEN ${claims} AND (signal_claimed_wall IS NULL OR signal_claimed_wall < ${wall}::timestamptz)
           THEN ${new Date(wallMs + claimMs)}::timestamptz ELSE signal_claimed_wall END,
         revision = revision + 1
       WHERE id = ${before.id} AND revision = ${before.revision}

@@ -16,7 +16,7 @@ export interface Owing {
 /** Reservations that owe signals and that nobody else is signalling for; they are this process's until then. */
 export async function claimOwing(
   database: Database,
-  claim: { claimant: string; wall: Date; until: Date; except: readonly ReservationId[]; limit: number },
+  claim: { claimant: string; wall: Date; until: Date; limit: number },
 ): Promise<Owing[]> {
   const rows = await database.$queryRaw<
     { id: ReservationId; delivery_id: DeliveryId; signalled_sequence: number }[]
@@ -24,9 +24,8 @@ export async function claimOwing(
     UPDATE reservations r SET signal_claimed_by = ${claim.claimant}, signal_claimed_wall = ${claim.until}::timestamptz
     FROM (
       SELECT id FROM reservations
-      WHERE signalled_sequence < last_sequence AND id <> ALL(${[...claim.except]}::text[])
-        AND (signal_claimed_wall IS NULL OR signal_claimed_wall < ${claim.wall}::timestamptz
-          OR signal_claimed_by = ${claim.claimant})
+      WHERE signalled_sequence < last_sequence
+        AND (signal_claimed_wall IS NULL OR signal_claimed_wall < ${claim.wall}::timestamptz)
       ORDER BY id LIMIT ${claim.limit} FOR UPDATE SKIP LOCKED
     ) owing
     WHERE r.id = owing.id

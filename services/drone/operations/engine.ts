@@ -57,7 +57,7 @@ async function commit(engine: Engine, flight: Flight, transition: Transition): P
   const { reservation } = flight;
   const committed = await commitTransition(database, flight, transition, {
     wallMs: wall(),
-    claimant: processId,
+    claimant: signals.isAtOnce ? processId : null,
     claimMs: CLAIM_MS,
   });
   if (!committed) return false;

@@ -10,13 +10,14 @@ import { DRONE_MILESTONE_SIGNAL, type DroneMilestoneSignal } from '../../../work
 import type { Milestone } from '../contract/index.ts';
 import type { Database } from '../data/database.ts';
 import type { Committed } from '../data/flights.ts';
-import { claimOwing, readMilestones, settleSignals } from '../data/signals.ts';
-import { sendWithin } from './send.ts';
+import { claimOwing, type Owing, readMilestones, settleSignals } from '../data/signals.ts';
+import { SEND_WITHIN_MS, within } from './within.ts';
 
 /** A process that dies while it signals is relieved after this, wall milliseconds. */
 export const CLAIM_MS = 15_000;
 const SWEEP_SIZE = 50;
 const CONCURRENCY = 8;
+const STOP_WITHIN_MS = 2_000;
 
 export interface MilestoneSignalsOptions {
   database: Database;
@@ -44,6 +45,11 @@ export class MilestoneSignals {
     });
   }
 
+  /** While nobody can be told, what is committed is left to the outbox. */
+  get isAtOnce(): boolean {
+    return this.pump.failures === 0;
+  }
+
   /** Just committed: told right away, unless another process is telling, or nobody can be told at the moment. */
   push(reservation: { id: ReservationId; deliveryId: DeliveryId }, committed: Committed): void {
     const [first] = committed.toSignal;
@@ -53,7 +59,6 @@ export class MilestoneSignals {
       current.more = true;
       return;
     }
-    if (this.pump.failures > 0) return;
     const { signalledSequence, toSignal } = committed;
     const isNext = first.sequence === signalledSequence + 1;
     this.#begin(reservation, signalledSequence, isNext ? toSignal : undefined).catch(() => this.pump.nudge());
@@ -65,9 +70,11 @@ export class MilestoneSignals {
     await this.pump.runDue();
   }
 
+  /** Lets what is under way end, for at most a few seconds: the outbox has the rest. */
   async stop(): Promise<void> {
     await this.pump.stop();
-    await Promise.allSettled([...this.#underWay.values()].map((one) => one.done));
+    const ended = Promise.allSettled([...this.#underWay.values()].map((one) => one.done));
+    await within(ended, STOP_WITHIN_MS).catch(() => undefined);
   }
 
   async #sweep(): Promise<boolean> {
@@ -77,17 +84,32 @@ export class MilestoneSignals {
       claimant,
       wall: new Date(now),
       until: new Date(now + CLAIM_MS),
-      except: [...this.#underWay.keys()],
       limit: SWEEP_SIZE,
     });
-    const [probe, ...others] = owing.map(
-      (one) => () =>
-        this.#begin({ id: one.reservationId, deliveryId: one.deliveryId }, one.signalledSequence, undefined),
-    );
-    // One goes ahead: while nobody can be told, the others need not find that out too.
-    await probe?.();
-    while (others.length > 0) await Promise.all(others.splice(0, CONCURRENCY).map((begin) => begin()));
+    const [probe, ...others] = owing;
+    try {
+      // One goes ahead: while nobody can be told, the others need not find that out too.
+      if (probe) await this.#relieve(probe);
+      while (others.length > 0) {
+        const results = await Promise.allSettled(
+          others.splice(0, CONCURRENCY).map((one) => this.#relieve(one)),
+        );
+        const failed = results.find((one) => one.status === 'rejected');
+        if (failed) throw failed.reason;
+      }
+    } catch (error) {
+      await Promise.all(others.map((one) => this.#giveUp(one.reservationId, one.signalledSequence)));
+      throw error;
+    }
     return owing.length === SWEEP_SIZE;
+  }
+
+  #relieve({ reservationId, deliveryId, signalledSequence }: Owing): Promise<void> {
+    const current = this.#underWay.get(reservationId);
+    if (!current) return this.#begin({ id: reservationId, deliveryId }, signalledSequence, undefined);
+    // Its claim had run out, but it is still at it.
+    current.more = true;
+    return current.done;
   }
 
   #begin(
@@ -97,9 +119,7 @@ export class MilestoneSignals {
   ): Promise<void> {
     const entry = { more: false, done: Promise.resolve() };
     this.#underWay.set(reservation.id, entry);
-    entry.done = this.#tell(reservation, signalledSequence, known, entry).finally(() =>
-      this.#underWay.delete(reservation.id),
-    );
+    entry.done = this.#tell(reservation, signalledSequence, known, entry);
     return entry.done;
   }
 
@@ -122,15 +142,24 @@ export class MilestoneSignals {
         }
         batch = undefined;
         const { owesMore } = await settleSignals(database, id, done, { claimant, giveUp: false });
-        // No gap between this look and the end of the entry: what comes later begins anew.
-        if (!owesMore && !takeMore(entry)) return;
+        if (!owesMore && !takeMore(entry)) {
+          // At once, without a turn of the loop in between: what comes later begins anew.
+          this.#underWay.delete(id);
+          return;
+        }
       }
     } catch (error) {
       logger.debug({ err: error, reservation_id: id }, 'a milestone could not be signalled yet');
-      // Best effort: without it the claim runs out by itself.
-      await settleSignals(database, id, done, { claimant, giveUp: true }).catch(() => undefined);
+      await this.#giveUp(id, done);
+      this.#underWay.delete(id);
       throw error;
     }
+  }
+
+  /** Leaves the rest to a later round. Best effort: without it the claim runs out by itself. */
+  async #giveUp(id: ReservationId, signalledSequence: number): Promise<void> {
+    const { database, claimant } = this.#options;
+    await settleSignals(database, id, signalledSequence, { claimant, giveUp: true }).catch(() => undefined);
   }
 
   /** A workflow that has ended needs no signal any more: that is as good as told. */
@@ -146,7 +175,7 @@ export class MilestoneSignals {
       position: milestone.position,
       detail: milestone.detail,
     };
-    await sendWithin(this.#options.workflows.signal(deliveryId, DRONE_MILESTONE_SIGNAL, payload));
+    await within(this.#options.workflows.signal(deliveryId, DRONE_MILESTONE_SIGNAL, payload), SEND_WITHIN_MS);
   }
 }
 

@@ -17,7 +17,7 @@ import {
   settleSignal,
 } from '../data/waiting-list.ts';
 import { OFFER_MS, offersFor } from '../domain/waiting-list.ts';
-import { sendWithin } from './send.ts';
+import { SEND_WITHIN_MS, within } from './within.ts';
 
 /** Considered in one round; who is later in turn comes with the next. */
 const ROUND_SIZE = 50;
@@ -83,7 +83,7 @@ export class WaitingList {
     const owed = await claimOwedSignals(database, new Date(now), new Date(now + RETRY_MS), ROUND_SIZE);
     const results = await Promise.all(
       owed.map(async ({ deliveryId, stepKey }) => {
-        const result = await sendWithin(workflows.signal(deliveryId, DRONE_AVAILABLE_SIGNAL, {}));
+        const result = await within(workflows.signal(deliveryId, DRONE_AVAILABLE_SIGNAL, {}), SEND_WITHIN_MS);
         if (result === 'gone') await leaveWaitingList(database, deliveryId);
         else await settleSignal(database, deliveryId, stepKey);
         return result;

@@ -1,15 +1,16 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ClockSettings, isoTime } from '../../../shared/clock.ts';
 import { destination, interpolate } from '../../../shared/geodesy.ts';
 import { newId } from '../../../shared/ids.ts';
 import { withClient } from '../../../prisma/provision.ts';
-import { CITY, START_MS, World } from './support.ts';
+import { CITY, RecordedWorkflows, World } from './support.ts';
 
 let world: World;
-beforeEach(async () => {
+beforeAll(async () => {
   world = await World.open({ linkLoss: { silenceS: 60, telemetryIntervalMs: 5_000 } });
 });
-afterEach(() => world.close());
+beforeEach(() => world.reset());
+afterAll(() => world.close());
 
 describe('milestones', () => {
   test('When a milestone is repeated, also at the same time, then it is recorded once', async () => {
@@ -126,9 +127,9 @@ describe('milestones', () => {
   test('When the process dies between commit and signal, then another one signals', async () => {
     await world.addDrone();
     const delivery = await world.dispatched();
-    const dying = await world.another({
-      workflows: { ...world.workflows, signal: () => new Promise(() => undefined) } as never,
-    });
+    const unanswered = new RecordedWorkflows();
+    unanswered.delay = () => new Promise(() => undefined);
+    const dying = await world.another({ workflows: unanswered });
     await delivery.tell('took_off', {}, dying.aircraft);
     await world.runDue();
     expect(delivery.signalled()).toEqual([]);
@@ -365,15 +366,16 @@ describe('link loss', () => {
   test('When the service was away itself, then it listens for a while before it gives a drone up', async () => {
     await world.addDrone();
     const delivery = await world.dispatched();
-    world.nowMs += 600_000;
-    const restarted = await world.another();
-    await restarted.app.dronePumps.runDue();
+    await world.restart(600_000);
+    await world.runDue();
     expect(await delivery.droneState()).toMatchObject({ state: 'committed' });
+    await world.pass(120_000);
+    expect(await delivery.droneState()).toMatchObject({ state: 'lost' });
   });
 
   test('When the delivery follows a faster clock, then its timer does too', async () => {
     await world.addDrone();
-    const clock: ClockSettings = { anchorWallMs: START_MS, anchorMs: START_MS, rate: 60 };
+    const clock: ClockSettings = { anchorWallMs: world.nowMs, anchorMs: world.nowMs, rate: 60 };
     const delivery = await world.dispatched({ clock });
     await world.pass(6_001);
     expect(await delivery.droneState()).toMatchObject({ state: 'lost' });

@@ -1,12 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { withClient } from '../../../prisma/provision.ts';
 import { type Running, type TestDelivery, World } from './support.ts';
 
 let world: World;
-beforeEach(async () => {
+beforeAll(async () => {
   world = await World.open();
 });
-afterEach(() => world.close());
+beforeEach(() => world.reset());
+afterAll(() => world.close());
 
 async function openReservations(): Promise<{ drone_id: string; delivery_id: string }[]> {
   const { data } = await world.drone.listReservations({ query: { open: true, limit: 200 } });

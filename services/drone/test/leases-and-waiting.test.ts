@@ -1,15 +1,16 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ClockSettings } from '../../../shared/clock.ts';
 import { destination } from '../../../shared/geodesy.ts';
 import { newId } from '../../../shared/ids.ts';
 import { DRONE_AVAILABLE_SIGNAL } from '../../../workflows/messages.ts';
-import { CITY, START_MS, type TestDelivery, World } from './support.ts';
+import { CITY, type TestDelivery, World } from './support.ts';
 
 let world: World;
-beforeEach(async () => {
+beforeAll(async () => {
   world = await World.open();
 });
-afterEach(() => world.close());
+beforeEach(() => world.reset());
+afterAll(() => world.close());
 
 const woken = () => world.workflows.named(DRONE_AVAILABLE_SIGNAL);
 
@@ -50,10 +51,10 @@ describe('leases', () => {
 
   test('When the delivery follows a faster clock, then its lease does too', async () => {
     await world.addDrone();
-    const clock: ClockSettings = { anchorWallMs: START_MS, anchorMs: START_MS, rate: 10 };
+    const clock: ClockSettings = { anchorWallMs: world.nowMs, anchorMs: world.nowMs, rate: 10 };
     const delivery = world.job({ clock, lease_s: 100 });
     const reserved = await delivery.mustReserve();
-    expect(Date.parse(reserved.lease_expires_at)).toBe(START_MS + 100_000);
+    expect(Date.parse(reserved.lease_expires_at)).toBe(world.nowMs + 100_000);
     await world.pass(9_000);
     expect(await delivery.droneState()).toMatchObject({ state: 'held' });
     await world.pass(1_000);

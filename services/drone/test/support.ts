@@ -1,6 +1,8 @@
 /** The drone service as its tests use it: real Postgres, real HTTP, a clock that the test moves, and a workflow port that records. */
 import type { FastifyInstance } from 'fastify';
-import { type ClockSettings, isoTime, LIVE_CLOCK } from '../../../shared/clock.ts';
+import { vi } from 'vitest';
+import { withClient } from '../../../prisma/provision.ts';
+import { isoTime, LIVE_CLOCK } from '../../../shared/clock.ts';
 import { destination } from '../../../shared/geodesy.ts';
 import { type Client, createClient } from '../../../shared/http/client.ts';
 import type { BodyOf, Output } from '../../../shared/http/contract.ts';
@@ -64,6 +66,14 @@ export class RecordedWorkflows implements DeliveryWorkflows {
     return 'signalled';
   }
 
+  reset(): void {
+    this.signals.length = 0;
+    this.gone.clear();
+    this.down = false;
+    this.attempts = 0;
+    this.delay = undefined;
+  }
+
   milestones(deliveryId: DeliveryId): DroneMilestoneSignal[] {
     return this.signals
       .filter((one) => one.deliveryId === deliveryId && one.name === DRONE_MILESTONE_SIGNAL)
@@ -112,29 +122,57 @@ export async function runService(
 export class World {
   readonly database: ServiceDatabase;
   readonly workflows = new RecordedWorkflows();
-  readonly modelId: ModelId = newId('model');
-  readonly baseId: BaseId = newId('base');
+  modelId: ModelId = newId('model');
+  baseId: BaseId = newId('base');
   nowMs = START_MS;
+  readonly #options: Partial<DroneServiceOptions>;
   #service: Running | undefined;
-  readonly #others: Running[] = [];
+  #others: Running[] = [];
 
-  private constructor(database: ServiceDatabase) {
+  private constructor(database: ServiceDatabase, options: Partial<DroneServiceOptions>) {
     this.database = database;
+    this.#options = options;
   }
 
   static async open(options: Partial<DroneServiceOptions> = {}): Promise<World> {
-    const world = new World(await createServiceDatabase('drone'));
-    world.#service = await world.#run(options);
-    await world.ensureBase(world.baseId, CITY);
-    await world.ensureModel(world.modelId);
+    const world = new World(await createServiceDatabase('drone'), options);
+    world.#service = await world.#run();
+    await world.#furnish();
     return world;
   }
 
-  async #run(options: Partial<DroneServiceOptions>): Promise<Running> {
+  async #furnish(): Promise<void> {
+    this.modelId = newId('model');
+    this.baseId = newId('base');
+    await this.ensureBase(this.baseId, CITY);
+    await this.ensureModel(this.modelId);
+  }
+
+  /** An empty fleet, no deliveries, one process: as it was opened, only later. */
+  async reset(): Promise<void> {
+    await Promise.all(this.#others.map((one) => one.close()));
+    this.#others = [];
+    // The pumps may be looking: between two looks the tables can be had.
+    await vi.waitFor(
+      () =>
+        withClient(this.database.ownerUrl, (owner) =>
+          owner.query(
+            `TRUNCATE drone.models, drone.bases, drone.drones, drone.drone_state_changes, drone.positions, drone.telemetry,
+               drone.assignments, drone.reservations, drone.missions, drone.milestones, drone.waiting_list`,
+          ),
+        ),
+      { timeout: 30_000 },
+    );
+    this.workflows.reset();
+    await this.#furnish();
+  }
+
+  async #run(options: Partial<DroneServiceOptions> = {}): Promise<Running> {
     return runService({
       databaseUrl: this.database.url,
       workflows: this.workflows,
       wall: () => this.nowMs,
+      ...this.#options,
       ...options,
     });
   }
@@ -162,6 +200,13 @@ export class World {
   async close(): Promise<void> {
     await Promise.all([this.service, ...this.#others].map((one) => one.close()));
     await this.database.drop();
+  }
+
+  /** The process ends, and begins again after this long. */
+  async restart(awayMs: number): Promise<void> {
+    await this.service.close();
+    this.nowMs += awayMs;
+    this.#service = await this.#run();
   }
 
   /** Lets wall time pass, and whatever is due by then happen. */
@@ -255,7 +300,7 @@ export class TestDelivery {
       dropoff: destination(CITY, 45, 3_000),
       payload_kg: 1.2,
       package_sizes: ['small'],
-      clock: LIVE_CLOCK as ClockSettings,
+      clock: LIVE_CLOCK,
       expedited: false,
       wait: true,
       exclude_drone_ids: [],
