@@ -304,12 +304,42 @@ describe('failures', () => {
       body: { kind: 'failed', detail: { cause: 'motor_failure', aboard: true, coming_home: false } },
     });
     expect(down.happened).toEqual(['test']);
-    expect(hearMission(down, orders(missionFor(down, ROUTE)), down.since.atMs)).toBe(down);
+  });
+
+  it('comes down for good, until an operator clears it: then it is at its base and takes on another mission', () => {
+    const start = parked();
+    const mission = missionFor(start, ROUTE);
+    const failing = hearMission(start, orders(mission), START_MS, () => [
+      fault({ failure: 'motor_failure', stage: 'to_pickup' }),
+    ]);
+    const down = flyOn(failing).aircraft;
+    expect(down.activity.kind).toBe('down');
+    expect(hearMission(down, orders(revised(mission, 'recall')), down.since.atMs)).toBe(down);
+    const next = hearMission(down, orders(missionFor(down, ROUTE)), down.since.atMs + HOUR_MS);
+    expect(next.activity).toMatchObject({ kind: 'flying', leg: 'to_pickup' });
+    expect(next.since).toMatchObject({ location: base.location, batteryWh: model.battery_capacity_wh });
     const cleared = recover(down, down.since.atMs + HOUR_MS);
     expect(observe(cleared, cleared.since.atMs)).toMatchObject({
       location: base.location,
       flightMode: 'parked',
       batteryWh: model.battery_capacity_wh,
+    });
+  });
+
+  it('is at its base when it wakes cleared, down when it wakes grounded', () => {
+    const field = missionFor(parked(), ROUTE).pickup;
+    const lying = { position: field, battery: 0.4, flight_mode: 'emergency' };
+    expect(parked({ ...lying, state: 'idle' })).toMatchObject({
+      activity: { kind: 'parked' },
+      since: { location: base.location, batteryWh: model.battery_capacity_wh },
+    });
+    expect(parked({ ...lying, state: 'grounded' })).toMatchObject({
+      activity: { kind: 'down' },
+      since: { location: field },
+    });
+    expect(parked({ ...lying, state: 'returning', altitude_m: 50 }).activity).toMatchObject({
+      kind: 'flying',
+      leg: 'home',
     });
   });
 

@@ -32,6 +32,10 @@ const AT_BASE_M = Math.max(25, ARRIVED_WITHIN_M);
  * flies home; the mission it is on is heard afterwards, like any other.
  */
 export function wakeAircraft(drone: Drone, model: DroneModel, base: Base, atMs: number): Aircraft {
+  const airborne = drone.altitude_m > ARRIVED_WITHIN_M;
+  const isAtBase = distanceM(drone.position, base.location) <= AT_BASE_M && !airborne;
+  // Free, on the ground and away from home: it came down there, and an operator has cleared it since.
+  const isCleared = !isAtBase && !airborne && (drone.state === 'idle' || drone.state === 'charging');
   const aircraft: Aircraft = {
     id: drone.id,
     model,
@@ -39,9 +43,9 @@ export function wakeAircraft(drone: Drone, model: DroneModel, base: Base, atMs: 
     activity: { kind: 'parked' },
     since: {
       atMs,
-      location: drone.position,
+      location: isCleared ? base.location : drone.position,
       altitudeM: drone.altitude_m,
-      batteryWh: drone.battery * model.battery_capacity_wh,
+      batteryWh: (isCleared ? 1 : drone.battery) * model.battery_capacity_wh,
     },
     payloadKg: 0,
     mission: null,
@@ -52,8 +56,7 @@ export function wakeAircraft(drone: Drone, model: DroneModel, base: Base, atMs: 
     linkLostUntilMs: null,
     outbox: [],
   };
-  const airborne = drone.altitude_m > ARRIVED_WITHIN_M;
-  if (distanceM(drone.position, base.location) <= AT_BASE_M && !airborne) return aircraft;
+  if (isAtBase || isCleared) return aircraft;
   if (drone.state === 'grounded' || drone.state === 'maintenance') {
     const profile = legProfile(model, drone.position, drone.position, { fromAltitudeM: drone.altitude_m });
     return begin(aircraft, airborne ? { kind: 'emergency_landing', profile } : { kind: 'down' }, atMs);

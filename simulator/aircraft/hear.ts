@@ -23,7 +23,12 @@ export function hearMission(
   faultsFor: (mission: Mission) => readonly ArmedFault[] = () => [],
 ): Aircraft {
   if (!hasLink(aircraft)) return aircraft;
-  if (isDown(aircraft)) return mission === null ? { ...aircraft, mission } : aircraft;
+  if (isDown(aircraft)) {
+    if (mission === null) return { ...aircraft, mission };
+    // Only a drone that an operator has cleared is given another mission.
+    const isCleared = mission.reservation_id !== aircraft.lastReservationId && told.length === 0;
+    return isCleared ? hearMission(recover(aircraft, atMs), { mission, told }, atMs, faultsFor) : aircraft;
+  }
   if (mission === null) return missionGone(aircraft, atMs);
   if (mission.reservation_id === aircraft.mission?.reservation_id) {
     return mission.version > aircraft.mission.version ? obey({ ...aircraft, mission }, atMs) : aircraft;
