@@ -62,6 +62,8 @@ function handlers(
   return {
     createDelivery: async ({ body }) => viewNow(await writer.create(body)),
 
+    createDeliveries: async ({ body }) => ({ created: await writer.createMany(body.deliveries) }),
+
     appendEvents: async ({ params, body }, { idempotencyKey }) =>
       writer.append(params.delivery_id, idempotencyKey, body.events),
 

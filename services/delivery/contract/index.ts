@@ -191,6 +191,16 @@ export const deliveryContract = defineContract({
     response: Delivery,
     status: 201,
   },
+  createDeliveries: {
+    method: 'POST',
+    path: '/deliveries/batch',
+    summary: 'Projects several accepted requests in one statement. Idempotent by the delivery ids',
+    body: Closed({ deliveries: Type.Array(DeliveryCreation, { minItems: 1, maxItems: 100 }) }),
+    response: Closed({
+      /** Those that were not there before. */
+      created: Type.Array(idSchema('delivery')),
+    }),
+  },
   appendEvents: {
     method: 'POST',
     path: '/deliveries/:delivery_id/events',

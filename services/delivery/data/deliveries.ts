@@ -62,30 +62,50 @@ function eventRows(events: readonly NumberedEvent[]): string {
   );
 }
 
-/** Writes a delivery and event 1, unless it is there. Answers whether it wrote. */
-export async function insertDelivery(
+/** A delivery with its first event. */
+export interface NewDelivery extends StoredDelivery {
+  event: NumberedEvent;
+}
+
+/** Writes deliveries, each with event 1, unless they are there. Answers the ids of those that it wrote. */
+export async function insertDeliveries(
   database: PrismaClient,
-  { identity, impersonal, personal, state }: StoredDelivery,
-  event: NumberedEvent,
-): Promise<boolean> {
-  const written = await database.$executeRaw`
-    WITH created AS (
+  deliveries: readonly NewDelivery[],
+): Promise<Set<DeliveryId>> {
+  const rows = deliveries
+    .map(({ identity, impersonal, personal, state, event }) => ({
+      ...identity,
+      requested: impersonal,
+      personal,
+      state,
+      event_id: newId('event'),
+      event_type: event.type,
+      occurred_at: event.occurredAt,
+      recorded_at: state.updated_at,
+      data: event.data,
+    }))
+    // Two that write the same ones take turns instead of getting into a deadlock.
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+  const written = await database.$queryRaw<{ id: DeliveryId }[]>`
+    WITH given AS MATERIALIZED (
+      SELECT * FROM json_to_recordset(${JSON.stringify(rows)}::json) AS delivery(id text, account_id text,
+        livemode boolean, external_id text, created_at timestamptz, requested jsonb, personal jsonb, state jsonb,
+        event_id text, event_type text, occurred_at timestamptz, recorded_at timestamptz, data jsonb)
+    ), created AS (
       INSERT INTO deliveries (id, account_id, livemode, external_id, created_at, requested, personal, status,
-        sequence, drone_id, complete, open_interventions, state, updated_at)
-      VALUES (${identity.id}, ${identity.account_id}, ${identity.livemode}, ${identity.external_id},
-        ${identity.created_at}::timestamptz, ${JSON.stringify(impersonal)}::jsonb,
-        ${JSON.stringify(personal)}::jsonb, ${state.status}, ${state.sequence}, ${state.drone_id},
-        ${state.complete}, 0, ${JSON.stringify(state)}::jsonb, ${state.updated_at}::timestamptz)
+        sequence, complete, open_interventions, state, updated_at)
+      SELECT id, account_id, livemode, external_id, created_at, requested, personal, 'created', 1, false, 0, state,
+        recorded_at
+      FROM given ORDER BY id
       ON CONFLICT (id) DO NOTHING
-      RETURNING id, account_id, livemode
+      RETURNING id
     )
     INSERT INTO delivery_events (delivery_id, sequence, id, account_id, livemode, type, status, occurred_at,
       recorded_at, data, state)
-    SELECT created.id, event.sequence, event.id, created.account_id, created.livemode, event.type, event.status,
-      event.occurred_at, ${state.updated_at}::timestamptz, event.data, event.state
-    FROM created, json_to_recordset(${eventRows([event])}::json) AS event(sequence int, id text, type text,
-      status text, occurred_at timestamptz, data jsonb, state jsonb)`;
-  return written > 0;
+    SELECT id, 1, event_id, account_id, livemode, event_type, 'created', occurred_at, recorded_at, data, state
+    FROM created JOIN given USING (id)
+    RETURNING delivery_id AS id`;
+  return new Set(written.map((row) => row.id));
 }
 
 /**

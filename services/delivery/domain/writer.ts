@@ -9,7 +9,8 @@ import {
   type AppendAnswer,
   appendToDelivery,
   findDelivery,
-  insertDelivery,
+  insertDeliveries,
+  type NewDelivery,
   stateForAppend,
   type StoredDelivery,
 } from '../data/deliveries.ts';
@@ -49,21 +50,32 @@ export class DeliveryWriter {
    * @throws {Problem} 409 `id_taken` when another account's delivery has this id
    */
   async create(creation: DeliveryCreation): Promise<StoredDelivery> {
-    const { eta: _eta, ...requested } = creation;
-    const event = createdEvent(creation, isoTime(this.#clock.nowMs()));
-    const created: StoredDelivery = {
-      ...partsOf({ ...requested, created_at: event.occurredAt }),
-      state: event.state,
-    };
-    if (await insertDelivery(this.#database, created, event)) {
-      this.#remember(creation.id, created.identity, event.state);
-      this.#onWritten();
-      return created;
-    }
+    const [created] = await this.#insert([creation]);
+    if (created) return created;
     const present = await findDelivery(this.#database, creation.id);
     if (present?.identity.account_id !== creation.account_id)
       throw conflict('id_taken', `${creation.id} is the id of another delivery.`);
     return present;
+  }
+
+  /** Writes those that are not there, each with event 1, and answers their ids. */
+  async createMany(creations: readonly DeliveryCreation[]): Promise<DeliveryId[]> {
+    return (await this.#insert(creations)).map(({ identity }) => identity.id);
+  }
+
+  /** Answers those that it wrote. */
+  async #insert(creations: readonly DeliveryCreation[]): Promise<StoredDelivery[]> {
+    const recordedAt = isoTime(this.#clock.nowMs());
+    const deliveries = creations.map((creation): NewDelivery => {
+      const { eta: _eta, ...requested } = creation;
+      const event = createdEvent(creation, recordedAt);
+      return { ...partsOf({ ...requested, created_at: event.occurredAt }), state: event.state, event };
+    });
+    const ids = await insertDeliveries(this.#database, deliveries);
+    const written = deliveries.filter(({ identity }) => ids.has(identity.id));
+    for (const { identity, state } of written) this.#remember(identity.id, identity, state);
+    if (written.length > 0) this.#onWritten();
+    return written;
   }
 
   /**

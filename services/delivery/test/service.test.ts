@@ -85,6 +85,33 @@ describe('createDelivery', () => {
   });
 });
 
+describe('createDeliveries', () => {
+  it('writes many in one statement, and of those that are there nothing', async () => {
+    const creations = Array.from({ length: 30 }, () => aCreation());
+    const known = await one.client.createDelivery({ body: creations[7]! });
+    const { created: ids } = await one.client.createDeliveries({ body: { deliveries: creations } });
+    expect([...ids, known.id].sort()).toEqual(creations.map((creation) => creation.id).sort());
+    for (const creation of creations) {
+      const delivery = await two.client.getDelivery({ params: { delivery_id: creation.id } });
+      expect(delivery).toMatchObject({ ...creation, status: 'created', sequence: 1 });
+    }
+    await append(one, creations[3]!.id, 'k', toStatus('confirmed'));
+  });
+
+  it('batches that two processes write in another order do not get in each other’s way', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const deliveries = Array.from({ length: 20 }, () => aCreation());
+      const answers = await Promise.all([
+        one.client.createDeliveries({ body: { deliveries } }),
+        two.client.createDeliveries({ body: { deliveries: [...deliveries].reverse() } }),
+      ]);
+      expect(answers.flatMap((answer) => answer.created).sort()).toEqual(
+        deliveries.map((creation) => creation.id).sort(),
+      );
+    }
+  });
+});
+
 describe('appendEvents', () => {
   it('writes the events and applies them, and answers a repetition the same, in any process', async () => {
     const { id } = await created();
