@@ -39,6 +39,20 @@ describe('the roles of a service', () => {
     },
   );
 
+  it.each(SERVICES)('the runtime role of %s keeps time in UTC, whatever the server does', async (service) => {
+    const elsewhere = await createServiceDatabase(service);
+    try {
+      await withClient(elsewhere.adminUrl, (admin) =>
+        admin.query(`ALTER DATABASE ${elsewhere.databaseName} SET timezone = 'Asia/Kolkata'`),
+      );
+      await withClient(elsewhere.url, async (runtime) => {
+        expect((await runtime.query('SHOW timezone')).rows).toEqual([{ TimeZone: 'UTC' }]);
+      });
+    } finally {
+      await elsewhere.drop();
+    }
+  });
+
   it.each(SERVICES)('the runtime role of %s has no DDL', async (service) => {
     await withClient(database.services[service].url, async (runtime) => {
       for (const ddl of [

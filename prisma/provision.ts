@@ -119,6 +119,8 @@ async function ensureRoles(
   await admin.query(`ALTER ROLE ${runtime} SET statement_timeout = '30s'`);
   await admin.query(`ALTER ROLE ${runtime} SET lock_timeout = '10s'`);
   await admin.query(`ALTER ROLE ${runtime} SET idle_in_transaction_session_timeout = '30s'`);
+  // Prisma's adapter writes times without an offset and reads them without looking at it: both must mean UTC.
+  await admin.query(`ALTER ROLE ${runtime} SET timezone = 'UTC'`);
   // An administrator who is no superuser acts for the owner only as a member.
   await admin.query(`
     DO $$ BEGIN
