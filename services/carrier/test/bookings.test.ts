@@ -316,7 +316,7 @@ describe('cancelBooking', () => {
       wallMs = NOON_MS;
       const delivery = stepsOf(service);
       const { id } = await delivery.booked();
-      let reads = 0;
+      let reads = round;
       // Two processes whose walls differ: for some the pickup has come, for some not yet.
       const pickedUpMs = itineraryTimes().picked_up;
       const straddling = await serveCarrier(database, () => pickedUpMs - ((reads += 1) % 2));
