@@ -4,6 +4,7 @@ import { startThrowawayPostgres } from '../local/throwaway-postgres.ts';
 import { applyMigrations } from '../prisma/migrations.ts';
 import { provisionDatabase, serviceUrls } from '../prisma/provision.ts';
 import { SERVICES } from '../prisma/services.ts';
+import { fetchTemporalForTests } from './support/temporal.ts';
 import { TEMPLATE_DATABASE, TEST_PASSWORDS } from './support/postgres.ts';
 
 declare module 'vitest' {
@@ -13,6 +14,8 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  // May fetch or build for minutes on a new machine: here nothing times out.
+  await fetchTemporalForTests();
   const postgres = await startThrowawayPostgres();
   try {
     await provisionDatabase({

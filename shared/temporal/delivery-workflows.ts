@@ -54,7 +54,7 @@ export function temporalDeliveryWorkflows(
           workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
           workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
           typedSearchAttributes: startSearchAttributes(input),
-          // Shown beside the workflow in the Temporal UI, in clear: no personal data.
+          // Shown beside the workflow in the Temporal UI, after the codec has decoded it. No personal data all the same.
           staticSummary: summaryOf(input),
           priority: { priorityKey: input.expedited ? 1 : 3 },
         });

@@ -80,11 +80,27 @@ export class Pilot {
     await linked.fetchMission();
   }
 
+  has(droneId: DroneId): boolean {
+    return this.#aircraft.has(droneId);
+  }
+
+  /** It flies these no more: the test that needed them is over. */
+  leave(droneIds: readonly DroneId[]): void {
+    for (const droneId of droneIds) this.#aircraft.delete(droneId);
+  }
+
   /** Puts a failure in the script. */
   arm(droneId: DroneId, failure: ScriptedFailure): void {
     const linked = this.#linked(droneId);
     if (linked.aircraft.mission !== null) linked.arm(faultOf(failure));
     else this.#script.set(droneId, [...(this.#script.get(droneId) ?? []), failure]);
+  }
+
+  /** Nothing goes wrong with it any more. */
+  disarm(droneId: DroneId): void {
+    this.#script.delete(droneId);
+    const linked = this.#linked(droneId);
+    for (const fault of linked.aircraft.faults) linked.disarm(fault.id);
   }
 
   /** The aircraft as it really is. */

@@ -1,5 +1,6 @@
 /** A cancel at every wait, and at every step. In virtual time; races with the loading are in the drone service's tests. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { DroneId } from '../../shared/ids.ts';
 import type { ActivityName } from './faults.ts';
 import { Lab } from './lab.ts';
 
@@ -7,7 +8,7 @@ let lab: Lab;
 beforeAll(async () => {
   lab = await Lab.open();
 });
-afterEach(() => lab.faults.clear());
+afterEach(() => lab.rest());
 afterAll(() => lab.close());
 
 const CANCELLED = { outcome: 'cancelled', reason: null, detail: null };
@@ -16,8 +17,10 @@ describe('a cancel before the pickup', () => {
   it.each(['confirmed', 'enroute_to_pickup', 'arrived_at_pickup'] as const)(
     'when %s: the drone is recalled, a fee is charged, nothing is left',
     async (status) => {
-      const scene = await lab.prepare();
-      if (status === 'arrived_at_pickup') await senderStaysAway(scene.droneIds);
+      const scene = await lab.prepare({ drones: 0 });
+      // A drone without a pilot has its mission, and does not take off.
+      await scene.addDrone({ pilot: status !== 'confirmed' });
+      if (status === 'arrived_at_pickup') senderStaysAway(scene.droneIds);
       const delivery = await scene.order();
       await delivery.untilStatus(status);
       expect(await delivery.cancel()).toEqual(CANCELLED);
@@ -29,6 +32,7 @@ describe('a cancel before the pickup', () => {
         compensation: 'complete',
       });
       expect(ended.charge?.amount).toBe(Math.round(delivery.price.amount * 0.4));
+      await scene.boardAll();
       await delivery.untilNothingHeld();
     },
   );
@@ -91,7 +95,7 @@ describe('a cancel before the pickup', () => {
 });
 
 describe('a cancel after the pickup', () => {
-  it.each(['picked_up', 'enroute_to_dropoff'] as const)(
+  it.each(['enroute_to_dropoff', 'arrived_at_dropoff'] as const)(
     'when %s: is refused, and the delivery goes on',
     async (status) => {
       const delivery = await lab.start();
@@ -116,6 +120,6 @@ describe('a cancel that makes no sense', () => {
   });
 });
 
-async function senderStaysAway(droneIds: readonly string[]): Promise<void> {
-  for (const droneId of droneIds) lab.pilot.arm(droneId as never, { failure: 'sender_absent' });
+function senderStaysAway(droneIds: readonly DroneId[]): void {
+  for (const droneId of droneIds) lab.pilot.arm(droneId, { failure: 'sender_absent' });
 }

@@ -7,7 +7,7 @@ let lab: Lab;
 beforeAll(async () => {
   lab = await Lab.open();
 });
-afterEach(() => lab.faults.clear());
+afterEach(() => lab.rest());
 afterAll(() => lab.close());
 
 /** The steps before the package is aboard, in order: a failure for good of any of them ends the delivery. */

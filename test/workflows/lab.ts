@@ -64,6 +64,8 @@ export interface DeliveryOptions {
 
 /** Steps of virtual time when nothing is known to happen: short enough to see a timer's effect soon after it. */
 const IDLE_STEP_MS = 20_000;
+/** While a step is being repeated: a longer one would let its next attempt time out in virtual time while it runs. */
+const RETRY_STEP_MS = 500;
 const GIVE_UP_AFTER_MS = 24 * 60 * 60 * 1000;
 const NO_CONTENT_LOGGER = createLogger({ role: 'test', level: 'error' });
 
@@ -78,6 +80,8 @@ export class Lab {
   private readonly apps: Record<'carrier' | 'drone', FastifyInstance>;
   private readonly stop: () => Promise<void>;
   private region = 0;
+  private retrying = false;
+  private readonly boarded: DroneId[] = [];
   private readonly open = new Set<LabDelivery>();
 
   private constructor(parts: {
@@ -229,10 +233,8 @@ export class Lab {
       await this.settle();
       if (await done()) return;
       if (this.time.ms > giveUpAtMs) throw new Error(`After a day of virtual time still not: ${what}.`);
-      const next = Math.min(
-        this.pilot.nextEventAtMs() ?? Number.POSITIVE_INFINITY,
-        this.time.ms + IDLE_STEP_MS,
-      );
+      const stepMs = this.retrying ? RETRY_STEP_MS : IDLE_STEP_MS;
+      const next = Math.min(this.pilot.nextEventAtMs() ?? Number.POSITIVE_INFINITY, this.time.ms + stepMs);
       await this.passUntil(Math.max(next, this.time.ms + 1));
     }
   }
@@ -256,10 +258,23 @@ export class Lab {
   }
 
   private async untilQuiet(): Promise<void> {
+    this.retrying = false;
     for (const delivery of this.open) {
       const quiet = await untilQuiet(delivery.handle, () => this.faults.isHanging);
+      if (quiet === 'retrying') this.retrying = true;
       if (quiet === 'closed') this.open.delete(delivery);
     }
+  }
+
+  /** After a test: everything works again, and nobody flies or waits for what it left behind. */
+  rest(): void {
+    this.faults.clear();
+    this.open.clear();
+    this.pilot.leave(this.boarded.splice(0));
+  }
+
+  boarding(droneId: DroneId): void {
+    this.boarded.push(droneId);
   }
 
   /** Its workflow is waited for before time passes. */
@@ -283,7 +298,8 @@ export class Scene {
     this.baseLocation = baseLocation;
   }
 
-  async addDrone(): Promise<DroneId> {
+  /** Without a pilot it is registered and free, but does not fly until `boardAll`. */
+  async addDrone({ pilot = true } = {}): Promise<DroneId> {
     const { drone } = this.lab.clients;
     const modelId: ModelId = this.model.id;
     await drone.ensureModel({ params: { model_id: modelId }, body: this.model });
@@ -297,8 +313,16 @@ export class Scene {
       body: { name: `Test drone ${this.droneIds.length + 1}`, model_id: modelId, base_id: this.baseId },
     });
     this.droneIds.push(droneId);
-    await this.lab.pilot.board(droneId, this.lab.nowMs);
+    this.lab.boarding(droneId);
+    if (pilot) await this.lab.pilot.board(droneId, this.lab.nowMs);
     return droneId;
+  }
+
+  /** Every drone has a pilot from now on. */
+  async boardAll(): Promise<void> {
+    for (const droneId of this.droneIds) {
+      if (!this.lab.pilot.has(droneId)) await this.lab.pilot.board(droneId, this.lab.nowMs);
+    }
   }
 
   async order(options: DeliveryOptions = {}): Promise<LabDelivery> {

@@ -6,10 +6,11 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const { EventType, PendingActivityState } = temporal.api.enums.v1;
+const { EventType } = temporal.api.enums.v1;
 const LOOK_AGAIN_MS = 2;
 
-type Quiet = 'open' | 'closed';
+/** `retrying`: an activity waits for its next attempt. */
+export type Quiet = 'open' | 'retrying' | 'closed';
 
 /**
  * Waits until the workflow waits for something that only time, a signal or an update brings. An activity that waits for its
@@ -63,8 +64,7 @@ async function look(handle: WorkflowHandle, isHanging: () => boolean): Promise<Q
   if (task) return undefined;
   if (activities.size === 0) return 'open';
   const { raw } = await handle.describe();
-  const busy = (raw.pendingActivities ?? []).some(({ state, attempt }) =>
-    state === PendingActivityState.PENDING_ACTIVITY_STATE_STARTED ? !isHanging() : (attempt ?? 1) <= 1,
-  );
-  return busy ? undefined : 'open';
+  // The server calls an activity that waits for its next attempt "started" too; that it has failed before tells them apart.
+  const busy = (raw.pendingActivities ?? []).some(({ lastFailure }) => !lastFailure && !isHanging());
+  return busy ? undefined : 'retrying';
 }

@@ -47,18 +47,35 @@ export function nextKey(deliveryId: DeliveryId, ordinals: Ordinals, step: string
   return `${deliveryId}/${step}/${ordinal}`;
 }
 
-/** A step that may take its time, or must not be lost with a workflow task: retried until it works or fails for good. */
-export function plainStep<K extends StepName>(
+/** A step's service answered, and the answer will not change: repeating the step is no use. */
+export class StepFailed extends Error {
+  override readonly name = 'StepFailed';
+
+  /** `type` is the failure's own: the problem's slug and reason. No personal data. */
+  constructor(step: StepName, type: string) {
+    super(`${step} failed for good: ${type}`);
+  }
+}
+
+/**
+ * A step that may take its time, or must not be lost with a workflow task: retried until it works or fails for good.
+ * @throws {StepFailed} when it failed for good
+ */
+export async function plainStep<K extends StepName>(
   name: K,
   input: StepInput<K>,
   summary: string,
 ): Promise<StepOutput<K>> {
-  return (plain[name] as unknown as Callable<K>).executeWithOptions({ summary }, [input]);
+  try {
+    return await (plain[name] as unknown as Callable<K>).executeWithOptions({ summary }, [input]);
+  } catch (error) {
+    throw finalFailure(name, error) ?? error;
+  }
 }
 
 /**
  * A short step: at once within the workflow task while its service answers, else as a plain step with the same key.
- * @throws {ActivityFailure} when it failed for good (a final failure of the service) or was cancelled
+ * @throws {StepFailed} when it failed for good
  */
 export async function shortStep<K extends StepName>(
   name: K,
@@ -68,25 +85,16 @@ export async function shortStep<K extends StepName>(
   try {
     return await (local[name] as unknown as Callable<K>).executeWithOptions({ summary }, [input]);
   } catch (error) {
-    if (isCancellation(error) || isFinalFailure(error)) throw error;
+    if (isCancellation(error)) throw error;
+    const failure = finalFailure(name, error);
+    if (failure) throw failure;
     return plainStep(name, input, summary);
   }
 }
 
-/** The service answered, and the answer will not change: repeating the step is no use. */
-export function isFinalFailure(error: unknown): boolean {
-  return (
-    error instanceof ActivityFailure &&
-    error.cause instanceof ApplicationFailure &&
-    error.cause.nonRetryable === true
-  );
-}
-
-/** What failed, in plain words without personal data: the activity and the type of its failure. */
-export function describeFailure(error: ActivityFailure): string {
-  const cause =
-    error.cause instanceof ApplicationFailure
-      ? (error.cause.type ?? 'unknown')
-      : (error.cause?.name ?? 'unknown');
-  return `${error.activityType} failed for good: ${cause}`;
+/** A plain activity's failure comes wrapped in an `ActivityFailure`, a local one's does not. */
+function finalFailure(name: StepName, error: unknown): StepFailed | undefined {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  const isFinal = cause instanceof ApplicationFailure && cause.nonRetryable === true;
+  return isFinal ? new StepFailed(name, cause.type ?? 'unknown') : undefined;
 }

@@ -3,7 +3,6 @@
  * end (compensation, charge); what it does in between is the saga.
  */
 import {
-  ActivityFailure,
   allHandlersFinished,
   ApplicationFailure,
   CancellationScope,
@@ -35,7 +34,7 @@ import {
 import { Ended, type Ending, failed } from './endings.ts';
 import { DeliveryRun } from './run.ts';
 import { saga, VOID_AUTHORIZATION } from './saga.ts';
-import { describeFailure, plainStep, shortStep } from './steps.ts';
+import { plainStep, shortStep, StepFailed } from './steps.ts';
 
 const droneMilestone = defineSignal<[DroneMilestoneSignal]>(DRONE_MILESTONE_SIGNAL);
 const carrierMilestone = defineSignal<[CarrierMilestoneSignal]>(CARRIER_MILESTONE_SIGNAL);
@@ -53,10 +52,11 @@ export async function delivery(input: DeliveryInput): Promise<DeliveryOutcome> {
   watchNativeCancel(run);
   // The delivery decides itself what a cancel means, so none reaches its steps from outside.
   return CancellationScope.nonCancellable(async () => {
-    const ending = await endingOf(run);
+    const { ending, bug } = await endingOf(run);
     await conclude(run, ending);
     run.happenings.disarm();
     await condition(allHandlersFinished);
+    if (bug) throw bug;
     return {
       status: run.record.status,
       reason: ending.status === 'failed' || ending.status === 'cancelled' ? ending.reason : null,
@@ -136,13 +136,19 @@ function watchNativeCancel({ happenings, record }: DeliveryRun): void {
   );
 }
 
-/** Runs the saga. A step that failed for good is a failed delivery, not a failed workflow: what was done is undone. */
-async function endingOf(run: DeliveryRun): Promise<Ending> {
+/**
+ * Runs the saga. A step that failed for good is a failed delivery, not a failed workflow. What only a bug can cause fails the
+ * workflow, but not before what was done is undone.
+ */
+async function endingOf(run: DeliveryRun): Promise<{ ending: Ending; bug?: ApplicationFailure }> {
   try {
-    return await saga(run);
+    return { ending: await saga(run) };
   } catch (error) {
-    if (error instanceof Ended) return error.ending;
-    if (error instanceof ActivityFailure) return failed('step_failed', describeFailure(error)).ending;
+    if (error instanceof Ended) return { ending: error.ending };
+    if (error instanceof StepFailed) return { ending: failed('step_failed', error.message).ending };
+    if (error instanceof ApplicationFailure) {
+      return { ending: failed('step_failed', `a bug: ${error.type ?? 'unknown'}`).ending, bug: error };
+    }
     throw error;
   }
 }
@@ -237,7 +243,7 @@ async function captureInsteadOfVoid(
       await shortStep('capture', step, summary);
       return;
     } catch (error) {
-      if (!(error instanceof ActivityFailure)) throw error;
+      if (!(error instanceof StepFailed)) throw error;
     }
   }
   compensations.register({
