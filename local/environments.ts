@@ -1,10 +1,22 @@
 /** The environment of every role, as tables: for `--help` and for docs/configuration.md. */
-import type { TObject, TSchema } from 'typebox';
+import type { TObject, TProperties, TSchema } from 'typebox';
+import { ApiEnvironment } from '../api/environment.ts';
+import { SERVICES } from '../prisma/services.ts';
+import { servicesEnvironment } from '../services/environment.ts';
+import { SimulatorEnvironment } from '../simulator/environment.ts';
 import { WorkerEnvironment } from '../workers/environment.ts';
+import { CodecEnvironment } from './codec-server-environment.ts';
 
-/** By role; the services share one. */
-export const ROLE_ENVIRONMENTS: Readonly<Record<string, TObject>> = {
+/** By role. */
+export const ROLE_ENVIRONMENTS: Readonly<Record<string, TObject<TProperties>>> = {
+  api: ApiEnvironment,
   worker: WorkerEnvironment,
+  services: servicesEnvironment(SERVICES),
+  ...Object.fromEntries(
+    SERVICES.map((service): [string, TObject<TProperties>] => [service, servicesEnvironment([service])]),
+  ),
+  simulator: SimulatorEnvironment,
+  codec: CodecEnvironment,
 };
 
 export interface Variable {

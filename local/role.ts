@@ -81,6 +81,6 @@ function isService(role: string): role is (typeof SERVICES)[number] {
 
 function helpOf(role: string | undefined): string {
   if (role === undefined) return '\nWith a role, its variables are listed: npm run role -- worker --help';
-  const schema = ROLE_ENVIRONMENTS[isService(role) ? 'services' : role];
+  const schema = ROLE_ENVIRONMENTS[role];
   return schema ? `\nThe environment of ${role}:\n\n${environmentTable(schema)}` : '';
 }

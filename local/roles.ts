@@ -1,6 +1,7 @@
 /** The roles of a stack that are ours: how each is started, what environment it gets, where it answers. */
 import { join } from 'node:path';
 import { SERVICES, type ServiceName } from '../prisma/services.ts';
+import { USES_TEMPORAL } from '../services/environment.ts';
 import type { ClockSettings } from '../shared/clock.ts';
 import type { Secrets } from './secrets.ts';
 import type { TemporalPlan } from './temporal/plan.ts';
@@ -93,8 +94,9 @@ function servicesRole(settings: StackSettings, services: readonly ServiceName[])
     args: [...services],
     env: {
       ...commonEnv(settings),
-      ...temporalEnv(settings),
       ...(Object.fromEntries(own) as Record<string, string>),
+      ...(services.some((one) => USES_TEMPORAL.has(one)) && temporalEnv(settings)),
+      ...(services.includes('account') && { ACCOUNT_KEY_SECRET: settings.secrets.accountKeySecret }),
     },
     listeners: [...services],
   };

@@ -12,6 +12,8 @@ export interface Secrets {
   payloadKeys: string;
   /** Signs the codec server's session cookies. */
   codecSecret: string;
+  /** `ACCOUNT_KEY_SECRET` */
+  accountKeySecret: string;
   operatorKey: string;
   droneKey: string;
   /** By account id. */
@@ -30,6 +32,7 @@ export async function keptSecrets(path: string, accountIds: readonly string[]): 
     ) as Record<ServiceName, ServicePasswords>,
     payloadKeys: kept.payloadKeys ?? generatePayloadKey('k1'),
     codecSecret: kept.codecSecret ?? random(),
+    accountKeySecret: kept.accountKeySecret ?? random(),
     operatorKey: kept.operatorKey ?? `dd_operator_${random()}`,
     droneKey: kept.droneKey ?? `dd_drone_${random()}`,
     accountKeys: Object.fromEntries(

@@ -7,7 +7,17 @@ import { minutes, money, plain, timeOfDay } from './words.ts';
 /** `colour`: for a terminal. */
 export function summaryTable(plays: readonly Play[], { colour }: { colour: boolean }): string {
   const table = new Table({
-    head: ['', 'delivery', 'expected', 'outcome', 'flown by', 'km', 'promised, real', 'charge', 'undone'],
+    head: [
+      '',
+      'delivery',
+      'expected',
+      'outcome',
+      'flown by',
+      'km',
+      'promised, real',
+      'charge',
+      'compensation',
+    ],
     style: { head: colour ? ['bold'] : [], border: colour ? ['grey'] : [], 'padding-left': 0 },
   });
   for (const play of plays) table.push(rowOf(play));
