@@ -9,12 +9,13 @@
  * - search attributes given at the start, and the upsert of `TemporalChangeVersion`, are free.
  * Queries, rejected updates and activity heartbeats are billed too but stand in no history.
  */
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 
-const { EventType } = temporal.api.enums.v1;
+// A CommonJS module without static exports: only its default can be imported.
+const { EventType } = proto.temporal.api.enums.v1;
 
 /** The part of a history event that the count needs; `temporal.api.history.v1.IHistoryEvent` fits it. */
-export type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
+export type HistoryEvent = proto.temporal.api.history.v1.IHistoryEvent;
 
 export interface WorkflowCost {
   events: number;

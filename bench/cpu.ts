@@ -46,8 +46,9 @@ async function snapshot(roots: Record<string, number>, postgresUrl: string): Pro
   const processes = await processTimes();
   const users = processes.length === 0 ? new Map<number, string>() : await backendUsers(postgresUrl);
   const byRole: CpuByRole = {};
+  const others = new Set(Object.values(roots));
   for (const [role, root] of Object.entries(roots)) {
-    for (const one of familyOf(root, processes)) {
+    for (const one of familyOf(root, processes, others)) {
       const user = users.get(one.pid);
       const label = user === undefined ? role : `postgres for ${user}`;
       byRole[label] = (byRole[label] ?? 0) + one.ownS + one.endedChildrenS;
@@ -90,9 +91,16 @@ export function parseStat(line: string): ProcessTimes {
   };
 }
 
-function familyOf(root: number, processes: ProcessTimes[]): ProcessTimes[] {
+/** A process and its descendants, but for those that are roots themselves: roles are children of who started them. */
+export function familyOf(
+  root: number,
+  processes: readonly ProcessTimes[],
+  roots: ReadonlySet<number>,
+): ProcessTimes[] {
   const family = processes.filter((one) => one.pid === root);
-  for (const member of family) family.push(...processes.filter((one) => one.parent === member.pid));
+  for (const member of family) {
+    family.push(...processes.filter((one) => one.parent === member.pid && !roots.has(one.pid)));
+  }
   return family;
 }
 

@@ -3,7 +3,7 @@
  *
  * Every section starts the whole stack on fresh data, each role a process of its own, and measures it from outside.
  */
-import { Argument, Command } from 'commander';
+import { Argument, Command, InvalidArgumentError } from 'commander';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as prettier from 'prettier';
@@ -31,6 +31,7 @@ const ALL = [...Object.keys(SECTIONS), PROFILE];
 
 interface Options {
   quick: boolean;
+  inFlight?: number[];
   writeDocs: boolean;
 }
 
@@ -40,14 +41,21 @@ async function main(): Promise<void> {
     .description('Measures the system against floors in the same run')
     .addArgument(new Argument('[section...]', 'what to measure').choices(ALL).default(ALL, 'everything'))
     .option('--quick', 'a smoke run: everything, briefly', false)
+    .option('--in-flight <levels>', 'of the deliveries, comma-separated (default: 1,16,64)', levels)
     .option('--write-docs', 'write docs/benchmarks.md from this run', false)
     .parse();
   await run(program.processedArgs[0] as string[], program.opts<Options>());
 }
 
+function levels(text: string): number[] {
+  const numbers = text.split(',').map(Number);
+  if (numbers.every((one) => Number.isInteger(one) && one > 0)) return numbers;
+  throw new InvalidArgumentError('Numbers above 0, separated by commas.');
+}
+
 async function run(sections: string[], options: Options): Promise<void> {
   const startedAt = new Date();
-  const context: SectionContext = { quick: options.quick, say: sayer() };
+  const context: SectionContext = { quick: options.quick, inFlight: options.inFlight, say: sayer() };
   const reports: SectionReport[] = [];
   for (const name of sections) {
     const section = SECTIONS[name];

@@ -29,7 +29,7 @@ export const deliveries: Section = (context) =>
     const flights = await startFlights(system, { drones: DRONES, pollEveryMs: POLL_AT_MOST_EVERY_MS });
     try {
       const levels: Level[] = [];
-      for (const inFlight of context.quick ? QUICK_LEVELS : LEVELS) {
+      for (const inFlight of context.inFlight ?? (context.quick ? QUICK_LEVELS : LEVELS)) {
         levels.push(await measureLevel({ context, system, floor, flights }, inFlight));
       }
       return {

@@ -15,7 +15,11 @@ const POLL_AT_MOST_EVERY_MS = 10;
 const WRITTEN_WITHIN_MS = 500;
 
 /** Summaries by role, busiest first. */
-export async function profile({ quick, say }: SectionContext): Promise<[string, ProfileSummary][]> {
+export async function profile({
+  quick,
+  say,
+  inFlight: [level = IN_FLIGHT] = [],
+}: SectionContext): Promise<[string, ProfileSummary][]> {
   const directory = join(BENCH_DIRECTORY, 'profiles');
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
@@ -24,9 +28,9 @@ export async function profile({ quick, say }: SectionContext): Promise<[string, 
     say,
     async (system) => {
       const flights = await startFlights(system, { drones: DRONES, pollEveryMs: POLL_AT_MOST_EVERY_MS });
-      say(`${IN_FLIGHT} deliveries in flight under the profiler`);
+      say(`${level} deliveries in flight under the profiler`);
       await closedLoop({
-        inFlight: IN_FLIGHT,
+        inFlight: level,
         warmUpMs: 1_000,
         measureMs: quick ? 5_000 : 20_000,
         one: () => flights.one(),

@@ -5,6 +5,8 @@ import type { Figure } from '../figures.ts';
 export interface SectionContext {
   /** A smoke run: everything is done, briefly; the figures say little. */
   quick: boolean;
+  /** How many deliveries at once; each section has levels of its own unless told. */
+  inFlight: number[] | undefined;
   say: (what: string) => void;
 }
 
