@@ -49,8 +49,8 @@ export interface IngestionTuning {
   startLeaseMs: number;
   /** Not more than the retention of Temporal's namespace. */
   retentionMs: number;
-  /** Projections under way at once. */
-  projectConcurrency: number;
+  /** Deliveries projected in one call, at most 100. */
+  projectBatch: number;
   projectLeaseMs: number;
   /** How long a cancel waits for the workflow's answer. Less than its callers wait for it. */
   cancelWaitMs: number;
@@ -62,7 +62,7 @@ export const DEFAULT_TUNING: IngestionTuning = {
   startTimeoutMs: 10_000,
   startLeaseMs: 30_000,
   retentionMs: 3 * DAY_MS,
-  projectConcurrency: 8,
+  projectBatch: 64,
   projectLeaseMs: 30_000,
   cancelWaitMs: 8_000,
 };
@@ -90,8 +90,9 @@ export async function buildIngestionService(options: IngestionOptions): Promise<
     delivery,
     logger,
     wall,
-    concurrency: tuning.projectConcurrency,
+    batch: tuning.projectBatch,
     leaseMs: tuning.projectLeaseMs,
+    letAcceptsPass: () => acceptor.letAcceptsPass(),
   });
   const acceptor = new Acceptor(database, (documents) => {
     projector.accepted(documents);
@@ -108,6 +109,8 @@ export async function buildIngestionService(options: IngestionOptions): Promise<
     leaseMs: tuning.startLeaseMs,
     timeoutMs: tuning.startTimeoutMs,
     retentionMs: tuning.retentionMs,
+    project: (claims) => projector.project(claims.map((claim) => ({ ...claim, cancellation: null }))),
+    letAcceptsPass: () => acceptor.letAcceptsPass(),
     onOutcome: metrics.started,
   });
   const canceller = new Canceller({

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { withClient } from '../../prisma/provision.ts';
 import type { DeliveryId } from '../../shared/ids.ts';
 import { anAccept, type Ingestion, startWorld, type World } from './world.ts';
 
@@ -53,6 +54,10 @@ describe('the projector', () => {
     let nowMs = Date.now();
     const first = await world.ingestion({ pumps: false });
     const ids = await accept(first, 30);
+    // Started already: whoever starts a workflow projects its delivery at once, whosever it is.
+    await withClient(world.database.services.ingestion.url, (session) =>
+      session.query("UPDATE delivery_requests SET state = 'started'"),
+    );
     const second = await world.ingestion({ pumps: false, wall: () => nowMs });
     await second.app.ingestionPumps.runDue();
     // For a moment it is left to the process that accepted it.

@@ -17,6 +17,8 @@ export interface StartClaim {
   startingSince: Date;
   /** This try included. */
   attempts: number;
+  /** Events that the delivery service has. */
+  projected: number;
 }
 
 /**
@@ -46,7 +48,7 @@ export async function claimToStart(
     FROM (SELECT delivery_id FROM left_over UNION ALL SELECT delivery_id FROM fresh) AS chosen
     WHERE request.delivery_id = chosen.delivery_id
     RETURNING request.delivery_id AS "deliveryId", request.document, request.starting_since AS "startingSince",
-      request.start_attempts AS attempts`;
+      request.start_attempts AS attempts, request.projected`;
 }
 
 export async function markStarted(database: PrismaClient, ids: readonly DeliveryId[]): Promise<void> {

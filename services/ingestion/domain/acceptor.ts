@@ -1,4 +1,5 @@
 /** The durable accept: one statement makes a request safe, however many arrive at once. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { PrismaClient } from '../../../prisma/ingestion/generated/client.ts';
 import { isDatabaseUnavailable, isSerializationFailure } from '../../../prisma/client-options.ts';
 import { Batcher } from '../../../shared/batcher.ts';
@@ -14,6 +15,11 @@ const MAX_BATCH = 128;
 /** Of one that got into a deadlock with another process's batch. */
 const MAX_TRIES = 3;
 
+/** An accept that takes longer than this is taken to compete with the other work for the processor. */
+const STRAINED_MS = 25;
+/** How long the other work then rests between two of its rounds. */
+const REST_MS = 50;
+
 export interface Accepted {
   delivery: Delivery;
   /** The first answer again. */
@@ -24,6 +30,9 @@ export class Acceptor {
   readonly #database: PrismaClient;
   readonly #onAccepted: (documents: AcceptedDocument[]) => void;
   readonly #batcher: Batcher<NewRequest, Accepted>;
+  /** How long accepts took of late, and when that was last measured; milliseconds of the process. */
+  #tookMs = 0;
+  #measuredAt = 0;
 
   /** @param onAccepted called with what was written, after it is committed */
   constructor(database: PrismaClient, onAccepted: (documents: AcceptedDocument[]) => void) {
@@ -45,8 +54,21 @@ export class Acceptor {
    * Settles when the request is committed, or was before.
    * @throws {Problem} 422 `idempotency-key-reused`; 409 `external_id_taken`
    */
-  accept(request: NewRequest): Promise<Accepted> {
-    return this.#batcher.add(request);
+  async accept(request: NewRequest): Promise<Accepted> {
+    const beganAt = performance.now();
+    const accepted = await this.#batcher.add(request);
+    this.#measuredAt = performance.now();
+    this.#tookMs += (this.#measuredAt - beganAt - this.#tookMs) / 8;
+    return accepted;
+  }
+
+  /**
+   * Accepts come first: settles at once when they are quick, after a rest when they are not. So a burst is accepted at
+   * nearly full speed and carried out afterwards, and the other work still goes on.
+   */
+  async letAcceptsPass(): Promise<void> {
+    const isRecent = performance.now() - this.#measuredAt < 4 * REST_MS;
+    if (isRecent && this.#tookMs > STRAINED_MS) await delay(REST_MS);
   }
 
   /**

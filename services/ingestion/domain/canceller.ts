@@ -76,7 +76,7 @@ export class Canceller {
     if (!request || (accountId !== null && request.accountId !== accountId))
       throw notFound('delivery', deliveryId);
     if (isCancelled) {
-      await projector.cancelled({ deliveryId, document: request.document, cancellation, projected: 0 });
+      await projector.projectSoon({ deliveryId, document: request.document, cancellation, projected: 0 });
     }
     if (request.state === 'cancelled') return CANCELLED;
     const intent = await storeIntent(database, {

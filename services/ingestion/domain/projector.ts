@@ -12,17 +12,19 @@ import type { Logger } from '../../../shared/logger.ts';
 import { backoffWithJitterMs, Pump } from '../../../shared/pump.ts';
 import type { deliveryContract } from '../../delivery/contract/index.ts';
 import { claimToProject, markProjected, type ProjectClaim, putOffProjection } from '../data/requests.ts';
-import { type AcceptedDocument, cancelledPatch, type Cancellation } from './accepted.ts';
+import { type AcceptedDocument, cancelledPatch } from './accepted.ts';
 
 export interface ProjectorOptions {
   database: PrismaClient;
   delivery: Client<typeof deliveryContract>;
   logger: Logger;
   wall: WallClock;
-  /** Calls under way at once. */
-  concurrency: number;
+  /** Deliveries in one call, at most 100. */
+  batch: number;
   /** How long a claim keeps others off; longer than a call may take. */
   leaseMs: number;
+  /** Settles when the accepts leave room for other work. */
+  letAcceptsPass: () => Promise<void>;
 }
 
 const LOOK_EVERY_MS = 1_000;
@@ -37,7 +39,8 @@ export const FRESH_MS = 5_000;
 export class Projector {
   readonly pump: Pump;
   readonly #options: ProjectorOptions;
-  #fresh: AcceptedDocument[] = [];
+  readonly #fresh = new Map<DeliveryId, AcceptedDocument>();
+  readonly #underWay = new Map<DeliveryId, Promise<void>>();
   readonly #putOff = new Set<DeliveryId>();
 
   constructor(options: ProjectorOptions) {
@@ -52,22 +55,36 @@ export class Projector {
 
   /** These were accepted by this process just now. */
   accepted(documents: readonly AcceptedDocument[]): void {
-    // While the delivery service is down they are better off in the table, where they wait as long as it takes.
-    if (this.pump.failures === 0 && this.#fresh.length < MAX_FRESH) this.#fresh.push(...documents);
+    for (const document of documents) {
+      // While the delivery service is down they are better off in the table, where they wait as long as it takes.
+      if (this.pump.failures > 0 || this.#fresh.size >= MAX_FRESH) break;
+      this.#fresh.set(document.creation.id, document);
+    }
     this.pump.nudge();
   }
 
   /**
-   * Projects a cancelled row at once, so that a read after the cancel shows it; given up after a moment, because the
-   * table keeps it for the pump.
+   * Sees to it that these are projected now, for somebody who needs them there. What fails is left to the pump.
+   * @param rows as claimed by the caller, or of his own
    */
-  async cancelled(row: Omit<ProjectClaim, 'attempts'>): Promise<void> {
-    const projection = this.#work([{ ...row, attempts: 0 }]).catch((error: unknown) => {
-      this.#options.logger.debug({ delivery_id: row.deliveryId, err: messageOf(error) }, 'projected later');
-    });
+  async project(rows: readonly Omit<ProjectClaim, 'attempts'>[]): Promise<void> {
+    const others = rows.flatMap((row) => this.#underWay.get(row.deliveryId) ?? []);
+    const own = rows
+      .filter((row) => row.cancellation !== null || !this.#underWay.has(row.deliveryId))
+      .map((row) => ({ ...row, attempts: 0 }));
+    for (const { deliveryId } of own) this.#fresh.delete(deliveryId);
+    const results = await Promise.allSettled([...others, own.length > 0 ? this.#work(own) : undefined]);
+    for (const result of results) {
+      if (result.status === 'fulfilled') continue;
+      this.#options.logger.debug({ err: messageOf(result.reason) }, 'projected later');
+    }
+  }
+
+  /** As `project`, given up after a moment. */
+  async projectSoon(row: Omit<ProjectClaim, 'attempts'>): Promise<void> {
     const stopWaiting = new AbortController();
     await Promise.race([
-      projection,
+      this.project([row]),
       delay(PROJECT_WITHIN_MS, undefined, { signal: stopWaiting.signal, ref: false }).catch(() => undefined),
     ]);
     stopWaiting.abort();
@@ -76,16 +93,16 @@ export class Projector {
 
   /** @throws when none of a round's rows could be projected */
   async #round(): Promise<boolean> {
-    const { database, wall, concurrency, leaseMs } = this.#options;
+    const { database, wall, batch, leaseMs, letAcceptsPass } = this.#options;
+    await letAcceptsPass();
     const isDown = this.pump.failures > 0;
-    if (isDown) this.#fresh = [];
-    const fresh = this.#fresh.splice(0, concurrency).map(claimOf);
+    if (isDown) this.#fresh.clear();
     const nowMs = wall();
     const claims =
-      fresh.length > 0
-        ? fresh
+      this.#fresh.size > 0
+        ? this.#takeFresh(batch)
         : await claimToProject(database, {
-            limit: isDown ? 1 : concurrency,
+            limit: isDown ? 1 : batch,
             now: new Date(nowMs),
             leaseUntil: new Date(nowMs + leaseMs),
           });
@@ -95,57 +112,90 @@ export class Projector {
     return true;
   }
 
-  /** @throws when none of them could be projected */
-  async #work(claims: readonly ProjectClaim[]): Promise<void> {
-    const { database } = this.#options;
-    const results = await Promise.all(claims.map((claim) => this.#projectOne(claim)));
-    const failed = claims.filter((_, index) => results[index] !== undefined);
-    const done = claims.filter((_, index) => results[index] === undefined);
-    const idsOf = (of: ProjectClaim[]): DeliveryId[] => of.map((claim) => claim.deliveryId);
-    await markProjected(database, idsOf(done.filter((claim) => !claim.cancellation)), 1);
-    await markProjected(database, idsOf(done.filter((claim) => claim.cancellation)), 2);
-    await this.#putOffAll(failed);
-    if (done.length === 0) throw results[0] ?? new Error('Nothing could be projected');
+  #takeFresh(count: number): ProjectClaim[] {
+    const taken = [...this.#fresh.values()].slice(0, count);
+    for (const { creation } of taken) this.#fresh.delete(creation.id);
+    return taken.map((document) => ({
+      deliveryId: document.creation.id,
+      document,
+      cancellation: null,
+      projected: 0,
+      attempts: 0,
+    }));
   }
 
-  /** Answers what went wrong, if anything did. */
-  async #projectOne(claim: ProjectClaim): Promise<Error | undefined> {
+  /** @throws when none of them could be projected */
+  async #work(claims: readonly ProjectClaim[]): Promise<void> {
+    const work = this.#projectAndMark(claims);
+    for (const { deliveryId } of claims) this.#underWay.set(deliveryId, work);
     try {
-      await this.#project(claim);
-      return undefined;
-    } catch (error) {
-      const { deliveryId: delivery_id, attempts } = claim;
-      const details = { delivery_id, attempts, err: messageOf(error) };
-      // A refusal will not go away by itself; an outage will, and the pump says so once.
-      if (error instanceof Problem && !error.retryable)
-        this.#options.logger.error(details, 'projection refused');
-      return error instanceof Error ? error : new Error(String(error));
+      await work;
+    } finally {
+      for (const { deliveryId } of claims)
+        if (this.#underWay.get(deliveryId) === work) this.#underWay.delete(deliveryId);
     }
   }
 
-  async #project({ document, projected, cancellation }: ProjectClaim): Promise<void> {
-    const { delivery } = this.#options;
-    if (projected < 1) await delivery.createDelivery({ body: document.creation });
-    if (cancellation) await this.#projectCancellation(document, cancellation);
+  async #projectAndMark(claims: readonly ProjectClaim[]): Promise<void> {
+    const { database } = this.#options;
+    const failures = await this.#projectAll(claims);
+    const done = claims.filter(({ deliveryId }) => !failures.has(deliveryId));
+    const idsOf = (of: ProjectClaim[]): DeliveryId[] => of.map((claim) => claim.deliveryId);
+    await markProjected(database, idsOf(done.filter((claim) => !claim.cancellation)), 1);
+    await markProjected(database, idsOf(done.filter((claim) => claim.cancellation)), 2);
+    await this.#putOffAll(claims.filter(({ deliveryId }) => failures.has(deliveryId)));
+    const [firstFailure] = failures.values();
+    if (done.length === 0) throw firstFailure ?? new Error('Nothing could be projected');
   }
 
-  async #projectCancellation(document: AcceptedDocument, cancellation: Cancellation): Promise<void> {
+  /** Answers what went wrong, by delivery. */
+  async #projectAll(claims: readonly ProjectClaim[]): Promise<Map<DeliveryId, Error>> {
+    const failures = new Map<DeliveryId, Error>();
+    const note = (claim: ProjectClaim, error: unknown): void => {
+      failures.set(claim.deliveryId, error instanceof Error ? error : new Error(String(error)));
+      // A refusal will not go away by itself; an outage will, and the pump says so once.
+      if (!(error instanceof Problem) || error.retryable) return;
+      const details = { delivery_id: claim.deliveryId, attempts: claim.attempts, err: error.message };
+      this.#options.logger.error(details, 'projection refused');
+    };
+    const unknown = claims.filter((claim) => claim.projected < 1);
+    const [first] = unknown;
+    if (first) {
+      try {
+        await this.#create(unknown);
+      } catch (error) {
+        if (unknown.length > 1 && error instanceof Problem && !error.retryable) {
+          // One of them spoils it for the others.
+          for (const claim of unknown) await this.#create([claim]).catch((why: unknown) => note(claim, why));
+        } else for (const claim of unknown) note(claim, error);
+      }
+    }
+    await Promise.all(
+      claims
+        .filter((claim) => !failures.has(claim.deliveryId))
+        .map((claim) => this.#cancel(claim).catch((error: unknown) => note(claim, error))),
+    );
+    return failures;
+  }
+
+  async #create(claims: readonly ProjectClaim[]): Promise<void> {
+    const deliveries = claims.map(({ document }) => document.creation);
+    await this.#options.delivery.createDeliveries({ body: { deliveries } });
+  }
+
+  async #cancel({ document, cancellation }: ProjectClaim): Promise<void> {
+    if (!cancellation) return;
     const { id } = document.creation;
+    const { reason, actor, at } = cancellation;
+    const event = {
+      type: 'delivery.cancelled',
+      status: 'cancelled' as const,
+      occurred_at: at,
+      data: { reason, by: actor, before_start: true },
+      patch: cancelledPatch(document, cancellation),
+    };
     await this.#options.delivery.appendEvents(
-      {
-        params: { delivery_id: id },
-        body: {
-          events: [
-            {
-              type: 'delivery.cancelled',
-              status: 'cancelled',
-              occurred_at: cancellation.at,
-              data: { reason: cancellation.reason, by: cancellation.actor, before_start: true },
-              patch: cancelledPatch(document, cancellation),
-            },
-          ],
-        },
-      },
+      { params: { delivery_id: id }, body: { events: [event] } },
       { idempotencyKey: `${id}/cancel_before_start/1` },
     );
   }
@@ -153,16 +203,12 @@ export class Projector {
   async #putOffAll(claims: readonly ProjectClaim[]): Promise<void> {
     const { database, wall } = this.#options;
     const nowMs = wall();
-    for (const { deliveryId } of claims) this.#putOff.add(deliveryId);
-    await putOffProjection(
-      database,
-      claims.map(({ deliveryId, attempts }) => ({
-        deliveryId,
-        dueAt: new Date(
-          nowMs + backoffWithJitterMs(attempts + 1, ROW_BACKOFF_MS.first, ROW_BACKOFF_MS.longest),
-        ),
-      })),
-    );
+    const { first, longest } = ROW_BACKOFF_MS;
+    const rows = claims.map(({ deliveryId, attempts }) => {
+      this.#putOff.add(deliveryId);
+      return { deliveryId, dueAt: new Date(nowMs + backoffWithJitterMs(attempts + 1, first, longest)) };
+    });
+    await putOffProjection(database, rows);
   }
 
   /** The delivery service is back: what was put off because it was down need not wait any longer. */
@@ -172,8 +218,4 @@ export class Projector {
     this.#putOff.clear();
     await putOffProjection(this.#options.database, rows);
   }
-}
-
-function claimOf(document: AcceptedDocument): ProjectClaim {
-  return { deliveryId: document.creation.id, document, cancellation: null, projected: 0, attempts: 0 };
 }

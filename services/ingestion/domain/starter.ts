@@ -31,6 +31,10 @@ export interface StarterOptions {
   timeoutMs: number;
   /** The namespace's retention: how long Temporal surely knows a workflow that has ended. */
   retentionMs: number;
+  /** Sees to it that the delivery service knows them: their workflows will write there. */
+  project: (claims: readonly StartClaim[]) => Promise<void>;
+  /** Settles when the accepts leave room for other work. */
+  letAcceptsPass: () => Promise<void>;
   /** Told of each row and how its start went. */
   onOutcome: (outcome: StartOutcome) => void;
 }
@@ -62,7 +66,8 @@ export class Starter {
    * @throws when none of them could be started
    */
   async #round(): Promise<boolean> {
-    const { database, wall, leaseMs, concurrency } = this.#options;
+    const { database, wall, leaseMs, concurrency, project, letAcceptsPass } = this.#options;
+    await letAcceptsPass();
     const limit = this.pump.failures > 0 ? 1 : concurrency;
     const nowMs = wall();
     const claims = await claimToStart(database, {
@@ -71,6 +76,7 @@ export class Starter {
       leaseUntil: new Date(nowMs + leaseMs),
     });
     if (claims.length === 0) return false;
+    const projecting = project(claims.filter((claim) => claim.projected < 1));
     const results = await Promise.all(claims.map((claim) => this.#startOne(claim)));
     const started = claims.filter((_, index) => results[index] === undefined);
     const failed = claims.filter((_, index) => results[index] !== undefined);
@@ -79,6 +85,7 @@ export class Starter {
       started.map((claim) => claim.deliveryId),
     );
     await this.#putOffAll(failed);
+    await projecting;
     if (started.length === 0) throw results[0] ?? new Error('No workflow could be started');
     if (this.pump.failures > 0) await this.#bringForward();
     return claims.length === limit;
