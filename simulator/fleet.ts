@@ -7,7 +7,7 @@ import { messageOf } from '../shared/errors.ts';
 import type { DroneId } from '../shared/ids.ts';
 import type { Drone, Mission } from '../services/drone/contract/index.ts';
 import { type Aircraft, wakeAircraft } from './aircraft.ts';
-import { type Fault, LinkedAircraft, type LinkOptions } from './linked-aircraft.ts';
+import { type Fault, isWorthRepeating, LinkedAircraft, type LinkOptions } from './linked-aircraft.ts';
 
 export type { DroneEndpoints, Fault, LinkOptions } from './linked-aircraft.ts';
 
@@ -121,8 +121,13 @@ export class Fleet {
       const newest = new Map(missions.map((one) => [one.drone_id, one]));
       for (const { member } of sent) member.hearNewest(newest.get(member.aircraft.id));
     } catch (error) {
-      for (const { member, samples } of sent) member.putSamplesBack(samples);
-      logger.warn({ reason: messageOf(error), drones: batch.length }, 'telemetry was not taken');
+      // What is refused for what it says would be refused again, and hold up all that follows.
+      const isRefused = !isWorthRepeating(error);
+      if (!isRefused) for (const { member, samples } of sent) member.putSamplesBack(samples);
+      logger[isRefused ? 'error' : 'warn'](
+        { reason: messageOf(error), drones: batch.length, dropped: isRefused },
+        'telemetry was not taken',
+      );
     }
   }
 

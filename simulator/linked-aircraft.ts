@@ -272,8 +272,8 @@ export class LinkedAircraft {
   }
 }
 
-/** Down, overloaded, or not yet told of our key: it may take it later. */
-function isWorthRepeating(error: unknown): boolean {
+/** The other side is down, overloaded, or not yet told of our key: it may take it later. */
+export function isWorthRepeating(error: unknown): boolean {
   return !(error instanceof Problem) || error.retryable || error.status === 401 || error.status === 403;
 }
 

@@ -1,4 +1,4 @@
-/** What an aircraft could not radio yet. Bounded: when it is full, every other sample goes, so that the track stays whole. */
+/** What an aircraft could not radio yet. Bounded: when it is full, every other sample goes; the older, the sparser. */
 import type { TelemetrySample } from '../services/drone/contract/index.ts';
 
 const CAPACITY = 120;
@@ -28,11 +28,11 @@ export class TelemetryBuffer {
     this.#thin();
   }
 
-  /** The newest is always kept: it is where the aircraft is. */
+  /** The oldest and the newest are always kept: where it was, and where it is. */
   #thin(): void {
     while (this.#samples.length > CAPACITY) {
       const newest = this.#samples.length - 1;
-      this.#samples = this.#samples.filter((_, index) => (newest - index) % 2 === 0);
+      this.#samples = this.#samples.filter((_, index) => index === 0 || (newest - index) % 2 === 0);
     }
   }
 }
