@@ -3,7 +3,6 @@
  * a real database over HTTP, and a pilot that flies the drones. All of it follows the test server's virtual time.
  */
 import { Client as TemporalClient } from '@temporalio/client';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { Worker } from '@temporalio/worker';
 import type { FastifyInstance } from 'fastify';
 import { createActivities, createServiceClients, type ServiceClients } from '../../activities/index.ts';
@@ -14,7 +13,7 @@ import { buildDeliveryService } from '../../services/delivery/service.ts';
 import { aircraftContract, type DroneModel } from '../../services/drone/contract/index.ts';
 import { buildDroneService } from '../../services/drone/service.ts';
 import { buildPackageService } from '../../services/package/service.ts';
-import { isoTime, LIVE_CLOCK } from '../../shared/clock.ts';
+import { clockTimeMs, isoTime } from '../../shared/clock.ts';
 import { destination } from '../../shared/geodesy.ts';
 import { type Client, createClient } from '../../shared/http/client.ts';
 import {
@@ -38,9 +37,9 @@ import { createDeliveryWorker } from '../../workers/worker.ts';
 import type { DeliveryInput, DeliveryOutcome, DeliveryPolicy } from '../../workflows/messages.ts';
 import { createServiceDatabase } from '../support/postgres.ts';
 import { Pilot } from '../support/pilot.ts';
-import { createTimeSkippingEnvironment } from '../support/temporal.ts';
 import { Faults } from './faults.ts';
 import { untilQuiet } from './quiet.ts';
+import { type LabServer, realServer, timeSkippingServer } from './servers.ts';
 
 export interface DeliveryOptions {
   account?: Partial<{
@@ -67,10 +66,12 @@ const IDLE_STEP_MS = 20_000;
 /** While a step is being repeated: a longer one would let its next attempt time out in virtual time while it runs. */
 const RETRY_STEP_MS = 500;
 const GIVE_UP_AFTER_MS = 24 * 60 * 60 * 1000;
+const REAL_STEP_MS = 20;
+const GIVE_UP_IN_REAL_TIME_MS = 60_000;
 const NO_CONTENT_LOGGER = createLogger({ role: 'test', level: 'error' });
 
 export class Lab {
-  readonly env: TestWorkflowEnvironment;
+  readonly server: LabServer;
   readonly temporal: TemporalClient;
   readonly clients: ServiceClients;
   readonly faults: Faults;
@@ -85,7 +86,7 @@ export class Lab {
   private readonly open = new Set<LabDelivery>();
 
   private constructor(parts: {
-    env: TestWorkflowEnvironment;
+    server: LabServer;
     temporal: TemporalClient;
     clients: ServiceClients;
     faults: Faults;
@@ -95,7 +96,7 @@ export class Lab {
     apps: Record<'carrier' | 'drone', FastifyInstance>;
     stop: () => Promise<void>;
   }) {
-    this.env = parts.env;
+    this.server = parts.server;
     this.temporal = parts.temporal;
     this.clients = parts.clients;
     this.faults = parts.faults;
@@ -106,23 +107,21 @@ export class Lab {
     this.stop = parts.stop;
   }
 
-  static async open(): Promise<Lab> {
+  /** In virtual time unless told: `realTimeAtRate` runs it on the real server, so many clock seconds per second. */
+  static async open(options: { realTimeAtRate?: number } = {}): Promise<Lab> {
     const dataConverter = createDataConverter(parsePayloadKeys(generatePayloadKey('test')));
-    const [env, database] = await Promise.all([
-      createTimeSkippingEnvironment({ client: { dataConverter } }),
+    const { realTimeAtRate } = options;
+    const [server, database] = await Promise.all([
+      realTimeAtRate === undefined ? timeSkippingServer(dataConverter) : realServer(realTimeAtRate),
       createServiceDatabase('delivery'),
     ]);
-    const time = { ms: await env.currentTimeMs() };
-    const wall = () => time.ms;
+    const { connection, namespace, clock } = server;
+    const time = { ms: await server.wallMs() };
+    const wall = server.virtual ? () => time.ms : Date.now;
     const taskQueue = `lab-${process.pid}`;
-    // Not the environment's own client: that one lets time skip while it waits for a result, and the lab moves time itself.
-    const client = new TemporalClient({
-      connection: env.connection,
-      namespace: env.namespace ?? 'default',
-      dataConverter,
-    });
+    const client = new TemporalClient({ connection, namespace, dataConverter });
     const workflows = temporalDeliveryWorkflows(async () => client, taskQueue);
-    const common = { logger: NO_CONTENT_LOGGER, wall, clock: LIVE_CLOCK };
+    const common = { logger: NO_CONTENT_LOGGER, wall, clock };
     const { services } = database;
     const apps = {
       account: await buildAccountService({ ...common, databaseUrl: services.account.url }),
@@ -143,11 +142,11 @@ export class Lab {
     const aircraft: Client<typeof aircraftContract> = createClient(aircraftContract, { baseUrl: urls.drone });
     const faults = new Faults();
     const bringUpToDate = async () => {
-      time.ms = Math.max(time.ms, await env.currentTimeMs());
+      if (server.virtual) time.ms = Math.max(time.ms, await server.wallMs());
     };
     const worker: Worker = await createDeliveryWorker({
-      connection: env.nativeConnection,
-      namespace: env.namespace ?? 'default',
+      connection: server.nativeConnection,
+      namespace,
       taskQueue,
       workflowBundle: await workflowBundle(dataConverter.failureConverterPath),
       activities: createActivities(clients),
@@ -160,7 +159,7 @@ export class Lab {
     const running = worker.run();
     const pilot = new Pilot({ drone: clients.drone, aircraft });
     return new Lab({
-      env,
+      server,
       temporal: client,
       clients,
       faults,
@@ -175,7 +174,7 @@ export class Lab {
         await Promise.all(Object.values(clients).map((client: { close(): Promise<void> }) => client.close()));
         await aircraft.close();
         await Promise.all(Object.values(apps).map((app) => app.close()));
-        await env.teardown();
+        await server.stop();
         await database.drop();
       },
     });
@@ -185,8 +184,13 @@ export class Lab {
     return this.stop();
   }
 
+  /** Now, by the clock of its deliveries (Unix milliseconds). */
   get nowMs(): number {
-    return this.time.ms;
+    return clockTimeMs(this.server.clock, this.wallNowMs);
+  }
+
+  get wallNowMs(): number {
+    return this.server.virtual ? this.time.ms : Date.now();
   }
 
   /** An account, a fleet and a place of its own for one delivery, which is then accepted and started. */
@@ -226,31 +230,32 @@ export class Lab {
     return scene;
   }
 
-  /** Lets virtual time pass, and the drones fly, until `done` holds. */
+  /** Lets time pass, and the drones fly, until `done` holds. */
   async until(what: string, done: () => Promise<boolean> | boolean): Promise<void> {
-    const giveUpAtMs = this.time.ms + GIVE_UP_AFTER_MS;
+    const giveUpAtMs = this.wallNowMs + (this.server.virtual ? GIVE_UP_AFTER_MS : GIVE_UP_IN_REAL_TIME_MS);
     for (;;) {
       await this.settle();
       if (await done()) return;
-      if (this.time.ms > giveUpAtMs) throw new Error(`After a day of virtual time still not: ${what}.`);
-      const stepMs = this.retrying ? RETRY_STEP_MS : IDLE_STEP_MS;
-      const next = Math.min(this.pilot.nextEventAtMs() ?? Number.POSITIVE_INFINITY, this.time.ms + stepMs);
-      await this.passUntil(Math.max(next, this.time.ms + 1));
+      if (this.wallNowMs > giveUpAtMs) throw new Error(`Waited long, and still not: ${what}.`);
+      const stepMs = this.server.virtual ? (this.retrying ? RETRY_STEP_MS : IDLE_STEP_MS) : REAL_STEP_MS;
+      const next = Math.min(this.pilot.nextEventAtMs() ?? Number.POSITIVE_INFINITY, this.wallNowMs + stepMs);
+      await this.passUntil(Math.max(next, this.wallNowMs + 1));
     }
   }
 
-  /** Lets virtual time pass until `timeMs`. */
-  async passUntil(timeMs: number): Promise<void> {
-    await this.env.sleep(Math.ceil(timeMs - this.time.ms));
-    this.time.ms = Math.max(this.time.ms, await this.env.currentTimeMs());
+  /** Lets time pass until it is `wallMs`. */
+  async passUntil(wallMs: number): Promise<void> {
+    await this.server.sleep(Math.max(1, wallMs - this.wallNowMs));
+    this.time.ms = Math.max(this.time.ms, await this.server.wallMs());
   }
 
   /** Everything that is due at this moment has happened: workflow tasks, services' background work, drones. */
   async settle(): Promise<void> {
     for (let moved = true; moved;) {
       await this.untilQuiet();
-      this.time.ms = Math.max(this.time.ms, await this.env.currentTimeMs());
+      this.time.ms = Math.max(this.time.ms, await this.server.wallMs());
       moved = await this.pilot.flyUntil(this.time.ms);
+      if (!this.server.virtual) return;
       await this.apps.drone.dronePumps.runDue();
       await this.apps.carrier.carrierPump.runDue();
     }
@@ -259,6 +264,7 @@ export class Lab {
 
   private async untilQuiet(): Promise<void> {
     this.retrying = false;
+    if (!this.server.virtual) return;
     for (const delivery of this.open) {
       const quiet = await untilQuiet(delivery.handle, () => this.faults.isHanging);
       if (quiet === 'retrying') this.retrying = true;
@@ -314,14 +320,14 @@ export class Scene {
     });
     this.droneIds.push(droneId);
     this.lab.boarding(droneId);
-    if (pilot) await this.lab.pilot.board(droneId, this.lab.nowMs);
+    if (pilot) await this.lab.pilot.board(droneId, this.lab.wallNowMs);
     return droneId;
   }
 
   /** Every drone has a pilot from now on. */
   async boardAll(): Promise<void> {
     for (const droneId of this.droneIds) {
-      if (!this.lab.pilot.has(droneId)) await this.lab.pilot.board(droneId, this.lab.nowMs);
+      if (!this.lab.pilot.has(droneId)) await this.lab.pilot.board(droneId, this.lab.wallNowMs);
     }
   }
 
@@ -348,7 +354,7 @@ export class Scene {
       deadline,
       undeliverableAction: options.undeliverableAction ?? 'return',
       price,
-      clock: LIVE_CLOCK,
+      clock: lab.server.clock,
       acceptedAt: isoTime(lab.nowMs),
       ...(options.policy && { policy: options.policy }),
     };

@@ -1,0 +1,175 @@
+/**
+ * Moments that coincide: a cancel with a deadline, with a drone that frees itself, with a step's answer, with another cancel.
+ * On the real Temporal server: the time-skipping one wedges where a timer is cancelled as it fires.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { clockTimeMs } from '../../shared/clock.ts';
+import { Lab, type LabDelivery, type Scene } from './lab.ts';
+
+const RATE = 30;
+let lab: Lab;
+beforeAll(async () => {
+  lab = await Lab.open({ realTimeAtRate: RATE });
+}, 120_000);
+afterEach(() => lab.rest());
+afterAll(() => lab.close());
+
+const ROUNDS = 8;
+/** Milliseconds before and after the moment, one for each round. */
+const OFFSETS = Array.from({ length: ROUNDS }, (_, index) => (index - ROUNDS / 2) * 12);
+
+/** Whatever won: it has ended in one way, everybody heard the same, and nothing is left. */
+async function expectOneEnding(delivery: LabDelivery, allowed: string[]): Promise<void> {
+  const { delivery: ended, outcome } = await delivery.untilComplete();
+  expect(allowed).toContain(ended.status);
+  expect(outcome.status).toBe(ended.status);
+  await delivery.untilNothingHeld();
+  const events = await delivery.events();
+  expect(
+    events.filter((event) =>
+      ['delivery.cancelled', 'delivery.failed', 'delivery.delivered'].includes(event.type),
+    ),
+  ).toHaveLength(1);
+  expect(events.map((event) => event.sequence)).toEqual(events.map((_, index) => index + 1));
+}
+
+async function untilWall(clockMs: number, offsetMs: number): Promise<void> {
+  const leftMs = (clockMs - clockTimeMs(lab.server.clock, Date.now())) / RATE + offsetMs;
+  if (leftMs > 0) await delay(leftMs);
+}
+
+function cancel(delivery: LabDelivery, updateId: string) {
+  return lab.workflows.cancel(
+    delivery.id,
+    { reason: 'requested_by_sender', actor: { role: 'business', id: delivery.scene.accountId } },
+    { updateId, timeoutMs: 20_000 },
+  );
+}
+
+/** While the test waits for something, the drones fly on. */
+async function whileFlying<T>(work: Promise<T>): Promise<T> {
+  let finished = false;
+  const ended = work.finally(() => {
+    finished = true;
+  });
+  await Promise.all([ended.catch(() => undefined), lab.until('the work is done', () => finished)]);
+  return ended;
+}
+
+describe('a cancel at the same moment as', () => {
+  it('the end of the time to load', async () => {
+    const loadingS = 30;
+    const scenes = await Promise.all(OFFSETS.map(() => lab.prepare()));
+    const deliveries = await Promise.all(
+      scenes.map((scene) => {
+        for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'sender_absent' });
+        return scene.order({ policy: { loadingS } });
+      }),
+    );
+    await whileFlying(
+      Promise.all(
+        deliveries.map(async (delivery, round) => {
+          const arrivedMs = await eventTime(delivery, 'delivery.arrived_at_pickup');
+          await untilWall(arrivedMs + loadingS * 1000, OFFSETS[round] ?? 0);
+          await cancel(delivery, 'at-the-deadline');
+        }),
+      ),
+    );
+    for (const delivery of deliveries) await expectOneEnding(delivery, ['cancelled', 'failed']);
+  }, 120_000);
+
+  it('the end of the wait for a drone', async () => {
+    const awaitDroneS = 60;
+    const scenes = await Promise.all(OFFSETS.map(() => groundedScene()));
+    const deliveries = await Promise.all(scenes.map((scene) => scene.order({ policy: { awaitDroneS } })));
+    await whileFlying(
+      Promise.all(
+        deliveries.map(async (delivery, round) => {
+          const waitingMs = await eventTime(delivery, 'delivery.awaiting_drone');
+          await untilWall(waitingMs + awaitDroneS * 1000, OFFSETS[round] ?? 0);
+          await cancel(delivery, 'at-the-deadline');
+        }),
+      ),
+    );
+    for (const delivery of deliveries) await expectOneEnding(delivery, ['cancelled', 'failed']);
+  }, 120_000);
+
+  it('a drone that becomes free', async () => {
+    const scenes = await Promise.all(OFFSETS.map(() => groundedScene()));
+    const deliveries = await Promise.all(scenes.map((scene) => scene.order()));
+    await whileFlying(
+      Promise.all(
+        deliveries.map(async (delivery, round) => {
+          await eventTime(delivery, 'delivery.awaiting_drone');
+          const offset = OFFSETS[round] ?? 0;
+          await Promise.all([
+            delay(Math.max(0, -offset)).then(() => setState(delivery.scene, 'idle')),
+            delay(Math.max(0, offset)).then(() => cancel(delivery, 'as-it-is-free')),
+          ]);
+        }),
+      ),
+    );
+    for (const delivery of deliveries) await expectOneEnding(delivery, ['cancelled']);
+  }, 120_000);
+
+  it('any of the first steps', async () => {
+    const scenes = await Promise.all(Array.from({ length: 2 * ROUNDS }, () => lab.prepare()));
+    const deliveries = await Promise.all(scenes.map((scene) => scene.order()));
+    await whileFlying(
+      Promise.all(
+        deliveries.map(async (delivery, round) => {
+          await delay(round * 15);
+          await cancel(delivery, 'early');
+        }),
+      ),
+    );
+    for (const delivery of deliveries) await expectOneEnding(delivery, ['cancelled']);
+  }, 120_000);
+
+  it('two others, one of them from the Temporal UI', async () => {
+    const scenes = await Promise.all(OFFSETS.map(() => lab.prepare()));
+    const deliveries = await Promise.all(scenes.map((scene) => scene.order()));
+    const answers = await whileFlying(
+      Promise.all(
+        deliveries.map(async (delivery) => {
+          await eventTime(delivery, 'delivery.enroute_to_pickup');
+          const [first, second] = await Promise.all([
+            cancel(delivery, 'one'),
+            cancel(delivery, 'two'),
+            delivery.handle.cancel().catch(() => undefined),
+          ]);
+          return [first, second];
+        }),
+      ),
+    );
+    for (const answer of answers.flat()) {
+      expect(answer === 'gone' ? 'cancelled' : (answer as { outcome: string }).outcome).toBe('cancelled');
+    }
+    for (const delivery of deliveries) await expectOneEnding(delivery, ['cancelled']);
+  }, 120_000);
+});
+
+async function eventTime(delivery: LabDelivery, type: string): Promise<number> {
+  for (;;) {
+    const event = (await delivery.events()).find((one) => one.type === type);
+    if (event) return Date.parse(event.occurred_at);
+    await delay(25);
+  }
+}
+
+/** A scene whose only drone is in the workshop. */
+async function groundedScene(): Promise<Scene> {
+  const scene = await lab.prepare();
+  await setState(scene, 'maintenance');
+  return scene;
+}
+
+async function setState(scene: Scene, state: 'idle' | 'maintenance'): Promise<void> {
+  for (const droneId of scene.droneIds) {
+    await lab.clients.drone.setDroneState({
+      params: { drone_id: droneId },
+      body: { state, reason: 'inspection', by: 'test' },
+    });
+  }
+}

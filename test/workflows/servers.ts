@@ -1,0 +1,60 @@
+/** The two servers a lab can run on: the time-skipping one, and the real one in real time on a fast clock. */
+import type { ConnectionLike } from '@temporalio/client';
+import { Connection } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
+import { NativeConnection } from '@temporalio/worker';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type ClockSettings, LIVE_CLOCK } from '../../shared/clock.ts';
+import { postgresAdminUrl } from '../support/postgres.ts';
+import { createTimeSkippingEnvironment, startRealTemporal } from '../support/temporal.ts';
+
+export interface LabServer {
+  /** Time passes only when the lab says so. */
+  virtual: boolean;
+  connection: ConnectionLike;
+  nativeConnection: NativeConnection;
+  namespace: string;
+  /** What deliveries, services and drones go by, over `wallMs`. */
+  clock: ClockSettings;
+  wallMs(): Promise<number>;
+  /** Lets wall time pass. */
+  sleep(ms: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function timeSkippingServer(dataConverter: DataConverter): Promise<LabServer> {
+  const env = await createTimeSkippingEnvironment({ client: { dataConverter } });
+  return {
+    virtual: true,
+    // Not the environment's own client: that one lets time skip while it waits for a result.
+    connection: env.connection,
+    nativeConnection: env.nativeConnection,
+    namespace: env.namespace ?? 'default',
+    clock: LIVE_CLOCK,
+    wallMs: () => env.currentTimeMs(),
+    sleep: (ms) => env.sleep(Math.ceil(ms)),
+    stop: () => env.teardown(),
+  };
+}
+
+/** `rate`: clock seconds per second. */
+export async function realServer(rate: number): Promise<LabServer> {
+  const temporal = await startRealTemporal({ postgresAdminUrl: postgresAdminUrl() });
+  const connection = await Connection.connect({ address: temporal.address });
+  const nativeConnection = await NativeConnection.connect({ address: temporal.address });
+  const beganMs = Date.now();
+  return {
+    virtual: false,
+    connection,
+    nativeConnection,
+    namespace: temporal.namespace,
+    clock: { anchorWallMs: beganMs, anchorMs: beganMs, rate },
+    wallMs: () => Promise.resolve(Date.now()),
+    sleep: (ms) => delay(ms),
+    async stop() {
+      await connection.close();
+      await nativeConnection.close();
+      await temporal.stop();
+    },
+  };
+}
