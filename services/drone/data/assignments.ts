@@ -64,7 +64,7 @@ function compact(candidates: readonly Judged[]): string {
 }
 
 /**
- * Takes the first of the able drones that is still idle, whoever else is choosing right now: a drone that another one is
+ * Takes the first of the able drones that is still free, whoever else is choosing right now: a drone that another one is
  * taking is passed over, not waited for. Undefined when all are gone.
  * @throws a unique violation when this step was answered before, or the delivery has a drone
  */
@@ -89,14 +89,14 @@ export async function takeDrone(
         ${etas.map((eta) => eta.dropoff_at)}::timestamptz[], ${etas.map((eta) => eta.home_at)}::timestamptz[]
       ) WITH ORDINALITY AS a(drone_id, base_id, distance_m, eta_pickup_at, eta_dropoff_at, eta_home_at, rank)
       JOIN drones d ON d.id = a.drone_id
-      WHERE d.state = 'idle' AND d.reservation_id IS NULL
+      WHERE d.state IN ('idle', 'charging') AND d.reservation_id IS NULL
       ORDER BY a.rank
       LIMIT 1
       FOR UPDATE OF d SKIP LOCKED
     ), kept AS (
       INSERT INTO assignments (step_key, delivery_id, account_id, livemode, outcome, detail, candidates, decided_at)
       SELECT ${step.stepKey}, ${step.deliveryId}, ${step.accountId}, ${step.livemode}, 'reserved', ${detail},
-        ${compact(candidates)}::jsonb, ${step.now}::timestamptz
+        ${compact(candidates)}::json, ${step.now}::timestamptz
       FROM pick
     ), reserved AS (
       INSERT INTO reservations (id, step_key, token, delivery_id, account_id, livemode, drone_id, base_id, clock,
@@ -152,7 +152,7 @@ export async function keepRefusal(
       INSERT INTO assignments
         (step_key, delivery_id, account_id, livemode, outcome, reason, detail, candidates, decided_at)
       VALUES (${step.stepKey}, ${step.deliveryId}, ${step.accountId}, ${step.livemode}, ${refusal.outcome},
-        ${refusal.reason}, ${refusal.detail}, ${compact(candidates)}::jsonb, ${step.now}::timestamptz)
+        ${refusal.reason}, ${refusal.detail}, ${compact(candidates)}::json, ${step.now}::timestamptz)
     ), left_list AS (
       DELETE FROM waiting_list WHERE delivery_id = ${step.deliveryId} AND ${!joins}
     )
@@ -223,7 +223,7 @@ export async function withdraw(
       RETURNING outcome
     ), tombstone AS (
       INSERT INTO assignments (step_key, delivery_id, outcome, detail, candidates, decided_at, released_at)
-      SELECT ${stepKey}, ${deliveryId}, 'released', 'Released before it was reserved.', '[]'::jsonb,
+      SELECT ${stepKey}, ${deliveryId}, 'released', 'Released before it was reserved.', '[]'::json,
         ${now}::timestamptz, ${now}::timestamptz
       WHERE NOT EXISTS (SELECT 1 FROM marked)
       ON CONFLICT (step_key) DO NOTHING

@@ -6,17 +6,18 @@ import type { Fleet, FleetDrone } from '../domain/assignment.ts';
 import type { CatalogCache } from './catalog.ts';
 import { type Database, Prisma } from './database.ts';
 
-interface FleetRow {
-  id: DroneId;
-  model_id: ModelId;
-  base_id: BaseId;
-  state: DroneState;
-  latitude: number;
-  longitude: number;
-  altitude_m: number;
-  battery: number;
-  offered_to: DeliveryId | null;
-}
+/** One drone of the fleet as Postgres packs it: one value for all is read several times as fast as a row for each. */
+type PackedDrone = [
+  id: DroneId,
+  modelId: ModelId,
+  baseId: BaseId,
+  state: DroneState,
+  latitude: number,
+  longitude: number,
+  altitudeM: number,
+  battery: number,
+  offeredTo: DeliveryId | null,
+];
 
 /** Every drone as the choice needs it. An offer counts until it lapses. */
 export async function readFleet(
@@ -27,24 +28,26 @@ export async function readFleet(
 ): Promise<Fleet> {
   const [{ models, bases }, rows] = await Promise.all([
     catalog.get(),
-    database.$queryRaw<FleetRow[]>`
-      SELECT d.id, d.model_id, d.base_id, d.state, p.latitude, p.longitude, p.altitude_m, p.battery,
-        w.delivery_id AS offered_to
+    database.$queryRaw<{ fleet: PackedDrone[] | null }[]>`
+      SELECT json_agg(json_build_array(d.id, d.model_id, d.base_id, d.state, p.latitude, p.longitude, p.altitude_m, p.battery,
+        w.delivery_id)) AS fleet
       FROM drones d
       JOIN positions p ON p.drone_id = d.id
       LEFT JOIN waiting_list w ON w.offered_drone_id = d.id AND w.offered_wall > ${wall}::timestamptz
       WHERE ${condition}`,
   ]);
-  const drones = rows.map((row): FleetDrone => ({
-    id: row.id,
-    modelId: row.model_id,
-    baseId: row.base_id,
-    state: row.state,
-    position: { latitude: row.latitude, longitude: row.longitude },
-    altitudeM: row.altitude_m,
-    battery: row.battery,
-    offeredTo: row.offered_to,
-  }));
+  const drones = (rows[0]?.fleet ?? []).map(
+    ([id, modelId, baseId, state, latitude, longitude, altitudeM, battery, offeredTo]): FleetDrone => ({
+      id,
+      modelId,
+      baseId,
+      state,
+      position: { latitude, longitude },
+      altitudeM,
+      battery,
+      offeredTo,
+    }),
+  );
   return { drones, models, bases };
 }
 

@@ -42,10 +42,7 @@ export async function readWaiters(database: Database, wall: Date, limit: number)
   }));
 }
 
-/**
- * Keeps each offered drone for its delivery and owes it a signal, in one statement. A drone that charges is made free with
- * it. What somebody else has offered or taken meanwhile is left out.
- */
+/** Keeps each offered drone for its delivery and owes it a signal. What somebody else has offered meanwhile is left out. */
 export async function makeOffers(
   database: Database,
   offers: readonly Offer[],
@@ -57,9 +54,6 @@ export async function makeOffers(
       SELECT o.delivery_id, o.drone_id
       FROM unnest(${offers.map((one) => one.deliveryId)}::text[], ${offers.map((one) => one.droneId)}::text[])
         AS o(delivery_id, drone_id)
-    ), freed AS (
-      UPDATE drones SET state = 'idle', state_reason = NULL, updated_at = ${wall}::timestamptz
-      FROM offer WHERE drones.id = offer.drone_id AND drones.state = 'charging' AND drones.reservation_id IS NULL
     )
     UPDATE waiting_list w SET offered_drone_id = offer.drone_id, offered_wall = ${until}::timestamptz,
       offers = w.offers + 1, signal_due_wall = ${wall}::timestamptz

@@ -6,7 +6,7 @@ import { distanceM } from '../../../shared/geodesy.ts';
 import type { BaseId, DeliveryId, DroneId, ModelId } from '../../../shared/ids.ts';
 import type { Location, PackageSize } from '../../../shared/schemas.ts';
 import type { Base, Candidate, DroneModel, DroneState } from '../contract/index.ts';
-import { type MissionPlan, planMission } from '../contract/flight.ts';
+import { legProfile, type MissionPlan, planMission } from '../contract/flight.ts';
 import { PLANNED_WAITS } from './missions.ts';
 
 export interface Job {
@@ -51,7 +51,7 @@ export interface Able {
 }
 
 export interface Choice {
-  /** Free and able, the earliest arrival first: the first that can still be had is the one. */
+  /** Free and able, ready before charging, then the earliest arrival: the first that can still be had is the one. */
   ranked: Able[];
   candidates: Judged[];
   /** Why no drone of the fleet could ever do it; null when one could. */
@@ -64,26 +64,52 @@ const SIZE_ORDER: readonly PackageSize[] = ['small', 'medium', 'large'];
 
 export interface ChoiceRules {
   excluded: ReadonlySet<DroneId>;
-  /** Who asks: a drone that is kept for another delivery is busy. Null: offers do not matter. */
-  deliveryId: DeliveryId | null;
-  /** States in which a drone counts as free. */
-  freeStates: readonly DroneState[];
+  /** Who asks: a drone that is kept for another delivery is busy. */
+  deliveryId: DeliveryId;
 }
 
+/** A drone that charges and has enough for the job is free too, only that those that are ready go first. */
+const FREE_STATES: readonly DroneState[] = ['idle', 'charging'];
+
+/** Of the free drones that fit, only the earliest are planned in full: these are as many as others could take meanwhile. */
+const PLANNED_AT_MOST = 32;
+
 export function choose(job: Job, fleet: Fleet, rules: ChoiceRules): Choice {
-  const ranked: Able[] = [];
-  const candidates = fleet.drones.map((drone) => {
-    const { judged, able } = judgeDrone(job, drone, fleet, rules);
-    if (able) ranked.push(able);
-    return judged;
-  });
+  const judged = fleet.drones.map((drone) => judgeDrone(job, drone, fleet, rules));
+  const preference = ({ drone }: Free) => FREE_STATES.indexOf(drone.state);
   // Equal arrivals (drones side by side at a base) are settled by id, so that the choice can be repeated on paper.
-  ranked.sort((a, b) => a.plan.toPickupS - b.plan.toPickupS || (a.droneId < b.droneId ? -1 : 1));
+  const free = judged
+    .flatMap((one) => one.free ?? [])
+    .sort(
+      (a, b) =>
+        preference(a) - preference(b) || a.arrivalS - b.arrivalS || (a.drone.id < b.drone.id ? -1 : 1),
+    );
+  const ranked: Able[] = [];
+  for (const { drone, model, base, candidate } of free) {
+    if (ranked.length === PLANNED_AT_MOST) break;
+    const plan = planFrom(job, model, base, drone);
+    candidate.batteryAtLanding = plan.batteryAtLanding(drone.battery);
+    if (plan.feasible(drone.battery)) {
+      ranked.push({ droneId: drone.id, baseId: drone.baseId, plan });
+      continue;
+    }
+    const fullPlan = planFrom(job, model, base, { position: base.location, altitudeM: 0 });
+    candidate.verdict = fullPlan.feasible(1) ? 'low_battery' : 'out_of_range';
+  }
   return {
     ranked,
-    candidates,
+    candidates: judged.map((one) => one.candidate),
     infeasible: ranked.length > 0 ? null : neverFeasible(job, fleet),
   };
+}
+
+/** A drone that fits and is free, and when it would be at the pickup. */
+interface Free {
+  drone: FleetDrone;
+  model: DroneModel;
+  base: Base;
+  arrivalS: number;
+  candidate: Judged;
 }
 
 function judgeDrone(
@@ -91,44 +117,45 @@ function judgeDrone(
   drone: FleetDrone,
   { models, bases }: Fleet,
   rules: ChoiceRules,
-): { judged: Judged; able?: Able } {
-  const judged = (verdict: Candidate['verdict'], plan?: MissionPlan): Judged => ({
-    droneId: drone.id,
-    verdict,
-    arrivalS: plan?.toPickupS ?? null,
-    distanceM: distanceM(drone.position, job.pickup),
-    battery: drone.battery,
-    batteryAtLanding: plan?.batteryAtLanding(drone.battery) ?? null,
-  });
+): { candidate: Judged; free?: Free } {
+  const { id: droneId, battery, position } = drone;
   const model = models.get(drone.modelId);
   const base = bases.get(drone.baseId);
-  if (!model || !base) return { judged: judged('unavailable') };
-  if (rules.excluded.has(drone.id)) return { judged: judged('excluded') };
-  const misfit = misfitOf(job, model);
-  if (misfit) return { judged: judged(misfit) };
-  const verdict = occupation(drone, rules);
-  if (verdict) return { judged: judged(verdict) };
-  const plan = planFrom(job, model, base, drone);
-  if (!plan.feasible(drone.battery)) {
-    const fullPlan = planFrom(job, model, base, { position: base.location, altitudeM: 0 });
-    return { judged: judged(fullPlan.feasible(1) ? 'low_battery' : 'out_of_range', plan) };
-  }
-  return {
-    judged: judged('later_arrival', plan),
-    able: { droneId: drone.id, baseId: drone.baseId, plan },
+  const refused = (verdict: Candidate['verdict']) => ({
+    candidate: {
+      droneId,
+      verdict,
+      arrivalS: null,
+      distanceM: distanceM(position, job.pickup),
+      battery,
+      batteryAtLanding: null,
+    },
+  });
+  if (!model || !base) return refused('unavailable');
+  if (rules.excluded.has(droneId)) return refused('excluded');
+  const verdict = misfitOf(job, model) ?? occupation(drone, rules);
+  if (verdict) return refused(verdict);
+  const leg = legProfile(model, position, job.pickup, { fromAltitudeM: Math.max(0, drone.altitudeM) });
+  const arrivalS = leg.durationS;
+  const candidate: Judged = {
+    droneId,
+    verdict: 'later_arrival',
+    arrivalS,
+    distanceM: leg.distanceM,
+    battery,
+    batteryAtLanding: null,
   };
+  return { candidate, free: { drone, model, base, arrivalS, candidate } };
 }
 
 function occupation(drone: FleetDrone, rules: ChoiceRules): Candidate['verdict'] | undefined {
-  const isKeptForAnother =
-    rules.deliveryId !== null && drone.offeredTo !== null && drone.offeredTo !== rules.deliveryId;
-  if (rules.freeStates.includes(drone.state)) return isKeptForAnother ? 'busy' : undefined;
   switch (drone.state) {
     case 'idle':
+    case 'charging':
+      return drone.offeredTo === null || drone.offeredTo === rules.deliveryId ? undefined : 'busy';
     case 'held':
     case 'committed':
     case 'returning':
-    case 'charging':
       return 'busy';
     case 'maintenance':
     case 'grounded':

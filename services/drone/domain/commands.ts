@@ -1,7 +1,7 @@
 /** What a delivery may ask of its reservation, from dispatch to release, and what an operator may do to a drone. Pure. */
 import { isoTime } from '../../../shared/clock.ts';
 import type { DroneState } from '../contract/index.ts';
-import { barredUnlessSettled, closed, isNews } from './milestones.ts';
+import { barredUnlessSettled, closed, isNews, parkedState } from './milestones.ts';
 import { deliveryPlan, type Eta, etaOf, leaveMission, recallMission, returnMission } from './missions.ts';
 import { recall } from './pickup-race.ts';
 import {
@@ -121,7 +121,7 @@ function freed(
     change: { state, endedAt: now, endReason, ...barredUnlessSettled(reservation) },
     drone:
       drone.state === 'held'
-        ? { state: 'idle', reason: null }
+        ? { state: parkedState(drone), reason: null }
         : { state: drone.state, reason: drone.stateReason },
   };
 }

@@ -251,7 +251,12 @@ function afterLanding(
     return { state: drone.state, reason: drone.stateReason };
   if (distanceHomeM > AT_BASE_WITHIN_M)
     return { state: 'grounded', reason: `landed ${Math.round(distanceHomeM)} m from its base` };
-  return { state: drone.battery < CHARGED_FRACTION ? 'charging' : 'idle', reason: null };
+  return { state: parkedState(drone), reason: null };
+}
+
+/** Of a drone at home that has nothing to do. */
+export function parkedState({ battery }: Flight['drone']): 'idle' | 'charging' {
+  return battery < CHARGED_FRACTION ? 'charging' : 'idle';
 }
 
 /** Ends a reservation; the drone lets go of it. */

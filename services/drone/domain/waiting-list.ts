@@ -20,10 +20,7 @@ export interface Offer {
   droneId: DroneId;
 }
 
-/**
- * Expedited first, then the oldest; one that let an offer pass comes after those that did not, for nobody may be home.
- * A charging drone with enough for the job is offered when no idle one can do it.
- */
+/** Expedited first, then the oldest; one that let an offer pass comes after those that did not, for nobody may be home. */
 export function offersFor(waiters: readonly Waiter[], fleet: Fleet): Offer[] {
   const free = new Map(
     fleet.drones
@@ -33,11 +30,8 @@ export function offersFor(waiters: readonly Waiter[], fleet: Fleet): Offer[] {
   const offers: Offer[] = [];
   for (const waiter of [...waiters].sort(byTurn)) {
     if (free.size === 0) break;
-    const rules = { excluded: new Set(waiter.excludedDroneIds), deliveryId: null };
-    const drones = [...free.values()];
-    const idle = choose(waiter.job, { ...fleet, drones }, { ...rules, freeStates: ['idle'] }).ranked[0];
-    const able =
-      idle ?? choose(waiter.job, { ...fleet, drones }, { ...rules, freeStates: ['charging'] }).ranked[0];
+    const rules = { excluded: new Set(waiter.excludedDroneIds), deliveryId: waiter.deliveryId };
+    const [able] = choose(waiter.job, { ...fleet, drones: [...free.values()] }, rules).ranked;
     if (!able) continue;
     free.delete(able.droneId);
     offers.push({ deliveryId: waiter.deliveryId, droneId: able.droneId });

@@ -3,7 +3,7 @@ import { clockTimeMs, isoTime, wallDurationMs } from '../../../shared/clock.ts';
 import { conflict, Problem } from '../../../shared/errors.ts';
 import type { BodyOf, Output } from '../../../shared/http/contract.ts';
 import { type DeliveryId, newId } from '../../../shared/ids.ts';
-import type { droneContract } from '../contract/index.ts';
+import type { droneContract, DroneState } from '../contract/index.ts';
 import {
   keepRefusal,
   type KeptAnswer,
@@ -26,8 +26,6 @@ type Answer = Output<(typeof droneContract)['reserve']>;
 const DEFAULT_LEASE_S = 120;
 /** However fast the clock runs, between reserve and dispatch lie some steps that take the wall's time. */
 const SHORTEST_DEFAULT_LEASE_WALL_MS = 10_000;
-/** As many as could be taken by others while we choose. */
-const RANKED_AT_MOST = 64;
 const MAX_ROUNDS = 50;
 
 export async function reserve(engine: Engine, stepKey: string, body: Body): Promise<Answer> {
@@ -61,16 +59,14 @@ async function tryToReserve(engine: Engine, step: ReserveStep, body: Body): Prom
   const choice = choose(step.job, fleet, {
     excluded: new Set(body.exclude_drone_ids),
     deliveryId: body.delivery_id,
-    freeStates: ['idle'],
   });
   if (choice.ranked.length > 0) {
-    const detail = `${choice.ranked.length} of ${fleet.drones.length} drones are free and able.`;
-    const ranked = choice.ranked.slice(0, RANKED_AT_MOST);
+    const detail = `The first to arrive of ${fleet.drones.length} drones that is free and able.`;
     const taken = await takeDrone(
       database,
       step,
       leaseFor(engine, step, body.lease_s),
-      ranked,
+      choice.ranked,
       detail,
       choice.candidates,
     );
@@ -158,13 +154,11 @@ function repeated(kept: KeptAnswer, deliveryId: DeliveryId): Answer {
 
 function unavailableDetail({ drones }: Fleet): string {
   if (drones.length === 0) return 'The fleet has no drones.';
-  const busy = drones.filter((one) =>
-    ['held', 'committed', 'returning', 'charging'].includes(one.state),
-  ).length;
-  const idle = drones.filter((one) => one.state === 'idle').length;
+  const inState = (...states: DroneState[]) => drones.filter((one) => states.includes(one.state)).length;
   return (
-    `No drone is free for it now: of ${drones.length} drones ${busy} are busy or charging, ` +
-    `${drones.length - busy - idle} out of service, ${idle} idle but unable, kept for others, or excluded.`
+    `No drone is free for it now: of ${drones.length} drones ${inState('held', 'committed', 'returning')} are busy, ` +
+    `${inState('maintenance', 'grounded', 'lost')} out of service, ${inState('idle', 'charging')} at home, but not able ` +
+    'with what is in their batteries, kept for deliveries that waited longer, or excluded.'
   );
 }
 

@@ -36,7 +36,7 @@ const job: Job = {
   payloadKg: 1,
   packageSizes: ['small'],
 };
-const rules: ChoiceRules = { excluded: new Set(), deliveryId: newId('delivery'), freeStates: ['idle'] };
+const rules: ChoiceRules = { excluded: new Set(), deliveryId: newId('delivery') };
 const fleetOf = (drones: FleetDrone[]): Fleet => ({ drones, models, bases });
 
 const arbitraryDrone = fc
@@ -52,7 +52,7 @@ const arbitraryDrone = fc
   );
 
 describe('the choice', () => {
-  test('is an idle drone that lands with its reserve after the worst branch, and none such is earlier', () => {
+  test('is a free drone that lands with its reserve after the worst branch, and no such one that is ready is earlier', () => {
     fc.assert(
       fc.property(
         fc.array(arbitraryDrone, { minLength: 1, maxLength: 12 }),
@@ -73,12 +73,13 @@ describe('the choice', () => {
             const fits = payloadKg <= type.max_payload_kg;
             const lands =
               one.battery - plan.worstEnergyWh / type.battery_capacity_wh >= type.reserve_fraction;
-            return one.state === 'idle' && fits && lands ? [{ id: one.id, arrivalS: plan.toPickupS }] : [];
+            const isFree = one.state === 'idle' || one.state === 'charging';
+            const turn = Number(one.state === 'charging') * 1e6 + plan.toPickupS;
+            return isFree && fits && lands ? [{ id: one.id, turn }] : [];
           });
           expect(new Set(ranked.map((one) => one.droneId))).toEqual(new Set(able.map((one) => one.id)));
-          const arrivals = ranked.map((one) => one.plan.toPickupS);
-          expect(arrivals).toEqual([...arrivals].sort((a, b) => a - b));
-          if (able.length > 0) expect(arrivals[0]).toBe(Math.min(...able.map((one) => one.arrivalS)));
+          const turns = ranked.map((one) => able.find((other) => other.id === one.droneId)?.turn);
+          expect(turns).toEqual(able.map((one) => one.turn).sort((a, b) => a - b));
           expect(candidates.map((one) => one.droneId)).toEqual(drones.map((one) => one.id));
           // Busy, flat or far away today is not never.
           const strongestKg = Math.max(...drones.map((one) => models.get(one.modelId)!.max_payload_kg));
@@ -93,7 +94,8 @@ describe('the choice', () => {
   test('gives each drone a verdict', () => {
     const cases: [FleetDrone, string, Partial<Job>?][] = [
       [drone(), 'later_arrival'],
-      [drone({ state: 'charging' }), 'busy'],
+      [drone({ state: 'charging' }), 'later_arrival'],
+      [drone({ state: 'returning' }), 'busy'],
       [drone({ state: 'maintenance' }), 'unavailable'],
       [drone({ battery: 0.32 }), 'low_battery'],
       [drone({ offeredTo: newId('delivery') }), 'busy'],
@@ -120,7 +122,7 @@ describe('the choice', () => {
     const startedMs = performance.now();
     const rounds = 10;
     for (let round = 0; round < rounds; round += 1) choose(job, fleet, rules);
-    // About 5 ms on an idle core; the bound leaves room for a busy machine.
+    // About 2 ms on an idle core; the bound leaves room for a busy machine.
     expect((performance.now() - startedMs) / rounds).toBeLessThan(200);
   });
 });

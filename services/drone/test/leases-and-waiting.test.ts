@@ -178,17 +178,34 @@ describe('the waiting list', () => {
     expect(woken()).toEqual([one.id, two.id, three.id]);
   });
 
-  test('When only a charging drone is there and has enough for the job, then it is offered', async () => {
-    const droneId = await world.addDrone();
+  test('When only a charging drone has enough for the job, then it is taken, after all that are ready', async () => {
+    const charging = await world.addDrone();
     const flying = await world.dispatched();
     await flying.flyTo('released');
-    await world.radio(droneId, { battery: 0.9 });
+    await world.radio(charging, { battery: 0.9 });
     await flying.tell('landed');
     expect(await flying.droneState()).toMatchObject({ state: 'charging' });
-    const near = await waiting();
+    const ready = await world.addDrone({ at: destination(CITY, 180, 1_000) });
+    expect((await world.job().mustReserve()).drone_id).toBe(ready);
+    const near = world.job();
+    expect((await near.mustReserve()).drone_id).toBe(charging);
+    await near.release();
+    expect(await near.droneState()).toMatchObject({ state: 'charging' });
+  });
+
+  test('When a charging drone comes to have enough for who waits, then it is offered before it is full', async () => {
+    const charging = await world.addDrone();
+    const flying = await world.dispatched();
+    await flying.flyTo('released');
+    await world.radio(charging, { battery: 0.31 });
+    await flying.tell('landed');
+    const waiter = await waiting();
+    await world.pass(60_000);
+    expect(woken()).toEqual([]);
+    await world.radio(charging, { battery: 0.8, flight_mode: 'charging' });
     await world.runDue();
-    expect(woken()).toEqual([near.id]);
-    expect((await near.mustReserve(2)).drone_id).toBe(droneId);
+    expect(woken()).toEqual([waiter.id]);
+    expect((await waiter.mustReserve(2)).drone_id).toBe(charging);
   });
 
   test('When no free drone can serve the first in turn, then a later one is woken', async () => {

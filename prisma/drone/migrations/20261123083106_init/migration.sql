@@ -98,7 +98,7 @@ CREATE TABLE "assignments" (
     "outcome" TEXT NOT NULL,
     "reason" TEXT,
     "detail" TEXT NOT NULL,
-    "candidates" JSONB NOT NULL,
+    "candidates" JSON NOT NULL,
     "decided_at" TIMESTAMPTZ(3) NOT NULL,
     "released_at" TIMESTAMPTZ(3),
 
