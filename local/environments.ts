@@ -1,5 +1,5 @@
 /** The environment of every role, as tables: for `--help` and for docs/configuration.md. */
-import type { TObject, TProperties, TSchema } from 'typebox';
+import type { TObject, TSchema } from 'typebox';
 import { ApiEnvironment } from '../api/environment.ts';
 import { SERVICES } from '../prisma/services.ts';
 import { servicesEnvironment } from '../services/environment.ts';
@@ -8,12 +8,12 @@ import { WorkerEnvironment } from '../workers/environment.ts';
 import { CodecEnvironment } from './codec-server-environment.ts';
 
 /** By role. */
-export const ROLE_ENVIRONMENTS: Readonly<Record<string, TObject<TProperties>>> = {
+export const ROLE_ENVIRONMENTS: Readonly<Record<string, TObject>> = {
   api: ApiEnvironment,
   worker: WorkerEnvironment,
   services: servicesEnvironment(SERVICES),
   ...Object.fromEntries(
-    SERVICES.map((service): [string, TObject<TProperties>] => [service, servicesEnvironment([service])]),
+    SERVICES.map((service): [string, TObject] => [service, servicesEnvironment([service])]),
   ),
   simulator: SimulatorEnvironment,
   codec: CodecEnvironment,

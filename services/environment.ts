@@ -1,5 +1,5 @@
 /** What the services take from their environment. One process may run one of them, several or all. */
-import { Type } from 'typebox';
+import { type TProperties, Type } from 'typebox';
 import { SERVICES, type ServiceName } from '../prisma/services.ts';
 import { ClockEnv, parseEnv } from '../shared/config.ts';
 
@@ -58,7 +58,7 @@ export const IngestionEnvironment = Type.Object({
 export function servicesEnvironment(services: readonly ServiceName[]) {
   return Type.Object({
     ...CommonEnvironment.properties,
-    ...Object.assign({}, ...services.map((one) => ownSchema(one).properties)),
+    ...(Object.assign({}, ...services.map((one) => ownSchema(one).properties)) as TProperties),
     ...(services.some((one) => USES_TEMPORAL.has(one)) && TemporalEnvironment.properties),
     ...(services.includes('account') && AccountEnvironment.properties),
     ...(services.includes('ingestion') && IngestionEnvironment.properties),
