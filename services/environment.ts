@@ -47,6 +47,21 @@ export const AccountEnvironment = Type.Object({
   ),
 });
 
+export const DroneEnvironment = Type.Object({
+  LINK_LOSS_S: Type.Number({
+    exclusiveMinimum: 0,
+    default: 60,
+    description:
+      'A dispatched drone that is silent for longer counts as lost; seconds of the delivery’s clock',
+  }),
+  LINK_LOSS_GRACE_MS: Type.Integer({
+    minimum: 0,
+    default: 10_000,
+    description:
+      'On top of it, wall milliseconds: telemetry comes at the wall’s pace however fast the clock runs',
+  }),
+});
+
 export const IngestionEnvironment = Type.Object({
   DELIVERY_URL: Type.String({
     default: `http://127.0.0.1:${USUAL_PORT.delivery}`,
@@ -61,6 +76,7 @@ export function servicesEnvironment(services: readonly ServiceName[]) {
     ...(Object.assign({}, ...services.map((one) => ownSchema(one).properties)) as TProperties),
     ...(services.some((one) => USES_TEMPORAL.has(one)) && TemporalEnvironment.properties),
     ...(services.includes('account') && AccountEnvironment.properties),
+    ...(services.includes('drone') && DroneEnvironment.properties),
     ...(services.includes('ingestion') && IngestionEnvironment.properties),
   });
 }

@@ -14,6 +14,7 @@ import { deliveryContract } from './delivery/contract/index.ts';
 import {
   AccountEnvironment,
   CommonEnvironment,
+  DroneEnvironment,
   IngestionEnvironment,
   ownEnvironment,
   servicesEnvironment,
@@ -44,7 +45,9 @@ const BUILD: Readonly<Record<ServiceName, Build>> = {
   },
   drone: async (options, { workflows }) => {
     const { buildDroneService } = await import('./drone/service.ts');
-    return buildDroneService({ ...options, workflows: workflows() });
+    const { LINK_LOSS_S, LINK_LOSS_GRACE_MS } = parseEnv(DroneEnvironment);
+    const linkLoss = { silenceS: LINK_LOSS_S, telemetryIntervalMs: LINK_LOSS_GRACE_MS };
+    return buildDroneService({ ...options, workflows: workflows(), linkLoss });
   },
   carrier: async (options, { workflows }) => {
     const { buildCarrierService } = await import('./carrier/service.ts');
