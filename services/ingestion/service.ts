@@ -47,7 +47,7 @@ export interface IngestionTuning {
   startTimeoutMs: number;
   /** How long a start that was begun is left to the process that began it. */
   startLeaseMs: number;
-  /** Not more than the retention of Temporal's namespace. */
+  /** Not more than the retention of Temporal's namespace, which is a day at least. */
   retentionMs: number;
   /** Deliveries projected in one call, at most 100. */
   projectBatch: number;
@@ -61,7 +61,7 @@ export const DEFAULT_TUNING: IngestionTuning = {
   startConcurrency: 8,
   startTimeoutMs: 10_000,
   startLeaseMs: 30_000,
-  retentionMs: 3 * DAY_MS,
+  retentionMs: DAY_MS,
   projectBatch: 64,
   projectLeaseMs: 30_000,
   cancelWaitMs: 8_000,
