@@ -88,6 +88,22 @@ describe('a drone that goes down with the package aboard', () => {
     expect(ended.interventions[0]?.resolution).toMatchObject({ answer, by: 'operator:test' });
   });
 
+  it('only seemed to: when it is heard again, nobody has to settle anything', async () => {
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds) {
+      lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'to_dropoff', at: 0.1, forS: 240 });
+    }
+    const delivery = await scene.order();
+    await lab.until(
+      'an intervention is open',
+      async () => (await delivery.read()).interventions.length === 1,
+    );
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'delivered', delayed: false });
+    expect(ended.interventions[0]?.resolution).toMatchObject({ answer: 'goes_on', by: 'system' });
+    await delivery.untilNothingHeld();
+  });
+
   it('takes no answer that is not offered, nor one without a reason', async () => {
     const scene = await lab.prepare();
     for (const droneId of scene.droneIds)

@@ -166,6 +166,7 @@ class Flight {
     const { record, policy, happenings, compensations } = this.run;
     const occurredAtMs = Date.parse(milestone.occurredAt);
     const details = { occurredAtMs, data: { drone_id: milestone.droneId, milestone: milestone.kind } };
+    if (milestone.kind !== 'failed') await this.heardAgain(milestone.kind);
     switch (milestone.kind) {
       case 'took_off':
         await record.change('enroute_to_pickup', details);
@@ -222,6 +223,19 @@ class Flight {
       case 'landed':
         return 'on';
     }
+  }
+
+  /** A drone that was given up for silent or late goes on: there is nothing left for a person to settle. */
+  private async heardAgain(kind: string): Promise<void> {
+    if (this.intervention === undefined) return;
+    const id = this.intervention;
+    this.intervention = undefined;
+    await this.run.record.resolveIntervention(
+      id,
+      'goes_on',
+      'system',
+      `the drone goes on: ${kind.replaceAll('_', ' ')}`,
+    );
   }
 
   private async onReleased(details: { occurredAtMs: number; data: Record<string, unknown> }): Promise<Next> {
