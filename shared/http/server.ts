@@ -11,6 +11,8 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import { type FieldError, messageOf, Problem } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -170,11 +172,25 @@ function wrongFields(request: FastifyRequest): FieldError[] {
   });
 }
 
-/** A connection whose answer is sent while the app closes is done: kept alive, it would hold the close up. */
+/**
+ * A connection whose answer is sent while the app closes is done: kept alive, it would hold the close up. So would one that
+ * never asked anything (browsers and pools open them ahead of need): Node counts it as busy, not as idle.
+ */
 function registerClosing(app: FastifyInstance): void {
   let closing = false;
+  const silent = new Set<Socket>();
+  app.server.on('connection', (socket: Socket) => {
+    if (closing) {
+      socket.destroy();
+      return;
+    }
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+  });
+  app.server.on('request', ({ socket }: IncomingMessage) => silent.delete(socket));
   app.addHook('preClose', (done) => {
     closing = true;
+    for (const socket of silent) socket.destroy();
     done();
   });
   app.addHook('onSend', (_request, reply, payload, done) => {
