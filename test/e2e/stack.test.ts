@@ -15,7 +15,7 @@ import { findFaults } from './checker.ts';
 import { Traffic, until } from './traffic.ts';
 
 /** Clock seconds per second. */
-const CLOCK_RATE = 15;
+const CLOCK_RATE = 20;
 const START_WITHIN_MS = 300_000;
 const TEST_WITHIN_MS = 180_000;
 const FLIGHT_WITHIN_MS = 120_000;

@@ -13,23 +13,23 @@ import type { Location } from '../../shared/schemas.ts';
 
 export type PublicApi = Client<typeof publicContract>;
 
-/** Short hops close to a base each: a flight takes about four minutes of the clock. */
+/** Short hops close to a base each: from the request to the delivery it takes some three minutes of the clock. */
 const HOPS: readonly (readonly [Location, Location])[] = [
   [
     { latitude: 47.6655, longitude: -122.1175 },
-    { latitude: 47.669, longitude: -122.126 },
+    { latitude: 47.667, longitude: -122.124 },
   ],
   [
-    { latitude: 47.6163, longitude: -122.2035 },
-    { latitude: 47.61, longitude: -122.2 },
+    { latitude: 47.6163, longitude: -122.201 },
+    { latitude: 47.612, longitude: -122.2 },
   ],
   [
-    { latitude: 47.6785, longitude: -122.1985 },
-    { latitude: 47.684, longitude: -122.205 },
+    { latitude: 47.6785, longitude: -122.202 },
+    { latitude: 47.682, longitude: -122.206 },
   ],
   [
     { latitude: 47.6627, longitude: -122.3088 },
-    { latitude: 47.668, longitude: -122.316 },
+    { latitude: 47.666, longitude: -122.313 },
   ],
 ];
 
