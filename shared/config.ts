@@ -60,9 +60,20 @@ export function parseEnv<T extends TObject>(schema: T, env: NodeJS.ProcessEnv = 
 
 /** The variables of the clock port, common to every role. See docs: a time-lapse needs all roles to agree on them. */
 export const ClockEnv = {
-  CLOCK_RATE: Type.Number({ exclusiveMinimum: 0, default: 1 }),
-  CLOCK_ANCHOR_WALL_MS: Type.Number({ default: 0 }),
-  CLOCK_ANCHOR_MS: Type.Number({ default: 0 }),
+  CLOCK_RATE: Type.Number({
+    exclusiveMinimum: 0,
+    default: 1,
+    description: 'How many times as fast as the wall’s the clock of deliveries and drones runs',
+  }),
+  CLOCK_ANCHOR_WALL_MS: Type.Number({
+    default: 0,
+    description:
+      'Wall time at which a time-lapse began, Unix milliseconds; 0: the clock shows the wall’s time',
+  }),
+  CLOCK_ANCHOR_MS: Type.Number({
+    default: 0,
+    description: 'What the clock showed then, Unix milliseconds',
+  }),
 };
 
 export function clockFromEnv(env: {

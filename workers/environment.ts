@@ -2,6 +2,13 @@
 import { Type } from 'typebox';
 import { ClockEnv } from '../shared/config.ts';
 
+const serviceUrl = (service: string, port: number) =>
+  Type.String({
+    format: 'uri',
+    default: `http://127.0.0.1:${port}`,
+    description: `Where the ${service} service listens`,
+  });
+
 export const WorkerEnvironment = Type.Object({
   ...ClockEnv,
   HOST: Type.String({ default: '127.0.0.1', description: 'Where health and metrics listen' }),
@@ -15,19 +22,19 @@ export const WorkerEnvironment = Type.Object({
     default: '127.0.0.1:7233',
     description: 'host:port of the Temporal frontend',
   }),
-  TEMPORAL_NAMESPACE: Type.String({ default: 'drone-delivery' }),
-  TEMPORAL_TASK_QUEUE: Type.String({ default: 'deliveries' }),
+  TEMPORAL_NAMESPACE: Type.String({ default: 'drone-delivery', description: 'Namespace of the deliveries' }),
+  TEMPORAL_TASK_QUEUE: Type.String({ default: 'deliveries', description: 'Where its work comes from' }),
   TEMPORAL_TLS: Type.Boolean({ default: false, description: 'Connect with TLS' }),
   TEMPORAL_API_KEY: Type.Optional(Type.String({ description: 'For Temporal Cloud' })),
   PAYLOAD_KEYS: Type.String({
     minLength: 1,
     description: 'id:base64,… keys that encrypt payloads; the first one is used for new ones',
   }),
-  ACCOUNT_URL: Type.String({ default: 'http://127.0.0.1:4101' }),
-  PACKAGE_URL: Type.String({ default: 'http://127.0.0.1:4102' }),
-  DRONE_URL: Type.String({ default: 'http://127.0.0.1:4103' }),
-  CARRIER_URL: Type.String({ default: 'http://127.0.0.1:4104' }),
-  DELIVERY_URL: Type.String({ default: 'http://127.0.0.1:4105' }),
+  ACCOUNT_URL: serviceUrl('account', 4101),
+  PACKAGE_URL: serviceUrl('package', 4102),
+  DRONE_URL: serviceUrl('drone', 4103),
+  CARRIER_URL: serviceUrl('carrier', 4104),
+  DELIVERY_URL: serviceUrl('delivery', 4105),
   WORKER_MAX_WORKFLOW_TASKS: Type.Integer({ default: 40, minimum: 2, description: 'Workflow tasks at once' }),
   WORKER_MAX_LOCAL_ACTIVITIES: Type.Integer({ default: 80, minimum: 1, description: 'Short steps at once' }),
   WORKER_MAX_ACTIVITIES: Type.Integer({ default: 80, minimum: 1, description: 'Plain steps at once' }),
