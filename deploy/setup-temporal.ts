@@ -3,7 +3,6 @@
  * workflow. Safe to run again. With `--check` it only looks, and prints the exact commands for what is missing.
  */
 import { Command } from 'commander';
-import { Type } from 'typebox';
 import {
   checkNamespaceAndSearchAttributes,
   ensureNamespace,
@@ -13,14 +12,7 @@ import {
 import { explain } from '../local/progress.ts';
 import { parseEnv } from '../shared/config.ts';
 import { connectTemporal } from '../shared/temporal/client.ts';
-
-export const SetupTemporalEnvironment = Type.Object({
-  TEMPORAL_ADDRESS: Type.String({ description: 'host:port of the Temporal frontend' }),
-  TEMPORAL_NAMESPACE: Type.String({ default: 'drone-delivery' }),
-  TEMPORAL_RETENTION_DAYS: Type.Integer({ default: 7, minimum: 1, maximum: 365 }),
-  TEMPORAL_TLS: Type.Boolean({ default: false, description: 'Connect with TLS' }),
-  TEMPORAL_API_KEY: Type.Optional(Type.String({ description: 'For Temporal Cloud' })),
-});
+import { SetupTemporalEnvironment } from './setup-temporal-environment.ts';
 
 async function main(): Promise<void> {
   const { check } = new Command('setup-temporal')

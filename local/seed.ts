@@ -3,7 +3,6 @@
  * keys that the environment gives. Run again, it leaves alone what a person has changed of the accounts since.
  */
 import { Command } from 'commander';
-import { Type } from 'typebox';
 import { accountContract } from '../services/account/contract/index.ts';
 import { droneContract } from '../services/drone/contract/index.ts';
 import { ConfigError, parseEnv } from '../shared/config.ts';
@@ -11,17 +10,7 @@ import { messageOf, Problem } from '../shared/errors.ts';
 import { createClient } from '../shared/http/client.ts';
 import { ACCOUNTS, keepingAccounts, seedFleet } from './seed/index.ts';
 import { registerKeys } from './seed/keys.ts';
-
-const Key = (description: string) =>
-  Type.Optional(Type.String({ minLength: 20, maxLength: 200, description }));
-
-export const SeedEnvironment = Type.Object({
-  ACCOUNT_URL: Type.String({ default: 'http://127.0.0.1:4101', description: 'The account service' }),
-  DRONE_URL: Type.String({ default: 'http://127.0.0.1:4103', description: 'The drone service' }),
-  OPERATOR_KEY: Key('Registered as an operator’s key'),
-  DRONE_KEY: Key('Registered as the fleet’s key'),
-  ACCOUNT_KEY: Key('Registered as a key of the ordinary demo account'),
-});
+import { SeedEnvironment } from './seed-environment.ts';
 
 async function main(): Promise<void> {
   const { keysOnly } = new Command('npm run seed --')
