@@ -106,7 +106,8 @@ export function routeOf(
     ...(operation.idempotencyKey && {
       'idempotency-key': {
         type: 'string',
-        pattern: '^[\\x21-\\x7e]{1,255}$',
+        minLength: 1,
+        maxLength: 255,
         description:
           'A unique value of your own, kept at least 24 h. A repetition with the same key and body answers the first result with `Idempotent-Replayed: true`.',
       },

@@ -54,7 +54,7 @@ export function trackingRoutes(
         lastEventId === undefined ? delivery.sequence - 1 : Math.min(Number(lastEventId), delivery.sequence);
       // EventSource reconnects after every end; only this tells it to stop.
       if (delivery.complete && after >= delivery.sequence) return reply.code(204).send();
-      const stream = streams.open(principal.key_id);
+      const stream = streams.open(principal.key_id, reply.raw);
       try {
         await follow({
           stream,

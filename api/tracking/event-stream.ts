@@ -21,12 +21,17 @@ export const retryFrame = (retryMs: number): string => `retry: ${retryMs}\n\n`;
 
 export class EventStream extends Readable {
   readonly #maxBufferedBytes: number;
+  readonly #onFinish: () => void;
   #ended = false;
 
-  /** @param maxBufferedBytes what may wait for the reader before it is dropped. */
-  constructor(maxBufferedBytes: number) {
+  /**
+   * @param maxBufferedBytes what may wait for the reader before it is dropped.
+   * @param onFinish called once when nothing more will be written; the reader may not have read it all.
+   */
+  constructor(maxBufferedBytes: number, onFinish: () => void = () => undefined) {
     super({ highWaterMark: maxBufferedBytes });
     this.#maxBufferedBytes = maxBufferedBytes;
+    this.#onFinish = onFinish;
   }
 
   override _read(): void {
@@ -35,15 +40,21 @@ export class EventStream extends Readable {
 
   /** Sends a frame. A reader that has let too much pile up is cut off: it reconnects with its `Last-Event-ID`. */
   write(frame: string): void {
-    if (this.#ended || this.destroyed) return;
+    if (this.isOver) return;
     this.push(frame);
     if (this.readableLength > this.#maxBufferedBytes) this.destroy();
   }
 
+  /** Nothing more will be written. */
+  get isOver(): boolean {
+    return this.#ended || this.destroyed;
+  }
+
   /** Ends the stream after what was written. */
   finish(): void {
-    if (this.#ended || this.destroyed) return;
+    if (this.isOver) return;
     this.#ended = true;
     this.push(null);
+    this.#onFinish();
   }
 }

@@ -103,7 +103,7 @@ export async function follow(options: FollowOptions): Promise<void> {
 
   stops.push(await feed.subscribe(deliveryId, onEntry));
   await catchUp();
-  if (stream.readableEnded || stream.destroyed) stops.forEach((stop) => stop());
+  if (stream.isOver) stops.forEach((stop) => stop());
   else stops.push(positions.subscribe(deliveryId, onPosition));
 }
 

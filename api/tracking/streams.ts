@@ -1,4 +1,5 @@
 /** The open streams of this process: how many each key has, their heartbeat, and their end when the process stops. */
+import type { ServerResponse } from 'node:http';
 import { Problem } from '../../shared/errors.ts';
 import { EventStream, HEARTBEAT_FRAME, retryFrame } from './event-stream.ts';
 
@@ -21,22 +22,34 @@ export const DEFAULT_STREAM_OPTIONS: StreamOptions = {
 };
 
 export interface Streams {
-  /** @throws {Problem} `too-many-requests` when the key has as many as it may. */
-  open(keyId: string): EventStream;
+  /**
+   * A stream that will be sent as this response.
+   * @throws {Problem} `too-many-requests` when the key has as many as it may.
+   */
+  open(keyId: string, response: ServerResponse): EventStream;
   closeAll(): void;
 }
 
 const COME_BACK_S = 30;
+/** How long a reader may take for what is left when its stream has ended, milliseconds. */
+const LINGER_MS = { usual: 10_000, stopping: 1_000 };
 
 export function createStreams({ heartbeatMs, perKey, maxBufferedBytes, retryMs }: StreamOptions): Streams {
-  const open = new Set<EventStream>();
+  const open = new Map<ServerResponse, EventStream>();
   const countOf = new Map<string, number>();
+  let lingerMs = LINGER_MS.usual;
   const heartbeat = setInterval(() => {
-    for (const stream of open) stream.write(HEARTBEAT_FRAME);
+    for (const stream of open.values()) stream.write(HEARTBEAT_FRAME);
   }, heartbeatMs).unref();
 
+  /** A reader who does not take what is left must not hold its connection, nor the end of the process. */
+  function linger(response: ServerResponse): void {
+    const timer = setTimeout(() => response.destroy(), lingerMs).unref();
+    response.once('close', () => clearTimeout(timer));
+  }
+
   return {
-    open(keyId) {
+    open(keyId, response) {
       const count = countOf.get(keyId) ?? 0;
       if (count >= perKey) {
         throw new Problem('too-many-requests', {
@@ -46,10 +59,11 @@ export function createStreams({ heartbeatMs, perKey, maxBufferedBytes, retryMs }
         });
       }
       countOf.set(keyId, count + 1);
-      const stream = new EventStream(maxBufferedBytes);
-      open.add(stream);
-      stream.once('close', () => {
-        open.delete(stream);
+      const stream = new EventStream(maxBufferedBytes, () => linger(response));
+      open.set(response, stream);
+      response.once('close', () => {
+        open.delete(response);
+        stream.destroy();
         const left = (countOf.get(keyId) ?? 1) - 1;
         if (left === 0) countOf.delete(keyId);
         else countOf.set(keyId, left);
@@ -59,7 +73,12 @@ export function createStreams({ heartbeatMs, perKey, maxBufferedBytes, retryMs }
     },
     closeAll() {
       clearInterval(heartbeat);
-      for (const stream of open) stream.finish();
+      lingerMs = LINGER_MS.stopping;
+      for (const [response, stream] of open) {
+        stream.finish();
+        // Those that ended before have their usual time yet.
+        linger(response);
+      }
     },
   };
 }

@@ -46,7 +46,9 @@ export async function startWorld({ ingestion: tuning, ...apiOptions }: WorldOpti
   const relays = {} as Record<ServiceKey, TcpRelay>;
   const urls = {} as Record<ServiceKey, string>;
 
+  const apps = {} as Record<ServiceKey, FastifyInstance>;
   async function served(name: ServiceKey, app: FastifyInstance): Promise<string> {
+    apps[name] = app;
     const url = await app.listen({ host: '127.0.0.1', port: 0 });
     const relay = await startTcpRelay(url);
     relays[name] = relay;
@@ -176,6 +178,16 @@ export async function startWorld({ ingestion: tuning, ...apiOptions }: WorldOpti
     }
   }
 
+  /** How many requests a route of a service has answered, by its own metrics. */
+  async function answered(name: ServiceKey, route: string): Promise<number> {
+    const metric = apps[name].metrics.getSingleMetric('http_request_duration_seconds');
+    const { values } = (await metric?.get()) ?? { values: [] };
+    return values
+      .filter((one) => 'metricName' in one && one.metricName === 'http_request_duration_seconds_count')
+      .filter((one) => one.labels['route'] === route)
+      .reduce((sum, one) => sum + one.value, 0);
+  }
+
   let steps = 0;
   /** What the workflow would write: events of the timeline. */
   async function append(id: DeliveryId, ...events: (DeliveryStatus | Partial<NewDeliveryEvent>)[]) {
@@ -213,6 +225,7 @@ export async function startWorld({ ingestion: tuning, ...apiOptions }: WorldOpti
     makeAccount,
     clientWith,
     call,
+    answered,
     projected,
     append,
     async close() {
