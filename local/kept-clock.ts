@@ -5,7 +5,7 @@ import { type ClockSettings, clockTimeMs, LIVE_CLOCK } from '../shared/clock.ts'
 import { compileCheck } from '../shared/http/validation.ts';
 import { writePrivate } from './private-file.ts';
 
-const checkKept = compileCheck<ClockSettings>(
+const checkKept = compileCheck(
   Type.Object({
     anchorWallMs: Type.Number(),
     anchorMs: Type.Number(),

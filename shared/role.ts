@@ -24,7 +24,7 @@ export async function runRole(logger: Logger, start: () => Promise<RunningRole>)
   } catch (error) {
     logger.fatal({ err: error }, 'could not start');
     process.exitCode = 1;
-    process.disconnect?.();
+    if (process.connected) process.disconnect();
     // Whatever was half started (a pool, a socket) must not keep a failed role alive.
     setTimeout(() => process.exit(1), 200).unref();
     return;
@@ -35,7 +35,9 @@ export async function runRole(logger: Logger, start: () => Promise<RunningRole>)
     await role.close();
   });
   // With a supervisor gone, nobody would stop us: do it ourselves.
-  process.once('disconnect', () => void grace.close());
+  process.once('disconnect', () => {
+    grace.close();
+  });
   process.send?.({ type: 'ready', url: role.url });
   logger.info({ url: role.url }, 'ready');
 }

@@ -2,6 +2,7 @@
 import { Ajv, type ErrorObject } from 'ajv';
 import addFormatsModule from 'ajv-formats';
 import type { FastifySchemaValidationError } from 'fastify';
+import type { Static, TSchema } from 'typebox';
 import type { FieldError } from '../errors.ts';
 
 // ajv-formats is CommonJS with a default export of its own.
@@ -29,10 +30,10 @@ export function compileValidator({ schema, httpPart }: { schema: unknown; httpPa
 }
 
 /** Compiles a check of JSON data against a schema, for what does not come through a route. */
-export function compileCheck<T>(
-  schema: object,
-): (data: unknown) => { ok: true; value: T } | { ok: false; errors: FieldError[] } {
-  const validate = forJson.compile<T>(schema);
+export function compileCheck<S extends TSchema>(
+  schema: S,
+): (data: unknown) => { ok: true; value: Static<S> } | { ok: false; errors: FieldError[] } {
+  const validate = forJson.compile<Static<S>>(schema);
   return (data) =>
     validate(data)
       ? { ok: true, value: data }

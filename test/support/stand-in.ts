@@ -47,8 +47,8 @@ export async function standIn<C extends Contract>(
     url,
     client,
     calls: (operation) => counts.get(operation) ?? 0,
-    cut: relay.cut,
-    mend: relay.mend,
+    cut: () => relay.cut(),
+    mend: () => relay.mend(),
     async close() {
       await client.close();
       await relay.close();
