@@ -12,7 +12,11 @@ async function docs(app: FastifyInstance): Promise<void> {
     // The page styles its elements inline; scripts and calls come from and go to this server only.
     staticCSP:
       "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; img-src 'self' data:; object-src 'none'; style-src 'self' 'unsafe-inline'",
-    theme: { title: 'Drone Delivery API' },
+    theme: {
+      title: 'Drone Delivery API',
+      // There is one document only: nothing to choose from.
+      css: [{ filename: 'theme.css', content: '.swagger-ui .topbar { display: none }' }],
+    },
   });
 }
 
