@@ -74,6 +74,10 @@ async function run(sections: string[], options: Options): Promise<void> {
     profiles,
   };
   await keep(report, options);
+  for (const [role, { busyS, places }] of profiles) {
+    const most = places.map(({ what, share }) => `${what} ${(share * 100).toFixed(0)} %`).join(', ');
+    console.log(`profile of ${role}, ${busyS.toFixed(1)} s busy: ${most}`);
+  }
   const figures = reports.flatMap((one) => one.figures);
   console.log(`\n${figureTable(figures)}\n`);
   console.log(machineLine(figures));

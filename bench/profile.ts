@@ -56,18 +56,21 @@ function placeOf({ url, functionName }: CpuProfile['nodes'][number]['callFrame']
   return ours?.[1] ?? url;
 }
 
-/** Profiles written with `--cpu-prof` into a directory, by process id. */
-export async function readProfiles(directory: string): Promise<Map<number, CpuProfile>> {
-  const profiles = new Map<number, CpuProfile>();
-  for (const name of await readdir(directory)) {
-    // CPU.<date>.<time>.<pid>.<thread>.<sequence>.cpuprofile
-    const [, , , pid] = name.split('.');
-    if (!name.endsWith('.cpuprofile') || pid === undefined) continue;
-    const text = await readFile(join(directory, name), 'utf8');
-    const profile = JSON.parse(text) as CpuProfile;
-    const known = profiles.get(Number(pid));
-    // A worker's threads write a file each: the busiest is the one to look at.
-    if (!known || profile.samples.length > known.samples.length) profiles.set(Number(pid), profile);
-  }
-  return profiles;
+export interface ThreadProfile {
+  pid: number;
+  /** 0: the main thread. */
+  thread: number;
+  profile: CpuProfile;
+}
+
+/** The profiles that profiler.mjs has written into a directory: `<pid>.<thread>.cpuprofile`. */
+export async function readProfiles(directory: string): Promise<ThreadProfile[]> {
+  const names = (await readdir(directory)).filter((name) => name.endsWith('.cpuprofile'));
+  return Promise.all(
+    names.map(async (name) => {
+      const [pid, thread] = name.split('.').map(Number);
+      const profile = JSON.parse(await readFile(join(directory, name), 'utf8')) as CpuProfile;
+      return { pid: pid ?? 0, thread: thread ?? 0, profile };
+    }),
+  );
 }
