@@ -26,6 +26,15 @@ export function wallTimeMs(clock: ClockSettings, timeMs: number): number {
   return clock.anchorWallMs + (timeMs - clock.anchorMs) / clock.rate;
 }
 
+/**
+ * The first whole wall millisecond at which the clock shows `timeMs` or later: whoever looks again then does not come too early,
+ * however the division was rounded.
+ */
+export function firstWallMs(clock: ClockSettings, timeMs: number): number {
+  const wallMs = Math.ceil(wallTimeMs(clock, timeMs));
+  return clockTimeMs(clock, wallMs) < timeMs ? wallMs + 1 : wallMs;
+}
+
 /** How many wall milliseconds a span of the clock's time takes. Never negative. */
 export function wallDurationMs(clock: ClockSettings, durationMs: number): number {
   return Math.max(0, durationMs / clock.rate);

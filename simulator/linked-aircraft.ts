@@ -2,7 +2,7 @@
  * One aircraft and its talk with the drone service: it fetches its mission, and hands over what it has to say in order, each
  * until it is acknowledged. Nothing is lost while the link or the api is down, and nothing is said twice with another number.
  */
-import { type ClockSettings, clockTimeMs, type WallClock, wallTimeMs } from '../shared/clock.ts';
+import { type ClockSettings, clockTimeMs, firstWallMs, type WallClock } from '../shared/clock.ts';
 import { messageOf, Problem } from '../shared/errors.ts';
 import type { Client } from '../shared/http/client.ts';
 import type { Logger } from '../shared/logger.ts';
@@ -93,7 +93,7 @@ export class LinkedAircraft {
     const eventMs = nextEventAtMs(this.#aircraft);
     const hasNews = this.#aircraft.outbox.length > 0 && this.hasLink && this.#talking === null;
     const times = [
-      ...(eventMs === null ? [] : [wallTimeMs(this.#clock, eventMs)]),
+      ...(eventMs === null ? [] : [firstWallMs(this.#clock, eventMs)]),
       ...(hasNews ? [this.#retryAtWallMs] : []),
     ];
     return times.length === 0 ? null : Math.min(...times);

@@ -121,9 +121,12 @@ export class Pilot {
    */
   async flyUntil(nowMs: number): Promise<boolean> {
     this.#moved = false;
+    let atThisMoment = 0;
     for (;;) {
       const nextMs = this.nextEventAtMs();
       if (nextMs === undefined || nextMs > nowMs) break;
+      atThisMoment = nextMs > this.#wallMs ? 0 : atThisMoment + 1;
+      if (atThisMoment > MOST_AT_ONE_MOMENT) throw new Error(`Whatever is due at ${nextMs} does not happen.`);
       await this.#goOnTo(nextMs);
     }
     await this.#goOnTo(nowMs);
@@ -171,6 +174,8 @@ export class Pilot {
   }
 }
 
+/** More than ever happens to a fleet at one time: a test would go round for ever, where no time limit of a test reaches it. */
+const MOST_AT_ONE_MOMENT = 10_000;
 const LONGER_THAN_ANYBODY_WAITS_S = 900;
 
 function faultOf({ failure, stage, at, forS }: ScriptedFailure) {

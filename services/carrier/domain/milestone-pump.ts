@@ -2,7 +2,7 @@
  * Follows bookings: asks the carrier when something is due, numbers what has happened, and tells the delivery's workflow, in
  * order and at least once. Several processes may do so at once; it sleeps until the next due time and polls nothing.
  */
-import { clockTimeMs, isoTime, wallTimeMs, type WallClock } from '../../../shared/clock.ts';
+import { clockTimeMs, firstWallMs, isoTime, type WallClock } from '../../../shared/clock.ts';
 import type { BookingId } from '../../../shared/ids.ts';
 import type { Logger } from '../../../shared/logger.ts';
 import type { DeliveryWorkflows } from '../../../shared/temporal/delivery-workflows.ts';
@@ -154,5 +154,5 @@ async function look(
     const acknowledgement = await workflows.signal(booking.deliveryId, CARRIER_MILESTONE_SIGNAL, signal);
     await milestones.acknowledge(booking.id, one.sequence, acknowledgement, wallMs());
   }
-  return askAgainAtMs === null ? null : Math.ceil(wallTimeMs(booking.clock, askAgainAtMs));
+  return askAgainAtMs === null ? null : firstWallMs(booking.clock, askAgainAtMs);
 }
