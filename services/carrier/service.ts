@@ -25,7 +25,7 @@ declare module 'fastify' {
 }
 
 export interface CarrierServiceOptions extends ServiceOptions {
-  workflows: DeliveryWorkflows;
+  workflows: Pick<DeliveryWorkflows, 'signal'>;
 }
 
 export async function buildCarrierService(options: CarrierServiceOptions): Promise<FastifyInstance> {

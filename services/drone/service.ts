@@ -30,7 +30,7 @@ import { createSweep, createTelemetryRetention } from './pumps/sweeps.ts';
 import { WaitingList } from './pumps/waiting-list.ts';
 
 export interface DroneServiceOptions extends ServiceOptions {
-  workflows: DeliveryWorkflows;
+  workflows: Pick<DeliveryWorkflows, 'signal'>;
   /** When a silent drone counts as lost. */
   linkLoss?: LinkLossRule;
 }

@@ -44,6 +44,8 @@ export interface IngestionOptions extends ServiceOptions {
 export interface IngestionTuning {
   /** Workflow starts under way at once. */
   startConcurrency: number;
+  /** Workflow tasks that wait for a worker before starts slow down. */
+  maxTasksWaiting: number;
   startTimeoutMs: number;
   /** How long a start that was begun is left to the process that began it. */
   startLeaseMs: number;
@@ -59,6 +61,7 @@ export interface IngestionTuning {
 const DAY_MS = 24 * 3600 * 1000;
 export const DEFAULT_TUNING: IngestionTuning = {
   startConcurrency: 8,
+  maxTasksWaiting: 32,
   startTimeoutMs: 10_000,
   startLeaseMs: 30_000,
   retentionMs: DAY_MS,
@@ -106,6 +109,7 @@ export async function buildIngestionService(options: IngestionOptions): Promise<
     logger,
     wall,
     concurrency: tuning.startConcurrency,
+    maxTasksWaiting: tuning.maxTasksWaiting,
     leaseMs: tuning.startLeaseMs,
     timeoutMs: tuning.startTimeoutMs,
     retentionMs: tuning.retentionMs,

@@ -10,6 +10,7 @@ import {
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 import { WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
+import proto from '@temporalio/proto';
 import type { DeliveryId } from '../ids.ts';
 import {
   CANCEL_UPDATE,
@@ -22,9 +23,14 @@ import {
 } from '../../workflows/messages.ts';
 import { startSearchAttributes } from './search-attributes.ts';
 
+// A CommonJS module without static exports: only its default can be imported.
+const { TaskQueueType } = proto.temporal.api.enums.v1;
+
 export interface DeliveryWorkflows {
   /** Starts the delivery's workflow; a workflow that was started before counts as success. Throws when Temporal is down. */
   start(input: DeliveryInput): Promise<'started' | 'already_started'>;
+  /** How many workflow tasks wait for a worker, about: the server's estimate. Throws when Temporal is down. */
+  tasksWaiting(): Promise<number>;
   /** Signals it. `gone`: it has ended or never was, so nobody needs the signal any more. Throws when Temporal is down. */
   signal(deliveryId: DeliveryId, name: string, payload: unknown): Promise<'signalled' | 'gone'>;
   /**
@@ -63,6 +69,17 @@ export function temporalDeliveryWorkflows(
         if (error instanceof WorkflowExecutionAlreadyStartedError) return 'already_started';
         throw error;
       }
+    },
+
+    async tasksWaiting() {
+      const { workflowService, options } = await client();
+      const { stats } = await workflowService.describeTaskQueue({
+        namespace: options.namespace,
+        taskQueue: { name: taskQueue },
+        taskQueueType: TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        reportStats: true,
+      });
+      return Number(stats?.approximateBacklogCount ?? 0);
     },
 
     async signal(deliveryId, name, payload) {

@@ -267,6 +267,7 @@ function scriptedTemporal() {
       started.push(input.deliveryId);
       return 'started';
     },
+    tasksWaiting: async () => 0,
     signal: async () => 'signalled',
     cancel: (...args) => cancel(...args),
   };

@@ -10,6 +10,8 @@ export class ScriptedWorkflows implements DeliveryWorkflows {
   losesAnswer: (input: DeliveryInput) => boolean = () => false;
   /** Called for each start; a throw is a start that was not done. */
   beforeStart: (input: DeliveryInput) => Promise<void> = async () => undefined;
+  /** Workflow tasks that wait for a worker. */
+  waiting = 0;
   /** What a running workflow answers to `cancel`. */
   answer: (deliveryId: DeliveryId, command: CancelCommand) => Promise<CancelAnswer | 'gone' | 'no_answer'> =
     async () => ({ outcome: 'cancelled', reason: null, detail: null });
@@ -36,6 +38,11 @@ export class ScriptedWorkflows implements DeliveryWorkflows {
     }
     if (this.losesAnswer(input)) throw new Error('14 UNAVAILABLE: the connection broke');
     return isNew ? 'started' : 'already_started';
+  }
+
+  async tasksWaiting(): Promise<number> {
+    this.#refuseWhenDown();
+    return this.waiting;
   }
 
   async signal(deliveryId: DeliveryId): Promise<'signalled' | 'gone'> {

@@ -63,6 +63,29 @@ describe('the starter', () => {
     ]);
   });
 
+  it('keeps what the workers cannot take yet, where a cancel is free, and goes on as soon as they can', async () => {
+    const service = await world.ingestion({ tuning: { startConcurrency: 2, maxTasksWaiting: 10 } });
+    world.workflows.waiting = 11;
+    const ids = await accept(service, 30);
+    // It slows down and does not stop: the server's figure is an estimate.
+    await expect.poll(() => world.workflows.started.length, WITHIN).toBeGreaterThan(0);
+    const waiting = (await states())['accepted'] ?? 0;
+    expect(waiting).toBeGreaterThan(20);
+    const held = ids.find((id) => !world.workflows.startCalls.has(id))!;
+    const answer = await service.client.cancel({
+      params: { delivery_id: held },
+      body: {
+        account_id: null,
+        reason: 'requested_by_sender',
+        actor: { role: 'operator', id: 'test' },
+      },
+    });
+    expect(answer).toMatchObject({ outcome: 'cancelled' });
+    world.workflows.waiting = 10;
+    await expect.poll(states, WITHIN).toEqual({ started: 29, cancelled: 1 });
+    expect(world.workflows.startCalls.has(held)).toBe(false);
+  });
+
   it('loses and doubles none while Temporal is down, and goes on when it is back', async () => {
     const service = await world.ingestion({ tuning: QUICK });
     world.workflows.down = true;

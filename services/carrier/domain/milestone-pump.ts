@@ -13,7 +13,7 @@ import type { CarrierAdapter } from './adapter.ts';
 export interface MilestonePumpOptions {
   milestones: MilestoneStore;
   carrier: CarrierAdapter;
-  workflows: DeliveryWorkflows;
+  workflows: Pick<DeliveryWorkflows, 'signal'>;
   wallMs: WallClock;
   logger: Logger;
 }

@@ -14,7 +14,7 @@ export const NOON_MS = Date.parse('2026-03-01T12:00:00Z');
 export const PICKUP = { location: { latitude: 47.6205, longitude: -122.3493 } };
 export const DROPOFF = { location: { latitude: 47.6615, longitude: -122.3212 } };
 
-export class HeardSignals implements DeliveryWorkflows {
+export class HeardSignals implements Pick<DeliveryWorkflows, 'signal'> {
   readonly signals: { deliveryId: DeliveryId; signal: CarrierMilestoneSignal }[] = [];
   /** Throw this many times, as when Temporal is down. */
   failures = 0;
@@ -37,13 +37,6 @@ export class HeardSignals implements DeliveryWorkflows {
 
   of(deliveryId: DeliveryId): CarrierMilestoneSignal[] {
     return this.signals.filter((one) => one.deliveryId === deliveryId).map(({ signal }) => signal);
-  }
-
-  start(): never {
-    throw new Error('The carrier service starts no workflow');
-  }
-  cancel(): never {
-    throw new Error('The carrier service cancels no workflow');
   }
 }
 

@@ -21,7 +21,7 @@ const STOP_WITHIN_MS = 2_000;
 
 export interface MilestoneSignalsOptions {
   database: Database;
-  workflows: DeliveryWorkflows;
+  workflows: Pick<DeliveryWorkflows, 'signal'>;
   logger: Logger;
   wall: () => number;
   /** This process. */

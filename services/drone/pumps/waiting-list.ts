@@ -27,7 +27,7 @@ const RETRY_MS = 2_000;
 export interface WaitingListOptions {
   database: Database;
   catalog: CatalogCache;
-  workflows: DeliveryWorkflows;
+  workflows: Pick<DeliveryWorkflows, 'signal'>;
   logger: Logger;
   wall: () => number;
   lookEveryMs: number;

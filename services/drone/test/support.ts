@@ -49,7 +49,7 @@ export const MODEL: Omit<DroneModel, 'id'> = {
 };
 
 /** What would be a cluster: keeps what it is told, and can be down or slow. */
-export class RecordedWorkflows implements DeliveryWorkflows {
+export class RecordedWorkflows implements Pick<DeliveryWorkflows, 'signal'> {
   readonly signals: { deliveryId: DeliveryId; name: string; payload: unknown }[] = [];
   readonly gone = new Set<DeliveryId>();
   down = false;
@@ -82,14 +82,6 @@ export class RecordedWorkflows implements DeliveryWorkflows {
 
   named(name: string): DeliveryId[] {
     return this.signals.filter((one) => one.name === name).map((one) => one.deliveryId);
-  }
-
-  start(): Promise<never> {
-    throw new Error('The drone service starts no workflow');
-  }
-
-  cancel(): Promise<never> {
-    throw new Error('The drone service cancels no workflow');
   }
 }
 

@@ -5,6 +5,7 @@
  * happened. Starting again is harmless (`already_started` is success) as long as Temporal remembers the workflow's id:
  * that is for the namespace's retention after the workflow ended. Later, the delivery's read model is asked first.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { PrismaClient } from '../../../prisma/ingestion/generated/client.ts';
 import type { WallClock } from '../../../shared/clock.ts';
 import { messageOf } from '../../../shared/errors.ts';
@@ -25,6 +26,8 @@ export interface StarterOptions {
   wall: WallClock;
   /** Starts under way at once. Small, so that a backlog does not starve the accepts. */
   concurrency: number;
+  /** With more workflow tasks waiting for a worker than this, starts slow down. */
+  maxTasksWaiting: number;
   /** How long a claim keeps others off; longer than a start may take. */
   leaseMs: number;
   /** A start without an answer counts as failed after this; it may have happened all the same. */
@@ -42,6 +45,9 @@ export interface StarterOptions {
 export type StartOutcome = 'started' | 'already_started' | 'reconciled' | 'failed';
 
 const LOOK_EVERY_MS = 1_000;
+/** How often the workers are looked at while they are behind, and how long a round waits for them at most. */
+const LOOK_AT_WORKERS_EVERY_MS = 50;
+const WAIT_FOR_WORKERS_MS = 1_000;
 /** A row that cannot be started, while others can. */
 const ROW_BACKOFF_MS = { first: 1_000, longest: 60_000 };
 
@@ -68,6 +74,7 @@ export class Starter {
   async #round(): Promise<boolean> {
     const { database, wall, leaseMs, concurrency, project, letAcceptsPass } = this.#options;
     await letAcceptsPass();
+    await this.#letWorkersCatchUp();
     const limit = this.pump.failures > 0 ? 1 : concurrency;
     const nowMs = wall();
     const claims = await claimToStart(database, {
@@ -89,6 +96,19 @@ export class Starter {
     if (started.length === 0) throw results[0] ?? new Error('No workflow could be started');
     if (this.pump.failures > 0) await this.#bringForward();
     return claims.length === limit;
+  }
+
+  /**
+   * What workers cannot take yet is better off in the table: there the expedited go first, a cancel is free, and nothing
+   * competes with the accepts for the processor. A round waits only so long, because the server's figure is an estimate
+   * and no delivery may hang on it.
+   */
+  async #letWorkersCatchUp(): Promise<void> {
+    const { workflows, maxTasksWaiting } = this.#options;
+    // While Temporal is down there is nobody to wait for: the start itself will tell.
+    const areBehind = async () => (await workflows.tasksWaiting().catch(() => 0)) > maxTasksWaiting;
+    const giveUpAt = performance.now() + WAIT_FOR_WORKERS_MS;
+    while ((await areBehind()) && performance.now() < giveUpAt) await delay(LOOK_AT_WORKERS_EVERY_MS);
   }
 
   /** Answers what went wrong, if anything did. */
