@@ -44,7 +44,7 @@ test('When nobody answers in time, then it is a timeout that may be tried again'
   await serve(() => undefined, { timeoutMs: 50 });
   await expect(read()).rejects.toMatchObject({
     slug: 'timeout',
-    detail: expect.stringMatching(/did not answer within 50 ms/),
+    detail: expect.stringMatching(/did not answer within 50 ms/) as string,
   });
 });
 
@@ -58,7 +58,7 @@ test('When the service cannot be reached, then it is unavailable, and the cause 
   server!.close();
   await expect(read()).rejects.toMatchObject({
     slug: 'unavailable',
-    detail: expect.stringMatching(/ECONNREFUSED/),
+    detail: expect.stringMatching(/ECONNREFUSED/) as string,
   });
 });
 
