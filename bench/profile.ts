@@ -1,6 +1,6 @@
 /** Reads V8's CPU profiles: which package, and which file of ours, a role spends its time in. */
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 export interface CpuProfile {
   nodes: { id: number; callFrame: { functionName: string; url: string; lineNumber: number } }[];
@@ -31,7 +31,7 @@ export function summarizeProfile({ nodes, samples, timeDeltas }: CpuProfile): Pr
   for (const [index, id] of samples.entries()) {
     const frame = frames.get(id);
     const tookUs = timeDeltas[index] ?? 0;
-    if (!frame || frame.functionName === '(idle)') continue;
+    if (!frame || isNotWork(frame)) continue;
     busyUs += tookUs;
     const place = placeOf(frame);
     const name = `${frame.functionName || '(anonymous)'} ${frame.url === '' ? '' : `in ${place}:${frame.lineNumber + 1}`}`;
@@ -46,6 +46,11 @@ export function summarizeProfile({ nodes, samples, timeDeltas }: CpuProfile): Pr
   return { busyS: busyUs / 1e6, places: top(byPlace), functions: top(byFunction) };
 }
 
+/** Idle, or the profiler itself: the inspector starts and stops it in a native `dispatch`. */
+function isNotWork({ functionName, url }: CpuProfile['nodes'][number]['callFrame']): boolean {
+  return functionName === '(idle)' || (functionName === 'dispatch' && url === '');
+}
+
 function placeOf({ url, functionName }: CpuProfile['nodes'][number]['callFrame']): string {
   if (url === '') return functionName.startsWith('(') ? functionName : 'V8 and native code';
   const inPackage = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1];
@@ -53,7 +58,9 @@ function placeOf({ url, functionName }: CpuProfile['nodes'][number]['callFrame']
   if (url.startsWith('node:')) return url;
   const ours =
     /\/((?:activities|api|bench|local|prisma|services|shared|simulator|workers|workflows)\/.*)$/.exec(url);
-  return ours?.[1] ?? url;
+  // The SDK's part of the bundle and ours are one file.
+  if (url.includes('workflow-bundle-')) return 'workflow bundle';
+  return ours?.[1] ?? basename(url);
 }
 
 export interface ThreadProfile {
