@@ -5,7 +5,7 @@ import { callService, type Keyed } from './call.ts';
 
 type Contract = typeof accountContract;
 
-/** Steps at the account service: credit is authorized, then captured or voided. */
+/** Steps at the account service: credit is authorized, renewed while a delivery waits, then captured or voided. */
 export function accountActivities(account: Client<Contract>) {
   return {
     authorize: ({
@@ -13,6 +13,12 @@ export function accountActivities(account: Client<Contract>) {
       ...body
     }: Keyed & BodyOf<Contract, 'authorize'>): Promise<Output<Contract['authorize']>> =>
       callService(key, (options) => account.authorize({ body }, options)),
+
+    renewAuthorization: ({
+      key,
+      ...body
+    }: Keyed & BodyOf<Contract, 'renewAuthorization'>): Promise<Output<Contract['renewAuthorization']>> =>
+      callService(key, (options) => account.renewAuthorization({ body }, options)),
 
     capture: ({ key, ...body }: Keyed & BodyOf<Contract, 'capture'>): Promise<Output<Contract['capture']>> =>
       callService(key, (options) => account.capture({ body }, options)),

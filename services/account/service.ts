@@ -6,6 +6,7 @@ import { PrismaClient } from '../../prisma/account/generated/client.ts';
 import { isoTime, LIVE_CLOCK, runningClock } from '../../shared/clock.ts';
 import { implement } from '../../shared/http/server.ts';
 import { pageOf, pageRequest } from '../../shared/page.ts';
+import { Pump } from '../../shared/pump.ts';
 import type { ServiceOptions } from '../../shared/service.ts';
 import { createServiceApp } from '../app.ts';
 import { accountContract } from './contract/index.ts';
@@ -24,7 +25,16 @@ export interface AccountServiceOptions extends ServiceOptions {
   keySecret?: string | undefined;
 }
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Lets go of the credit of authorizations that ran out; for a test that moves time itself. */
+    lapsePump: { runDue(): Promise<void> };
+  }
+}
+
 const RECENT_KEYS = 1000;
+const LAPSE_EVERY_MS = 30_000;
+const LAPSED_AT_ONCE = 100;
 
 export async function buildAccountService(options: AccountServiceOptions): Promise<FastifyInstance> {
   const { logger, databaseUrl, poolSize, wall = Date.now, clock = LIVE_CLOCK } = options;
@@ -69,6 +79,7 @@ export async function buildAccountService(options: AccountServiceOptions): Promi
     },
     recentKeys: async ({ query }) => ({ data: await keys.recent(query.limit ?? RECENT_KEYS) }),
     authorize: ({ body }, { idempotencyKey }) => steps.authorize(idempotencyKey, body),
+    renewAuthorization: ({ body }, { idempotencyKey }) => steps.renew(idempotencyKey, body),
     capture: ({ body }, { idempotencyKey }) => steps.capture(idempotencyKey, body),
     voidAuthorization: ({ body }, { idempotencyKey }) => steps.voidAuthorization(idempotencyKey, body),
     listAuthorizations: async ({ query }) => {
@@ -81,5 +92,15 @@ export async function buildAccountService(options: AccountServiceOptions): Promi
       return pageOf(rows, page.limit);
     },
   });
+  const pump = new Pump({
+    name: 'lapsing of authorizations',
+    logger,
+    lookEveryMs: LAPSE_EVERY_MS,
+    round: async () =>
+      (await authorizations.lapse({ nowMs: nowMs(), limit: LAPSED_AT_ONCE })) === LAPSED_AT_ONCE,
+  });
+  app.decorate('lapsePump', { runDue: () => pump.runDue() });
+  app.addHook('onReady', async () => pump.start());
+  app.addHook('preClose', () => pump.stop());
   return app;
 }

@@ -55,6 +55,8 @@ export const Principal = Closed({
 export type Principal = Static<typeof Principal>;
 
 export const AUTHORIZATION_STATES = ['authorized', 'captured', 'voided'] as const;
+/** How long an authorization holds its amount, seconds: 7 days. Whoever needs it longer renews it before. */
+export const AUTHORIZATION_VALID_S = 7 * 24 * 3600;
 export const Authorization = Type.Object({
   id: idSchema('authorization'),
   step_key: Type.String(),
@@ -66,6 +68,8 @@ export const Authorization = Type.Object({
   captured: Nullable(Money),
   /** Why the captured amount is what it is: `delivered`, `sender_absent_fee`, … */
   charge_reason: Nullable(Type.String()),
+  /** From then on it holds no credit, unless it is renewed; null: never. */
+  expires_at: Nullable(Timestamp),
   created_at: Timestamp,
 });
 export type Authorization = Static<typeof Authorization>;
@@ -197,6 +201,8 @@ export const accountContract = defineContract({
         outcome: Type.Literal('authorized'),
         authorization_id: idSchema('authorization'),
         preferences: Preferences,
+        /** Renew it before; null: it never runs out. */
+        expires_at: Nullable(Timestamp),
       }),
       Closed({
         outcome: Type.Literal('refused'),
@@ -207,6 +213,27 @@ export const accountContract = defineContract({
           'credit_exceeded',
           'voided',
         ] as const),
+        detail: Type.String(),
+      }),
+    ]),
+    idempotent: true,
+  },
+  renewAuthorization: {
+    method: 'POST',
+    path: '/authorizations/renew',
+    summary: 'Lets an authorization hold its amount anew, if the account is still active and has the credit',
+    description:
+      'Idempotent by key. A refusal is an outcome, not an error, and leaves the authorization as it is. One that has run out needs free credit again.',
+    body: Closed({
+      /** The `Idempotency-Key` of the authorize step. */
+      authorize_key: Type.String(),
+      delivery_id: idSchema('delivery'),
+    }),
+    response: Type.Union([
+      Closed({ outcome: Type.Literal('renewed'), expires_at: Nullable(Timestamp) }),
+      Closed({
+        outcome: Type.Literal('refused'),
+        reason: OneOf(['account_suspended', 'account_closed', 'credit_exceeded', 'not_authorized'] as const),
         detail: Type.String(),
       }),
     ]),

@@ -17,6 +17,7 @@ export interface AuthorizeStep {
   livemode: boolean;
   amount: Money;
   nowMs: number;
+  expiresAtMs: number;
 }
 
 export type RefusalReason = 'account_unknown' | 'account_suspended' | 'account_closed' | 'credit_exceeded';
@@ -34,6 +35,19 @@ export interface AuthorizationRecord {
   /** For a refusal for credit: what was free then. */
   creditFree: bigint | null;
   endKey: string | null;
+  expiresAt: Date | null;
+}
+
+/** What a renewal found: the account as it is, and whether it was renewed. */
+export interface Renewal {
+  renewed: boolean;
+  expiresAt: Date | null;
+  state: AuthorizationRecord['state'];
+  accountState: string | null;
+  amount: bigint;
+  currency: string;
+  /** What the account had free beside this authorization. */
+  creditFree: bigint | null;
 }
 
 type AuthorizeRow = { verdict: string | null; preferences: Preferences | null } & (
@@ -71,7 +85,8 @@ export function authorizationStore(prisma: PrismaClient) {
       for (;;) {
         const [row] = await prisma.$queryRaw<AuthorizeRow[]>`
           WITH known AS (
-            SELECT id, account_id, delivery_id, state, amount, currency, captured, refusal_reason, credit_free, end_key
+            SELECT id, account_id, delivery_id, state, amount, currency, captured, refusal_reason, credit_free, end_key,
+                   expires_at
               FROM credit_authorization
              WHERE step_key = ${step.stepKey}
           ), payer AS (
@@ -90,31 +105,84 @@ export function authorizationStore(prisma: PrismaClient) {
               FROM (SELECT) AS always LEFT JOIN payer ON true
           ), written AS (
             INSERT INTO credit_authorization (id, step_key, account_id, delivery_id, livemode, state, amount, currency,
-                                              refusal_reason, credit_free, created_at)
+                                              refusal_reason, credit_free, created_at, expires_at)
             SELECT ${step.id}, ${step.stepKey}, ${step.accountId}, ${step.deliveryId}, ${step.livemode}::boolean,
                    CASE WHEN reason IS NULL THEN 'authorized' ELSE 'refused' END,
                    ${BigInt(step.amount.amount)}, ${step.amount.currency},
-                   reason, CASE WHEN reason = 'credit_exceeded' THEN free END, ${isoTime(step.nowMs)}::timestamptz
+                   reason, CASE WHEN reason = 'credit_exceeded' THEN free END, ${isoTime(step.nowMs)}::timestamptz,
+                   ${isoTime(step.expiresAtMs)}::timestamptz
               FROM verdict
              WHERE reason IS DISTINCT FROM 'wrong_currency' AND NOT EXISTS (SELECT FROM known)
             ON CONFLICT (step_key) DO NOTHING
-            RETURNING id, account_id, delivery_id, state, amount, currency, captured, refusal_reason, credit_free, end_key
+            RETURNING id, account_id, delivery_id, state, amount, currency, captured, refusal_reason, credit_free, end_key,
+                      expires_at
           )
           SELECT verdict.reason AS verdict, verdict.preferences, result.id, result.account_id AS "accountId",
                  result.delivery_id AS "deliveryId", result.state, result.amount, result.currency, result.captured,
-                 result.refusal_reason AS "refusalReason", result.credit_free AS "creditFree", result.end_key AS "endKey"
+                 result.refusal_reason AS "refusalReason", result.credit_free AS "creditFree", result.end_key AS "endKey",
+                 result.expires_at AS "expiresAt"
             FROM verdict
             LEFT JOIN (SELECT id, account_id, delivery_id, state, amount, currency, captured, refusal_reason, credit_free,
-                              end_key FROM known
+                              end_key, expires_at FROM known
                        UNION ALL
                        SELECT id, account_id, delivery_id, state, amount, currency, captured, refusal_reason, credit_free,
-                              end_key FROM written) AS result ON true`;
+                              end_key, expires_at FROM written) AS result ON true`;
         if (row !== undefined && row.id !== null) {
           const { verdict: _, preferences, ...record } = row;
           return { record, preferences: preferences ?? NO_PREFERENCES };
         }
         if (row?.verdict === 'wrong_currency') return 'wrong_currency';
       }
+    },
+
+    /**
+     * Renews an open authorization if its account is active and has the credit. The locks are taken in the order in which a
+     * capture takes them: the authorization, then the account.
+     * @returns undefined when the step has no authorization
+     */
+    async renew(step: {
+      authorizeKey: string;
+      deliveryId: DeliveryId;
+      renewKey: string;
+      expiresAtMs: number;
+    }): Promise<Renewal | undefined> {
+      const [row] = await prisma.$queryRaw<Renewal[]>`
+        WITH target AS (
+          SELECT id, account_id, state, amount, currency, lapsed, expires_at, renew_key
+            FROM credit_authorization
+           WHERE step_key = ${step.authorizeKey} AND delivery_id = ${step.deliveryId}
+             FOR NO KEY UPDATE
+        ), payer AS (
+          SELECT id, state, credit_limit - authorized - captured AS free
+            FROM account
+           WHERE id = (SELECT account_id FROM target)
+             FOR NO KEY UPDATE
+        ), renewed AS (
+          UPDATE credit_authorization AS it
+             SET expires_at = CASE WHEN it.renew_key IS NOT DISTINCT FROM ${step.renewKey} THEN it.expires_at
+                                   ELSE ${isoTime(step.expiresAtMs)}::timestamptz END,
+                 renew_key = ${step.renewKey}, lapsed = false
+            FROM target, payer
+           WHERE it.id = target.id AND target.state = 'authorized' AND payer.state = 'active'
+             AND payer.free >= CASE WHEN target.lapsed THEN target.amount ELSE 0 END
+          RETURNING it.expires_at
+        )
+        SELECT renewed.expires_at IS NOT NULL AS renewed, coalesce(renewed.expires_at, target.expires_at) AS "expiresAt",
+               target.state, payer.state AS "accountState", target.amount, target.currency,
+               payer.free + CASE WHEN target.state = 'authorized' AND NOT target.lapsed THEN target.amount ELSE 0 END
+                 AS "creditFree"
+          FROM target LEFT JOIN payer ON true LEFT JOIN renewed ON true`;
+      return row;
+    },
+
+    /** Lets go of the credit of authorizations that ran out. @returns how many there were, at most `limit` */
+    async lapse({ nowMs, limit }: { nowMs: number; limit: number }): Promise<number> {
+      return prisma.$executeRaw`
+        UPDATE credit_authorization SET lapsed = true
+         WHERE id IN (SELECT id FROM credit_authorization
+                       WHERE state = 'authorized' AND NOT lapsed AND expires_at <= ${isoTime(nowMs)}::timestamptz
+                       ORDER BY expires_at LIMIT ${limit}
+                         FOR NO KEY UPDATE SKIP LOCKED)`;
     },
 
     /**
@@ -202,6 +270,7 @@ function authorizationOf(row: CreditAuthorization): Authorization {
     amount: money(row.amount),
     captured: row.captured === null ? null : money(row.captured),
     charge_reason: row.chargeReason,
+    expires_at: row.expiresAt === null ? null : isoTime(row.expiresAt.getTime()),
     created_at: isoTime(row.createdAt.getTime()),
   };
 }

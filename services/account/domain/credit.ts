@@ -1,13 +1,17 @@
 /** Credit and charge: what the steps authorize, capture and void answer. A business refusal is an outcome, not an error. */
+import { isoTime } from '../../../shared/clock.ts';
 import { conflict, Problem } from '../../../shared/errors.ts';
 import type { BodyOf, Output } from '../../../shared/http/contract.ts';
 import { newId } from '../../../shared/ids.ts';
 import type { Money } from '../../../shared/schemas.ts';
-import type { accountContract } from '../contract/index.ts';
+import { type accountContract, AUTHORIZATION_VALID_S } from '../contract/index.ts';
 import type { AuthorizationRecord, AuthorizationStore, RefusalReason } from '../data/authorizations.ts';
 
 type Contract = typeof accountContract;
-type Body<K extends 'authorize' | 'capture' | 'voidAuthorization'> = BodyOf<Contract, K>;
+type Body<K extends 'authorize' | 'renewAuthorization' | 'capture' | 'voidAuthorization'> = BodyOf<
+  Contract,
+  K
+>;
 
 export function credit(store: AuthorizationStore, nowMs: () => number) {
   return {
@@ -20,6 +24,7 @@ export function credit(store: AuthorizationStore, nowMs: () => number) {
         livemode: body.livemode,
         amount: body.amount,
         nowMs: nowMs(),
+        expiresAtMs: nowMs() + AUTHORIZATION_VALID_S * 1000,
       });
       if (result === 'wrong_currency') {
         throw new Problem('unserviceable', {
@@ -44,7 +49,38 @@ export function credit(store: AuthorizationStore, nowMs: () => number) {
           detail: refusalDetail(record.refusalReason, body.amount, record.creditFree),
         };
       }
-      return { outcome: 'authorized', authorization_id: record.id, preferences };
+      const { id, expiresAt } = record;
+      return { outcome: 'authorized', authorization_id: id, preferences, expires_at: timeOf(expiresAt) };
+    },
+
+    async renew(
+      renewKey: string,
+      { authorize_key, delivery_id }: Body<'renewAuthorization'>,
+    ): Promise<Output<Contract['renewAuthorization']>> {
+      const found = await store.renew({
+        authorizeKey: authorize_key,
+        deliveryId: delivery_id,
+        renewKey,
+        expiresAtMs: nowMs() + AUTHORIZATION_VALID_S * 1000,
+      });
+      if (found?.renewed) return { outcome: 'renewed', expires_at: timeOf(found.expiresAt) };
+      if (found?.state !== 'authorized') {
+        return {
+          outcome: 'refused',
+          reason: 'not_authorized',
+          detail: `Nothing is authorized by ${authorize_key}.`,
+        };
+      }
+      const reason =
+        found.accountState === 'suspended' || found.accountState === 'closed'
+          ? (`account_${found.accountState}` as const)
+          : 'credit_exceeded';
+      const { amount, currency, creditFree } = found;
+      return {
+        outcome: 'refused',
+        reason,
+        detail: refusalDetail(reason, { amount: Number(amount), currency }, creditFree),
+      };
     },
 
     /** @throws {Problem} `conflict` with the reason `not_authorized`, `voided` or `exceeds_authorization`. */
@@ -114,6 +150,8 @@ export function credit(store: AuthorizationStore, nowMs: () => number) {
     },
   };
 }
+
+const timeOf = (time: Date | null): string | null => (time === null ? null : isoTime(time.getTime()));
 
 function assertSameDelivery(record: AuthorizationRecord, deliveryId: string): void {
   if (record.deliveryId !== deliveryId) {
