@@ -45,6 +45,9 @@ export interface ApiOptions {
   trustProxy?: string;
 }
 
+/** What a web page may do; the plugin would leave out PATCH. */
+const CORS_METHODS = ['GET', 'HEAD', 'POST', 'PATCH'];
+
 /** Far above what the schemas allow to be said. */
 const BODY_LIMIT_BYTES = 1024 * 1024;
 
@@ -79,7 +82,8 @@ export async function buildApi(options: ApiOptions): Promise<FastifyInstance> {
     await services.close();
   });
 
-  if (options.corsOrigins?.length) await app.register(cors, { origin: options.corsOrigins });
+  if (options.corsOrigins?.length)
+    await app.register(cors, { origin: options.corsOrigins, methods: CORS_METHODS });
   await app.register(docs);
   await app.register(async (v1) => {
     await v1.register(responseHeaders);

@@ -40,6 +40,7 @@ export const PROBLEMS = {
   'method-not-allowed': { status: 405, title: 'Method not allowed' },
   conflict: { status: 409, title: 'The state of the resource does not allow this' },
   'request-in-progress': { status: 409, title: 'The first request with this key is still running' },
+  'precondition-failed': { status: 412, title: 'The resource has changed since it was read' },
   'payload-too-large': { status: 413, title: 'The request body is too large' },
   'unsupported-media-type': { status: 415, title: 'The content type is not supported' },
   unserviceable: { status: 422, title: 'The request is well-formed but cannot be served' },

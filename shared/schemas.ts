@@ -58,6 +58,18 @@ export const Stop = Closed(
 );
 export type Stop = Static<typeof Stop>;
 
+export const PickupWindow = Closed(
+  {
+    start: Type.String({ format: 'date-time', description: 'The package is ready from here on' }),
+    end: Type.String({ format: 'date-time', description: 'After `start`; nobody hands it over later' }),
+  },
+  {
+    title: 'PickupWindow',
+    description: 'When the sender hands it over, at most 30 days ahead. The drone is there from `start` on',
+  },
+);
+export type PickupWindow = Static<typeof PickupWindow>;
+
 export const PackageSize = OneOf(['small', 'medium', 'large'] as const, {
   description: 'small ≤ 20×15×10 cm, medium ≤ 35×25×15 cm, large ≤ 50×40×30 cm',
 });

@@ -4,7 +4,7 @@
  */
 import type { ClockSettings } from '../shared/clock.ts';
 import type { AccountId, BookingId, DeliveryId, DroneId, PackageId, ReservationId } from '../shared/ids.ts';
-import type { Location, Money, PackageSize, Stop } from '../shared/schemas.ts';
+import type { Location, Money, PackageSize, PickupWindow, Stop } from '../shared/schemas.ts';
 import type { BookingState } from '../services/carrier/contract/index.ts';
 import type {
   CancellationReason,
@@ -44,6 +44,14 @@ export interface DeliveryPolicy {
   carrierSlackS: number;
   /** A compensation that has not succeeded for this long becomes an intervention; it is retried all the same. */
   compensationStuckS: number;
+  /** How far ahead a pickup may be scheduled. */
+  scheduleAheadS: number;
+  /** How long before the pickup window a drone is planned and reserved; it takes off in time for the window's start. */
+  pickupLeadS: number;
+  /** How long before its authorization runs out a waiting delivery has it renewed. */
+  renewAheadS: number;
+  /** Events after which a waiting delivery goes on with a new history, should the server not suggest it before. */
+  historyEvents: number;
   /** At most this many drones before the carrier or failure. */
   maxAttempts: number;
 }
@@ -59,6 +67,8 @@ export interface DeliveryInput {
   expedited: boolean;
   /** RFC 3339, dropoff no later than; null: none. */
   deadline: string | null;
+  /** When the sender hands it over (RFC 3339); null or absent: at once. */
+  pickupWindow?: PickupWindow | null;
   undeliverableAction: 'return' | 'leave';
   price: Money;
   clock: ClockSettings;
@@ -120,6 +130,23 @@ export interface CancelAnswer {
   reason: string | null;
   detail: string | null;
 }
+
+export const RESCHEDULE_UPDATE = 'reschedule';
+export interface RescheduleCommand {
+  pickupWindow: PickupWindow;
+  /** The window the caller saw: moved only if it still is this one. Absent: whatever it is. */
+  from?: PickupWindow | null;
+  why: string;
+  actor: CommandActor;
+}
+export interface RescheduleAnswer {
+  outcome: 'rescheduled' | 'refused';
+  /** For `refused`: `drone_dispatched`, `carrier_booked`, `window_changed`, `already_cancelled`, … */
+  reason: string | null;
+  detail: string | null;
+}
+/** Type of the failure with which the validator rejects a window that cannot be served; its detail: the field errors. */
+export const IMPOSSIBLE_WINDOW = 'impossible_window';
 
 export const RESOLVE_INTERVENTION_UPDATE = 'resolveIntervention';
 export interface ResolveInterventionCommand {

@@ -8,13 +8,14 @@ import {
 } from '../../services/delivery/contract/index.ts';
 import { CreateDeliveryRequest } from '../../services/ingestion/contract/index.ts';
 import { idSchema } from '../../shared/ids.ts';
-import { Closed, Nullable, OneOf, Page, PageQuery, Timestamp } from '../../shared/schemas.ts';
+import { Closed, Nullable, OneOf, Page, PageQuery, PickupWindow, Timestamp } from '../../shared/schemas.ts';
 import { definePublicContract } from '../operation.ts';
 import {
   ACCEPTED_DELIVERY_EXAMPLE,
   CANCELLED_DELIVERY_EXAMPLE,
   CREATE_DELIVERY_EXAMPLE,
   DELIVERY_EXAMPLE,
+  RESCHEDULED_DELIVERY_EXAMPLE,
   EVENT_EXAMPLE,
 } from './examples.ts';
 
@@ -99,6 +100,38 @@ export const deliveryOperations = definePublicContract({
     query: Closed(DeliveryFilters),
     response: Page(Delivery),
     examples: { response: { data: [DELIVERY_EXAMPLE], next_cursor: null } },
+  },
+  changeDelivery: {
+    method: 'PATCH',
+    path: '/v1/deliveries/:delivery_id',
+    tag: 'Deliveries',
+    summary: 'Moves the pickup, earlier or later',
+    description:
+      'Until its drone is sent or a carrier is booked: while `created`, `scheduled`, `awaiting_drone`, or `confirmed` with the drone still on the ground; afterwards 409 with a `reason`. 422: the window is over, more than 30 days ahead, or not before the deadline. With the `ETag` of what you read in `If-Match`, 412 when it has changed since. 503: no answer in time; repeat it with the same `Idempotency-Key` to hear the answer.',
+    access: ['business', 'operator'],
+    params: DeliveryParams,
+    headers: { 'if-match': { type: 'string' } },
+    body: Closed({
+      pickup_window: PickupWindow,
+      why: Type.Optional(
+        Type.String({
+          minLength: 1,
+          maxLength: 200,
+          description: 'Kept in the timeline. No personal data',
+        }),
+      ),
+    }),
+    response: Delivery,
+    idempotencyKey: 'optional',
+    answerHeaders: {
+      ETag: 'Of the delivery as it is now',
+      'Idempotent-Replayed': '`true` when this is the answer to an earlier request with the same key',
+    },
+    problems: ['not-found', 'conflict', 'precondition-failed', 'unserviceable', 'idempotency-key-reused'],
+    examples: {
+      body: { pickup_window: RESCHEDULED_DELIVERY_EXAMPLE.pickup_window, why: 'The shop opens later' },
+      response: RESCHEDULED_DELIVERY_EXAMPLE,
+    },
   },
   cancelDelivery: {
     method: 'POST',

@@ -47,6 +47,7 @@ export const ACCEPTED_DELIVERY_EXAMPLE = {
   metadata: {},
   price,
   created_at: '2026-03-01T12:00:00.000Z',
+  pickup_window: null,
   status: 'created',
   fulfilment: null,
   drone_id: null,
@@ -84,6 +85,14 @@ export const DELIVERY_EXAMPLE = {
   eta: CONFIRMED_ETA,
   sequence: 6,
   updated_at: '2026-03-01T12:05:02.000Z',
+};
+
+export const RESCHEDULED_DELIVERY_EXAMPLE = {
+  ...ACCEPTED_DELIVERY_EXAMPLE,
+  pickup_window: { start: '2026-03-02T09:00:00.000Z', end: '2026-03-02T10:00:00.000Z' },
+  status: 'scheduled',
+  sequence: 3,
+  updated_at: '2026-03-01T12:30:00.000Z',
 };
 
 export const CANCELLED_DELIVERY_EXAMPLE = {

@@ -8,6 +8,7 @@ import { type FieldError, Problem } from '../../shared/errors.ts';
 import type { PackageSize } from '../../shared/schemas.ts';
 import type { DroneModel } from '../../services/drone/contract/index.ts';
 import { ARRIVED_WITHIN_M, legProfile } from '../../services/drone/contract/flight.ts';
+import { windowRefusals } from '../../services/delivery/contract/index.ts';
 import type { CreateDeliveryRequest } from '../../services/ingestion/contract/index.ts';
 
 /** What the fleet can do at best. */
@@ -32,6 +33,7 @@ export function refusals(
   return [
     ...goods(request, limits),
     ...flight(request, limits, nowMs),
+    ...window(request, nowMs),
     ...handover(request),
     ...currencies(request),
   ];
@@ -102,6 +104,11 @@ function flight(
     }
   }
   return errors;
+}
+
+function window({ pickup_window, deadline }: CreateDeliveryRequest, nowMs: number): FieldError[] {
+  if (pickup_window === undefined) return [];
+  return windowRefusals(pickup_window, { nowMs, deadline: deadline ?? null });
 }
 
 /** With the fastest model, already waiting at the pickup; 0 while the models are not known. */

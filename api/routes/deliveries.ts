@@ -1,7 +1,7 @@
-/** `/v1/deliveries`: request, read, list, cancel, timeline. */
+/** `/v1/deliveries`: request, read, list, reschedule, cancel, timeline. */
 import type { FastifyInstance } from 'fastify';
 import type { Principal } from '../../services/account/contract/index.ts';
-import type { CancellationReason, Delivery } from '../../services/delivery/contract/index.ts';
+import { type CancellationReason, type Delivery, utcWindow } from '../../services/delivery/contract/index.ts';
 import type { CreateDeliveryRequest } from '../../services/ingestion/contract/index.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { conflict, notFound, Problem } from '../../shared/errors.ts';
@@ -56,6 +56,36 @@ export function deliveryRoutes(
     async listDeliveries({ query }, { principal }) {
       const page = await readModel.listDeliveries({ query: { ...query, ...ownFilter(principal) } });
       return { ...page, data: page.data.map((one) => forViewer(principal, one)) };
+    },
+
+    async changeDelivery({ params: { delivery_id }, body }, { principal, idempotencyKey, request, reply }) {
+      const before = await reader.read(principal, delivery_id);
+      const ifMatch = request.headers['if-match'];
+      const isUnchanged = ifMatch === undefined || matches(ifMatch, etagOf(before));
+      // What was done already is answered as it was, whatever has changed since.
+      if (!isUnchanged && idempotencyKey === null) throw changedSince();
+      const { outcome, reason, detail, replayed } = await ingestion.reschedule({
+        params: { delivery_id },
+        body: {
+          account_id: principal.account_id,
+          pickup_window: body.pickup_window,
+          ...(ifMatch !== undefined && { from: before.pickup_window }),
+          replay_only: !isUnchanged,
+          why: body.why ?? 'not said',
+          actor: { role: principal.role === 'operator' ? 'operator' : 'business', id: principal.key_id },
+          idempotency_key: idempotencyKey,
+        },
+      });
+      if (outcome === 'unknown' || reason === 'window_changed') throw changedSince();
+      if (outcome === 'refused') {
+        throw conflict(reason ?? 'too_late', detail ?? 'It is too late to move this pickup.');
+      }
+      const after = await reader.read(principal, delivery_id).catch(() => before);
+      // The outcome is decided, so it shows even before the read model has it.
+      const shown = replayed ? after : { ...after, pickup_window: utcWindow(body.pickup_window) };
+      void reply.header('etag', etagOf(after));
+      if (replayed) void reply.header('idempotent-replayed', 'true');
+      return forViewer(principal, shown);
     },
 
     async cancelDelivery({ params: { delivery_id }, body }, { principal, reply }) {
@@ -163,16 +193,24 @@ function acceptFor(
   };
 }
 
+const changedSince = () =>
+  new Problem('precondition-failed', {
+    detail: 'The delivery has changed since it was read. Read it again, and decide anew.',
+  });
+
 /** Weak: the same event number is the same delivery, however it is written; being imminent comes with time alone. */
 function etagOf({ sequence, imminent }: Delivery): string {
   return `W/"${sequence}${imminent ? '-imminent' : ''}"`;
 }
 
-/** RFC 9110, 13.1.2: any of the listed tags, compared weakly. */
-function matches(ifNoneMatch: string | undefined, etag: string): boolean {
-  if (ifNoneMatch === undefined) return false;
+/**
+ * RFC 9110, 13.1.2: any of the listed tags, compared weakly. `If-Match` too, although 13.1.1 compares strongly: our tags are the
+ * number of the last event, and the same number is the same delivery.
+ */
+function matches(condition: string | undefined, etag: string): boolean {
+  if (condition === undefined) return false;
   const opaque = etag.replace(/^W\//, '');
-  return ifNoneMatch
+  return condition
     .split(',')
     .map((one) => one.trim().replace(/^W\//, ''))
     .some((one) => one === '*' || one === opaque);

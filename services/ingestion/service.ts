@@ -1,4 +1,4 @@
-/** Ingestion: accepts delivery requests for good, starts their workflows, and carries cancels to them. */
+/** Ingestion: accepts delivery requests for good, starts their workflows, and carries cancels and reschedules to them. */
 import type { FastifyInstance } from 'fastify';
 import { clientOptions } from '../../prisma/client-options.ts';
 import { PrismaClient } from '../../prisma/ingestion/generated/client.ts';
@@ -17,6 +17,7 @@ import { acceptedDocument, cancelledDelivery, requestedDelivery } from './domain
 import { Acceptor } from './domain/acceptor.ts';
 import { Canceller } from './domain/canceller.ts';
 import { FRESH_MS, Projector } from './domain/projector.ts';
+import { Rescheduler } from './domain/rescheduler.ts';
 import { Starter } from './domain/starter.ts';
 import { registerMetrics } from './metrics.ts';
 
@@ -54,7 +55,7 @@ export interface IngestionTuning {
   /** Deliveries projected in one call, at most 100. */
   projectBatch: number;
   projectLeaseMs: number;
-  /** How long a cancel waits for the workflow's answer. Less than its callers wait for it. */
+  /** How long a cancel, or a reschedule, waits for the workflow's answer. Less than its callers wait for it. */
   cancelWaitMs: number;
 }
 
@@ -126,7 +127,8 @@ export async function buildIngestionService(options: IngestionOptions): Promise<
     wall,
     waitMs: tuning.cancelWaitMs,
   });
-  implement(app, ingestionContract, handlers(options, { database, acceptor, canceller }));
+  const rescheduler = new Rescheduler({ database, workflows, delivery, wall, waitMs: tuning.cancelWaitMs });
+  implement(app, ingestionContract, handlers(options, { database, acceptor, canceller, rescheduler }));
 
   const pumps = [projector.pump, starter.pump, canceller.pump];
   app.decorate('ingestionPumps', {
@@ -147,7 +149,12 @@ export async function buildIngestionService(options: IngestionOptions): Promise<
 
 function handlers(
   { clock = LIVE_CLOCK, wall = Date.now, policy }: IngestionOptions,
-  { database, acceptor, canceller }: { database: PrismaClient; acceptor: Acceptor; canceller: Canceller },
+  {
+    database,
+    acceptor,
+    canceller,
+    rescheduler,
+  }: { database: PrismaClient; acceptor: Acceptor; canceller: Canceller; rescheduler: Rescheduler },
 ): Handlers<typeof ingestionContract> {
   return {
     accept: async ({ body }) => {
@@ -188,6 +195,20 @@ function handlers(
 
     cancel: async ({ params, body: { account_id: accountId, reason, actor } }) =>
       canceller.cancel(params.delivery_id, accountId, { reason, actor }, clock),
+
+    reschedule: async ({ params, body }) =>
+      rescheduler.reschedule({
+        deliveryId: params.delivery_id,
+        accountId: body.account_id,
+        command: {
+          pickupWindow: body.pickup_window,
+          ...(body.from !== undefined && { from: body.from }),
+          why: body.why,
+          actor: body.actor,
+        },
+        idempotencyKey: body.idempotency_key,
+        replayOnly: body.replay_only ?? false,
+      }),
 
     backlog: async () => {
       const { unstarted, unprojected, unansweredCancels, oldestUnstartedAt } = await readBacklog(database);

@@ -1,5 +1,5 @@
 /**
- * What a service may do to a delivery's workflow: start it, signal it, ask it to cancel. A port, so that a service's own tests
+ * What a service may do to a delivery's workflow: start it, signal it, ask it to cancel or to move its pickup. A port, so that a service's own tests
  * need no Temporal; the one real implementation is below.
  */
 import {
@@ -9,8 +9,9 @@ import {
   WorkflowUpdateFailedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
-import { WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
+import { ApplicationFailure, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
 import proto from '@temporalio/proto';
+import type { FieldError } from '../errors.ts';
 import type { DeliveryId } from '../ids.ts';
 import {
   CANCEL_UPDATE,
@@ -20,6 +21,10 @@ import {
   DELIVERY_WORKFLOW,
   type DeliveryInput,
   deliveryWorkflowId,
+  IMPOSSIBLE_WINDOW,
+  RESCHEDULE_UPDATE,
+  type RescheduleAnswer,
+  type RescheduleCommand,
 } from '../../workflows/messages.ts';
 import { startSearchAttributes } from './search-attributes.ts';
 
@@ -42,6 +47,12 @@ export interface DeliveryWorkflows {
     command: CancelCommand,
     options: { updateId: string; timeoutMs: number },
   ): Promise<CancelAnswer | 'gone' | 'no_answer'>;
+  /** Sends the `reschedule` update, as `cancel` does. `impossible`: the window cannot be served, by field. */
+  reschedule(
+    deliveryId: DeliveryId,
+    command: RescheduleCommand,
+    options: { updateId: string; timeoutMs: number },
+  ): Promise<RescheduleAnswer | { outcome: 'impossible'; errors: FieldError[] } | 'gone' | 'no_answer'>;
 }
 
 /** The port over a Temporal client. `client` may be connected lazily. */
@@ -93,22 +104,42 @@ export function temporalDeliveryWorkflows(
       }
     },
 
-    async cancel(deliveryId, command, { updateId, timeoutMs }) {
-      const { workflow, connection } = await client();
-      const handle = workflow.getHandle(deliveryWorkflowId(deliveryId));
-      try {
-        return await connection.withDeadline(Date.now() + timeoutMs, () =>
-          handle.executeUpdate<CancelAnswer, [CancelCommand]>(CANCEL_UPDATE, { args: [command], updateId }),
-        );
-      } catch (error) {
-        if (error instanceof WorkflowNotFoundError) return 'gone';
-        if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return 'no_answer';
-        // The workflow ended while the update waited in it: its final status is in the read model.
-        if (error instanceof WorkflowUpdateFailedError) return 'gone';
-        throw error;
-      }
+    async cancel(deliveryId, command, options) {
+      const answer = await ask<CancelAnswer>(deliveryId, CANCEL_UPDATE, command, options);
+      // The workflow ended while the update waited in it: its final status is in the read model.
+      return answer instanceof WorkflowUpdateFailedError ? 'gone' : answer;
+    },
+
+    async reschedule(deliveryId, command, options) {
+      const answer = await ask<RescheduleAnswer>(deliveryId, RESCHEDULE_UPDATE, command, options);
+      if (!(answer instanceof WorkflowUpdateFailedError)) return answer;
+      const { cause } = answer;
+      if (!(cause instanceof ApplicationFailure) || cause.type !== IMPOSSIBLE_WINDOW) return 'gone';
+      const [errors] = (cause.details ?? []) as [FieldError[]?];
+      return { outcome: 'impossible', errors: errors ?? [] };
     },
   };
+
+  /** Sends an update and waits for its answer; answers, instead of throwing, the failure of one that was rejected or cut off. */
+  async function ask<A>(
+    deliveryId: DeliveryId,
+    name: string,
+    command: CancelCommand | RescheduleCommand,
+    { updateId, timeoutMs }: { updateId: string; timeoutMs: number },
+  ): Promise<A | WorkflowUpdateFailedError | 'gone' | 'no_answer'> {
+    const { workflow, connection } = await client();
+    const handle = workflow.getHandle(deliveryWorkflowId(deliveryId));
+    try {
+      return await connection.withDeadline(Date.now() + timeoutMs, () =>
+        handle.executeUpdate<A, [CancelCommand | RescheduleCommand]>(name, { args: [command], updateId }),
+      );
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return 'gone';
+      if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return 'no_answer';
+      if (error instanceof WorkflowUpdateFailedError) return error;
+      throw error;
+    }
+  }
 }
 
 function summaryOf({ packages, expedited, externalId }: DeliveryInput): string {

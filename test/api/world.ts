@@ -256,9 +256,10 @@ async function seedDrones(drone: Client<typeof droneContract>): Promise<void> {
   }
 }
 
-/** Temporal as a test wants it: workflows start, signals arrive, a cancel is answered as told. */
+/** Temporal as a test wants it: workflows start, signals arrive, a cancel and a reschedule are answered as told. */
 function scriptedTemporal() {
   let cancel: DeliveryWorkflows['cancel'] = async () => 'gone';
+  let reschedule: DeliveryWorkflows['reschedule'] = async () => 'gone';
   const started: DeliveryId[] = [];
   let held: Promise<void> | null = null;
   const workflows: DeliveryWorkflows = {
@@ -270,6 +271,7 @@ function scriptedTemporal() {
     tasksWaiting: async () => 0,
     signal: async () => 'signalled',
     cancel: (...args) => cancel(...args),
+    reschedule: (...args) => reschedule(...args),
   };
   return {
     workflows,
@@ -284,6 +286,9 @@ function scriptedTemporal() {
         held = null;
         release();
       };
+    },
+    answerReschedule(answer: DeliveryWorkflows['reschedule']) {
+      reschedule = answer;
     },
     answerCancel(answer: DeliveryWorkflows['cancel']) {
       cancel = answer;

@@ -1,7 +1,12 @@
 /** The workflows as a test scripts them: what is started, what a cancel answers, and all the ways in which Temporal fails. */
 import type { DeliveryId } from '../../shared/ids.ts';
 import type { DeliveryWorkflows } from '../../shared/temporal/delivery-workflows.ts';
-import type { CancelAnswer, CancelCommand, DeliveryInput } from '../../workflows/messages.ts';
+import type {
+  CancelAnswer,
+  CancelCommand,
+  DeliveryInput,
+  RescheduleCommand,
+} from '../../workflows/messages.ts';
 
 export class ScriptedWorkflows implements DeliveryWorkflows {
   /** While true nothing can be reached. */
@@ -15,6 +20,17 @@ export class ScriptedWorkflows implements DeliveryWorkflows {
   /** What a running workflow answers to `cancel`. */
   answer: (deliveryId: DeliveryId, command: CancelCommand) => Promise<CancelAnswer | 'gone' | 'no_answer'> =
     async () => ({ outcome: 'cancelled', reason: null, detail: null });
+
+  /** What a running workflow answers to `reschedule`. */
+  answerReschedule: (
+    deliveryId: DeliveryId,
+    command: RescheduleCommand,
+  ) => ReturnType<DeliveryWorkflows['reschedule']> = async () => ({
+    outcome: 'rescheduled',
+    reason: null,
+    detail: null,
+  });
+  readonly reschedules: { deliveryId: DeliveryId; command: RescheduleCommand; updateId: string }[] = [];
 
   /** In the order of their starts. */
   readonly started: DeliveryInput[] = [];
@@ -63,6 +79,17 @@ export class ScriptedWorkflows implements DeliveryWorkflows {
     this.cancels.push({ deliveryId, command, updateId });
     if (typeof answer === 'object') this.#answers.set(updateId, answer);
     return answer;
+  }
+
+  async reschedule(
+    deliveryId: DeliveryId,
+    command: RescheduleCommand,
+    { updateId }: { updateId: string; timeoutMs: number },
+  ): ReturnType<DeliveryWorkflows['reschedule']> {
+    this.#refuseWhenDown();
+    if (!this.#running.has(deliveryId)) return 'gone';
+    this.reschedules.push({ deliveryId, command, updateId });
+    return this.answerReschedule(deliveryId, command);
   }
 
   /** What Temporal does with a workflow that ended longer ago than the retention. */

@@ -25,7 +25,7 @@ import {
   newId,
 } from '../../shared/ids.ts';
 import { createLogger } from '../../shared/logger.ts';
-import type { Location, Money } from '../../shared/schemas.ts';
+import type { Location, Money, PickupWindow } from '../../shared/schemas.ts';
 import { generatePayloadKey, parsePayloadKeys } from '../../shared/temporal/codec.ts';
 import { createDataConverter } from '../../shared/temporal/data-converter.ts';
 import {
@@ -38,7 +38,7 @@ import type { DeliveryInput, DeliveryOutcome, DeliveryPolicy } from '../../workf
 import { createServiceDatabase } from '../support/postgres.ts';
 import { Pilot } from '../support/pilot.ts';
 import { Faults } from './faults.ts';
-import { untilQuiet } from './quiet.ts';
+import { openTimersMs, untilQuiet } from './quiet.ts';
 import { type LabServer, realServer, timeSkippingServer } from './servers.ts';
 
 export interface DeliveryOptions {
@@ -58,6 +58,8 @@ export interface DeliveryOptions {
   /** Seconds from now. */
   deadlineInS?: number;
   expedited?: boolean;
+  /** The pickup window, seconds from now. */
+  pickup?: { fromS: number; toS: number };
   policy?: Partial<DeliveryPolicy>;
 }
 
@@ -243,6 +245,24 @@ export class Lab {
     }
   }
 
+  /** A pickup window, seconds from now. */
+  windowIn({ fromS, toS }: { fromS: number; toS: number }): PickupWindow {
+    return { start: isoTime(this.nowMs + fromS * 1000), end: isoTime(this.nowMs + toS * 1000) };
+  }
+
+  /**
+   * Lets days pass that only a workflow's timers structure: from one timer to the next, so that what each of them causes is done
+   * before time goes on. Nothing flies meanwhile.
+   */
+  async leapUntil(wallMs: number, delivery: LabDelivery): Promise<void> {
+    for (;;) {
+      await this.settle();
+      if (this.wallNowMs >= wallMs) return;
+      const timers = (await openTimersMs(delivery.handle)).filter((one) => one > this.wallNowMs);
+      await this.passUntil(Math.min(wallMs, ...timers));
+    }
+  }
+
   /** Lets time pass until it is `wallMs`. */
   async passUntil(wallMs: number): Promise<void> {
     await this.server.sleep(Math.max(1, wallMs - this.wallNowMs));
@@ -342,6 +362,7 @@ export class Scene {
     ];
     const deadline =
       options.deadlineInS === undefined ? null : isoTime(lab.nowMs + options.deadlineInS * 1000);
+    const pickupWindow = options.pickup ? lab.windowIn(options.pickup) : null;
     const input: DeliveryInput = {
       deliveryId,
       accountId: this.accountId,
@@ -352,6 +373,7 @@ export class Scene {
       packages,
       expedited: options.expedited ?? false,
       deadline,
+      pickupWindow,
       undeliverableAction: options.undeliverableAction ?? 'return',
       price,
       clock: lab.server.clock,
@@ -375,6 +397,7 @@ export class Scene {
         price,
         created_at: input.acceptedAt,
         eta: { status: 'pending', pickup_at: null, dropoff_at: null },
+        pickup_window: pickupWindow,
       },
     });
     await lab.workflows.start(input);
@@ -449,6 +472,19 @@ export class LabDelivery {
     await Promise.race([asking, lab.until('the cancel is answered', () => asked.answer !== undefined)]);
     await asking;
     return asked.answer;
+  }
+
+  /** Asks for another pickup window, and lets what it causes happen; no time passes. */
+  async reschedule(
+    pickupWindow: PickupWindow,
+    { updateId = 'reschedule-1', from }: { updateId?: string; from?: PickupWindow | null } = {},
+  ) {
+    const { lab } = this.scene;
+    const actor = { role: 'business', id: this.scene.accountId } as const;
+    const command = { pickupWindow, why: 'the test wants it', actor, ...(from !== undefined && { from }) };
+    const answer = await lab.workflows.reschedule(this.id, command, { updateId, timeoutMs: 20_000 });
+    await lab.settle();
+    return answer;
   }
 
   /** What the services still hold for it: reservations, authorizations, bookings, packages. */

@@ -54,6 +54,9 @@ async function look(handle: WorkflowHandle, isHanging: () => boolean): Promise<Q
       case EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
         activities.delete(String(event.activityTaskCanceledEventAttributes?.scheduledEventId));
         break;
+      case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
+        // The next run has just begun: it has its own history.
+        return undefined;
       case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
       case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
       case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
@@ -67,4 +70,24 @@ async function look(handle: WorkflowHandle, isHanging: () => boolean): Promise<Q
   // The server calls an activity that waits for its next attempt "started" too; that it has failed before tells them apart.
   const busy = (raw.pendingActivities ?? []).some(({ lastFailure }) => !lastFailure && !isHanging());
   return busy ? undefined : 'retrying';
+}
+
+/** When each of its timers fires that is still running, Unix milliseconds. */
+export async function openTimersMs(handle: WorkflowHandle): Promise<number[]> {
+  const { events } = await handle.fetchHistory();
+  const timers = new Map<string, number>();
+  for (const { eventTime, ...event } of events ?? []) {
+    const started = event.timerStartedEventAttributes;
+    if (started?.timerId) {
+      timers.set(started.timerId, millis(eventTime) + millis(started.startToFireTimeout));
+    }
+    timers.delete(event.timerFiredEventAttributes?.timerId ?? '');
+    timers.delete(event.timerCanceledEventAttributes?.timerId ?? '');
+  }
+  return [...timers.values()];
+}
+
+/** A protobuf timestamp or duration. */
+function millis(time: { seconds?: unknown; nanos?: number | null } | null | undefined): number {
+  return Number(time?.seconds ?? 0) * 1000 + Math.ceil((time?.nanos ?? 0) / 1_000_000);
 }

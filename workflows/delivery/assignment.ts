@@ -1,7 +1,9 @@
 /** Step 4: the best drone, or the wait for one, or nobody: then the carrier takes over if it may. */
 import type { FailureReason } from '../../services/delivery/contract/status.ts';
 import { failed } from './endings.ts';
+import { waitPatiently } from './patience.ts';
 import type { DeliveryRun, DroneAssignment } from './run.ts';
+import { leaseS, move, takeOffTimeMs } from './schedule.ts';
 import { plainStep } from './steps.ts';
 
 /** No drone does it: why, for the carrier or, where none is allowed, for the failure. */
@@ -10,13 +12,20 @@ export interface Instead {
   detail: string;
 }
 
-type Found = DroneAssignment | { by: 'carrier'; instead: Instead };
+/** `rescheduled`: the pickup was moved meanwhile, and no drone is held. */
+type Found = DroneAssignment | { by: 'carrier'; instead: Instead } | { by: 'rescheduled' };
 
 /**
  * Reserves a drone. None free: the delivery waits for one, until its deadline.
  * @throws {Ended} cancelled; failed, when no drone can do it and the account allows no carrier
  */
 export async function findDrone(run: DeliveryRun): Promise<Found> {
+  const found = await lookForDrone(run);
+  run.awaiting = undefined;
+  return found;
+}
+
+async function lookForDrone(run: DeliveryRun): Promise<Found> {
   const { record, happenings, compensations, input, policy } = run;
   if (record.state.attempt >= policy.maxAttempts) {
     return instead(run, {
@@ -24,8 +33,8 @@ export async function findDrone(run: DeliveryRun): Promise<Found> {
       detail: `${policy.maxAttempts} drones failed one after the other.`,
     });
   }
-  const giveUpAtMs = giveUpAt(run);
-  let waitingSince: string | undefined;
+  run.awaiting ??= { giveUpAtMs: giveUpAt(run), place: undefined };
+  const { awaiting } = run;
   for (;;) {
     const reserveKey = record.key('reserve');
     const ordinal = reserveKey.slice(reserveKey.lastIndexOf('/') + 1);
@@ -33,37 +42,46 @@ export async function findDrone(run: DeliveryRun): Promise<Found> {
     compensations.register({
       name: release,
       leaves: 'A drone may still be reserved for it.',
-      run: async () => {
-        const undo = { key: record.key('release'), reserve_key: reserveKey, delivery_id: input.deliveryId };
-        const reason = `delivery ${record.status}`;
-        return (await plainStep('releaseDrone', { ...undo, reason }, 'undo: release the drone')).outcome;
-      },
+      undo: { kind: 'release_drone', reserveKey },
     });
     happenings.expectDrone();
     record.waiting('the drone service', null);
-    const answer = await run.beforeDispatch(() =>
-      plainStep(
-        'reserveDrone',
-        {
-          key: reserveKey,
-          ...run.ids,
-          pickup: input.pickup.location,
-          dropoff: input.dropoff.location,
-          payload_kg: run.payloadKg,
-          package_sizes: input.packages.map((one) => one.size),
-          clock: input.clock,
-          expedited: input.expedited,
-          wait: true,
-          exclude_drone_ids: run.failedDrones,
-        },
-        `reserve the best drone (try ${ordinal})`,
-      ),
+    const lease_s = leaseS(run);
+    const answer = await happenings.interruptible(
+      () =>
+        plainStep(
+          'reserveDrone',
+          {
+            key: reserveKey,
+            ...run.ids,
+            pickup: input.pickup.location,
+            dropoff: input.dropoff.location,
+            payload_kg: run.payloadKg,
+            package_sizes: input.packages.map((one) => one.size),
+            clock: input.clock,
+            expedited: input.expedited,
+            wait: true,
+            exclude_drone_ids: run.failedDrones,
+            ...(lease_s !== undefined && { lease_s }),
+          },
+          `reserve the best drone (try ${ordinal})`,
+        ),
+      { byReschedule: true },
     );
+    if (answer === 'interrupted') {
+      if (happenings.cancelIsPending()) throw run.cancelled('cancelled_before_dispatch');
+      await compensations.undo(release);
+      if (awaiting.place !== undefined) await compensations.undo(awaiting.place);
+      return { by: 'rescheduled' };
+    }
     // An earlier refusal left nothing but a place on the waiting list, which this answer has replaced.
-    if (waitingSince !== undefined) compensations.discharge(waitingSince);
+    if (awaiting.place !== undefined) compensations.discharge(awaiting.place);
+    awaiting.place = undefined;
 
     switch (answer.outcome) {
-      case 'reserved':
+      case 'reserved': {
+        const takeOffAtMs = takeOffTimeMs(run, Date.parse(answer.eta.pickup_at));
+        const waitMs = takeOffAtMs - record.nowMs();
         return {
           by: 'drone',
           reserveKey,
@@ -73,15 +91,17 @@ export async function findDrone(run: DeliveryRun): Promise<Found> {
           reservationToken: answer.reservation_token,
           droneId: answer.drone_id,
           baseId: answer.base_id,
-          pickupEtaMs: Date.parse(answer.eta.pickup_at),
-          dropoffEtaMs: Date.parse(answer.eta.dropoff_at),
+          takeOffAtMs,
+          pickupEtaMs: Date.parse(answer.eta.pickup_at) + waitMs,
+          dropoffEtaMs: Date.parse(answer.eta.dropoff_at) + waitMs,
         };
+      }
       case 'infeasible':
         return instead(run, answer);
       case 'released':
         throw failed('step_failed', 'The reservation had been released before it was made.');
       case 'unavailable':
-        waitingSince = release;
+        awaiting.place = release;
         if (record.status !== 'awaiting_drone') {
           await record.change('awaiting_drone', {
             patch: { delayed: true, delay_reason: 'no_drone' },
@@ -91,8 +111,12 @@ export async function findDrone(run: DeliveryRun): Promise<Found> {
         }
     }
 
-    const happening = await happenings.next('a free drone', giveUpAtMs);
+    const happening = await waitPatiently(run, 'a free drone', awaiting.giveUpAtMs);
     if (happening.kind === 'cancel') throw run.cancelled('cancelled_before_dispatch');
+    if (happening.kind === 'reschedule') {
+      const giveUpPlace = () => compensations.undo(release);
+      if (await move(run, happening.asked, giveUpPlace)) return { by: 'rescheduled' };
+    }
     if (happening.kind === 'deadline') {
       await compensations.undo(release);
       return instead(run, { reason: 'no_drone_available', detail: answer.detail });
@@ -100,11 +124,17 @@ export async function findDrone(run: DeliveryRun): Promise<Found> {
   }
 }
 
-/** Until when a free drone is worth waiting for. With a carrier to fall back on, early enough for it to make the deadline. */
-function giveUpAt({ input, policy, authorized, record }: DeliveryRun): number {
-  if (input.deadline === null) return record.nowMs() + policy.awaitDroneS * 1000;
+/**
+ * Until when a free drone is worth waiting for: until the sender's window is over, or the deadline can no longer be met. With a
+ * carrier to fall back on, early enough for it to make the deadline.
+ */
+function giveUpAt({ input, policy, authorized, record, pickupWindow }: DeliveryRun): number {
+  const windowEndMs = pickupWindow === null ? Number.POSITIVE_INFINITY : Date.parse(pickupWindow.end);
+  if (input.deadline === null) {
+    return pickupWindow === null ? record.nowMs() + policy.awaitDroneS * 1000 : windowEndMs;
+  }
   const carrierLeadMs = authorized?.preferences.carrier_fallback === true ? policy.carrierLeadS * 1000 : 0;
-  return Date.parse(input.deadline) - carrierLeadMs;
+  return Math.min(windowEndMs, Date.parse(input.deadline) - carrierLeadMs);
 }
 
 /** The carrier takes over if the account allows one. @throws {Ended} failed, if not */

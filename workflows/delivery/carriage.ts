@@ -34,7 +34,8 @@ export async function goByCarrier(run: DeliveryRun, instead: Instead): Promise<E
 }
 
 async function book(run: DeliveryRun, instead: Instead): Promise<Booked> {
-  const { record, compensations, input } = run;
+  const { record, compensations, happenings, input } = run;
+  happenings.reschedules.close('carrier_booked');
   const job = {
     ...run.ids,
     pickup: input.pickup,
@@ -64,11 +65,7 @@ async function book(run: DeliveryRun, instead: Instead): Promise<Booked> {
   compensations.register({
     name: CANCEL_BOOKING,
     leaves: `A booking with ${quote.carrier} may still stand.`,
-    run: async () => {
-      const { account_id, delivery_id } = run.ids;
-      const undo = { key: record.key('cancel_booking'), book_key: bookKey, account_id, delivery_id };
-      return (await plainStep('cancelBooking', undo, 'undo: cancel the carrier’s booking')).outcome;
-    },
+    undo: { kind: 'cancel_booking', bookKey },
   });
   const answer = await run.beforeDispatch(() =>
     plainStep('bookCarrier', { key: bookKey, ...job, quote_id: quote.quote_id }, `book ${quote.carrier}`),
@@ -151,6 +148,7 @@ async function followBooking(run: DeliveryRun, booked: Booked): Promise<Ending> 
         break;
       case 'drone':
       case 'drone_available':
+      case 'reschedule':
       case 'answered':
         break;
     }

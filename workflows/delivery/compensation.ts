@@ -5,14 +5,14 @@
 import { CancellationScope, condition, isCancellation } from '@temporalio/workflow';
 import type { CommandActor } from '../messages.ts';
 import type { DeliveryRecord } from './record.ts';
+import type { Undo, Undoer } from './undo.ts';
 
 export interface Compensation {
   /** `void_authorization`, `release_drone/2`: what is undone, and for a repeated step which. */
   name: string;
   /** Plain words for the intervention: what is left when this never succeeds. */
   leaves: string;
-  /** Undoes the step: one plain activity, retried without a limit. Answers what it found, for the event. */
-  run: () => Promise<string>;
+  undo: Undo;
 }
 
 interface Settlement {
@@ -20,15 +20,23 @@ interface Settlement {
 }
 
 export class Compensations {
-  private readonly registered: Compensation[] = [];
+  private readonly registered: Compensation[];
   private readonly record: DeliveryRecord;
   private readonly stuckMs: number;
+  private readonly undoer: Undoer;
   private readonly answers = new Map<string, { answer: 'retry' | 'done'; by: string; why: string }>();
 
   /** `stuckMs`: wall milliseconds after which a compensation that has not succeeded becomes an intervention. */
-  constructor(record: DeliveryRecord, stuckMs: number) {
+  constructor(record: DeliveryRecord, stuckMs: number, undoer: Undoer, registered: Compensation[] = []) {
     this.record = record;
     this.stuckMs = stuckMs;
+    this.undoer = undoer;
+    this.registered = [...registered];
+  }
+
+  /** What is registered, for the run that goes on. */
+  carried(): Compensation[] {
+    return [...this.registered];
   }
 
   /** To be called before the step that it undoes. */
@@ -123,7 +131,7 @@ export class Compensations {
     const scope = new CancellationScope({ cancellable: true });
     const progress = { finished: false };
     const running = scope
-      .run(compensation.run)
+      .run(() => this.undoer(compensation.undo))
       .then((outcome) => ({ result: 'undone' as const, outcome }))
       .catch((error: unknown) => ({
         result: isCancellation(error) ? ('interrupted' as const) : ('failed' as const),

@@ -5,17 +5,21 @@ import type { DroneMilestoneSignal, ResolveInterventionCommand } from '../messag
 import { type Ending, failed } from './endings.ts';
 import { refusal } from './happenings.ts';
 import type { DeliveryRun, DroneAssignment } from './run.ts';
+import { untilTakeOff } from './schedule.ts';
 import { plainStep, shortStep } from './steps.ts';
 
 /** How a flight went on after one happening: it goes on, the delivery ends, or another drone is needed. */
 type Next = 'on' | 'replace_drone' | Ending;
 
-/** @returns the ending, or `replace_drone` when this drone failed before the pickup */
+/** @returns the ending; `replace_drone` when this drone failed before the pickup, `rescheduled` when that was moved before it was sent */
 export async function flyWithDrone(
   run: DeliveryRun,
   drone: DroneAssignment,
-): Promise<Ending | 'replace_drone'> {
+): Promise<Ending | 'replace_drone' | 'rescheduled'> {
   await confirm(run, drone);
+  const waited = await untilTakeOff(run, drone);
+  if (waited === 'moved') return 'rescheduled';
+  if (waited === 'lost') return giveBack(run, drone, 'the drone failed before it was sent');
   const dispatched = await dispatch(run, drone);
   if (!dispatched) return giveBack(run, drone, 'the drone could not be dispatched');
   return new Flight(run, drone).follow();
@@ -55,7 +59,7 @@ async function dispatch(run: DeliveryRun, drone: DroneAssignment): Promise<boole
   compensations.register({
     name: drone.recall,
     leaves: `Drone ${drone.droneId} may still fly for it.`,
-    run: () => recall(run, drone, `delivery ${record.status}`),
+    undo: { kind: 'recall_drone', reserveKey: drone.reserveKey },
   });
   const answer = await happenings.interruptible(() =>
     shortStep(
@@ -147,6 +151,7 @@ class Flight {
           next = await this.onAnswer(happening.command);
           break;
         case 'drone_available':
+        case 'reschedule':
         case 'carrier':
           break;
       }
@@ -174,7 +179,7 @@ class Flight {
 
       case 'arrived_at_pickup':
         await record.change('arrived_at_pickup', details);
-        return this.expect('the sender to load', record.nowMs(), policy.loadingS);
+        return this.expect('the sender to load', this.loadingBeginsMs(), policy.loadingS);
 
       case 'loaded': {
         // The pickup race is over. Nothing may give this drone back any more but its own landing.
@@ -223,6 +228,12 @@ class Flight {
       case 'landed':
         return 'on';
     }
+  }
+
+  /** A sender who named a window need not be there before it. */
+  private loadingBeginsMs(): number {
+    const { pickupWindow, record } = this.run;
+    return Math.max(record.nowMs(), pickupWindow === null ? 0 : Date.parse(pickupWindow.start));
   }
 
   /** A drone that was given up for silent or late goes on: there is nothing left for a person to settle. */

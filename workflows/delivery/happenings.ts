@@ -10,10 +10,13 @@ import type {
   CancelCommand,
   CarrierMilestoneSignal,
   DroneMilestoneSignal,
+  RescheduleAnswer,
+  RescheduleCommand,
   ResolveInterventionCommand,
 } from '../messages.ts';
 import { OrderedInbox } from './inbox.ts';
 import type { DeliveryRecord } from './record.ts';
+import { type PendingReschedule, Reschedules } from './reschedules.ts';
 import { shortStep } from './steps.ts';
 
 export type Happening =
@@ -21,6 +24,7 @@ export type Happening =
   | { kind: 'carrier'; milestone: CarrierMilestoneSignal }
   | { kind: 'cancel'; command: CancelCommand }
   | { kind: 'answered'; command: ResolveInterventionCommand }
+  | { kind: 'reschedule'; asked: PendingReschedule }
   | { kind: 'drone_available' }
   | { kind: 'deadline' };
 
@@ -38,9 +42,16 @@ export interface Flight {
   inbox: OrderedInbox<DroneMilestoneSignal>;
 }
 
+/** Signals that came for a flight or booking that is not known yet, or not any more. */
+export interface CarriedHappenings {
+  unsorted: DroneMilestoneSignal[];
+  unsortedCarrier: CarrierMilestoneSignal[];
+}
+
 const GAP_RETRY_MS = 2_000;
 
 export class Happenings {
+  readonly reschedules = new Reschedules();
   private readonly record: DeliveryRecord;
   /** Signals may come before the answer that tells whose they are: they are kept, and sorted when it is known. */
   private unsorted: DroneMilestoneSignal[] = [];
@@ -51,10 +62,20 @@ export class Happenings {
   private readonly answered: ResolveInterventionCommand[] = [];
   private droneIsAvailable = false;
   private step: CancellationScope | undefined;
+  private stepYieldsToReschedule = false;
   private alarm: { atMs: number; scope: CancellationScope } | undefined;
 
-  constructor(record: DeliveryRecord) {
+  constructor(record: DeliveryRecord, carried?: CarriedHappenings) {
     this.record = record;
+    if (!carried) return;
+    this.unsorted = carried.unsorted;
+    this.unsortedCarrier = carried.unsortedCarrier;
+  }
+
+  /** What a run that goes on must know; undefined while something waits to be taken, or a flight, booking or cancel is open. */
+  carried(): CarriedHappenings | undefined {
+    if (this.hasSomething() || this.flight || this.booking || this.cancelling) return undefined;
+    return { unsorted: this.unsorted, unsortedCarrier: this.unsortedCarrier };
   }
 
   // What signals and updates put in.
@@ -75,6 +96,13 @@ export class Happenings {
 
   interventionAnswered(command: ResolveInterventionCommand): void {
     this.answered.push(command);
+  }
+
+  /** Asks for another pickup window and waits for the answer. */
+  reschedule(command: RescheduleCommand): Promise<RescheduleAnswer> {
+    const answer = this.reschedules.ask(command, this.record.status);
+    if (this.stepYieldsToReschedule && this.reschedules.isPending) this.step?.cancel();
+    return answer;
   }
 
   /** Asks for the delivery to be cancelled and waits for the answer. A second request shares the first one's. */
@@ -145,16 +173,25 @@ export class Happenings {
     this.droneIsAvailable = false;
   }
 
-  /** Runs a step that a cancel interrupts. `interrupted` when it did: the step may or may not have happened. */
-  async interruptible<T>(step: () => Promise<T>): Promise<T | 'interrupted'> {
-    if (this.cancelIsPending()) return 'interrupted';
+  /**
+   * Runs a step that a cancel interrupts, and a reschedule where it says so. `interrupted` when one did: the step may or may not
+   * have happened.
+   */
+  async interruptible<T>(
+    step: () => Promise<T>,
+    { byReschedule = false }: { byReschedule?: boolean } = {},
+  ): Promise<T | 'interrupted'> {
+    const isInterrupted = () => this.cancelIsPending() || (byReschedule && this.reschedules.isPending);
+    if (isInterrupted()) return 'interrupted';
+    this.stepYieldsToReschedule = byReschedule;
     this.step = new CancellationScope({ cancellable: true });
     try {
       return await this.step.run(step);
     } catch (error) {
-      if (isCancellation(error) && this.cancelIsPending()) return 'interrupted';
+      if (isCancellation(error) && isInterrupted()) return 'interrupted';
       throw error;
     } finally {
+      this.stepYieldsToReschedule = false;
       this.step = undefined;
     }
   }
@@ -196,6 +233,8 @@ export class Happenings {
       this.cancelling.taken = true;
       return { kind: 'cancel', command: this.cancelling.command };
     }
+    const asked = this.reschedules.take();
+    if (asked) return { kind: 'reschedule', asked };
     if (this.droneIsAvailable) {
       this.droneIsAvailable = false;
       return { kind: 'drone_available' };
@@ -203,7 +242,8 @@ export class Happenings {
     return undefined;
   }
 
-  private hasSomething(): boolean {
+  /** Something waits to be taken out. */
+  hasSomething(): boolean {
     return (
       this.flight?.inbox.hasNext === true ||
       this.flight?.inbox.hasGap === true ||
@@ -211,6 +251,7 @@ export class Happenings {
       this.booking?.inbox.hasGap === true ||
       this.answered.length > 0 ||
       (this.cancelIsPending() && this.cancelling?.taken === false) ||
+      this.reschedules.isPending ||
       this.droneIsAvailable
     );
   }

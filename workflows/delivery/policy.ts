@@ -1,4 +1,5 @@
 /** How long the delivery waits for what. Fabrikam's operating rules; a delivery's input may override any of them. */
+import { SCHEDULE_AHEAD_S } from '../../services/delivery/contract/schedule.ts';
 import type { DeliveryPolicy } from '../messages.ts';
 
 export const DEFAULT_POLICY: DeliveryPolicy = {
@@ -13,5 +14,9 @@ export const DEFAULT_POLICY: DeliveryPolicy = {
   returnSlackS: 10 * 60,
   carrierSlackS: 30 * 60,
   compensationStuckS: 10 * 60,
+  scheduleAheadS: SCHEDULE_AHEAD_S,
+  pickupLeadS: 10 * 60,
+  renewAheadS: 24 * 60 * 60,
+  historyEvents: 1_000,
   maxAttempts: 5,
 };

@@ -31,6 +31,14 @@ export interface OpenedIntervention {
   answers: { answer: string; effect: string }[];
 }
 
+/** The record as data, for a run that goes on. */
+export interface CarriedRecord {
+  ordinals: Ordinals;
+  state: DeliveryState;
+  interventions: OpenedIntervention[];
+  delayed: boolean;
+}
+
 const HISTORY_SHOWN = 20;
 
 export class DeliveryRecord {
@@ -53,8 +61,23 @@ export class DeliveryRecord {
   private delayed = false;
   private tail: Promise<void> = Promise.resolve();
 
-  constructor(input: DeliveryInput) {
+  constructor(input: DeliveryInput, carried?: CarriedRecord) {
     this.input = input;
+    if (!carried) return;
+    Object.assign(this.ordinals, carried.ordinals);
+    Object.assign(this.state, carried.state);
+    for (const intervention of carried.interventions) this.interventions.set(intervention.id, intervention);
+    this.delayed = carried.delayed;
+  }
+
+  carried(): CarriedRecord {
+    const { ordinals, state, delayed } = this;
+    return { ordinals, state, interventions: [...this.interventions.values()], delayed };
+  }
+
+  /** Settles when every event is written that was asked for. */
+  written(): Promise<void> {
+    return this.tail;
   }
 
   /** Now, by the delivery's clock, Unix milliseconds. */

@@ -1,19 +1,32 @@
 /** One delivery under way: its input, policy, record, compensations and happenings, as the saga's parts share them. */
 import type { Preferences } from '../../services/account/contract/index.ts';
 import { wallDurationMs } from '../../shared/clock.ts';
+import type { PickupWindow } from '../../shared/schemas.ts';
 import type { AuthorizationId, BaseId, DroneId, ReservationId } from '../../shared/ids.ts';
 import type { DeliveryInput, DeliveryPolicy } from '../messages.ts';
+import type { CarriedDelivery } from './carried.ts';
 import { Compensations } from './compensation.ts';
 import { type Ending, Ended } from './endings.ts';
+import { HandledUpdates } from './handled.ts';
 import { Happenings } from './happenings.ts';
 import { DEFAULT_POLICY } from './policy.ts';
 import { DeliveryRecord } from './record.ts';
+import { undoerOf } from './undo.ts';
 
 /** The authorization that is captured, or voided, at the end. */
 export interface Authorized {
   key: string;
   authorizationId: AuthorizationId;
   preferences: Preferences;
+  /** RFC 3339; null: it does not run out. */
+  expiresAt: string | null;
+}
+
+/** The wait for a free drone. */
+export interface Awaiting {
+  giveUpAtMs: number;
+  /** The compensation that gives up its place in the line. */
+  place: string | undefined;
 }
 
 export interface DroneAssignment {
@@ -29,6 +42,8 @@ export interface DroneAssignment {
   /** By the delivery's clock, Unix milliseconds. */
   pickupEtaMs: number;
   dropoffEtaMs: number;
+  /** When it is sent: now, or in time for the pickup window. */
+  takeOffAtMs: number;
 }
 
 export class DeliveryRun {
@@ -37,17 +52,47 @@ export class DeliveryRun {
   readonly record: DeliveryRecord;
   readonly happenings: Happenings;
   readonly compensations: Compensations;
+  readonly handled: HandledUpdates;
+  /** It goes on where an earlier run ended. */
+  readonly resumed: boolean;
   authorized: Authorized | undefined;
+  /** When the sender hands it over; null: at once. */
+  pickupWindow: PickupWindow | null;
+  awaiting: Awaiting | undefined;
   /** Drones that failed on this delivery: they are not asked again. */
-  readonly failedDrones: DroneId[] = [];
+  readonly failedDrones: DroneId[];
 
-  constructor(input: DeliveryInput) {
+  /** @param carried what the run before knew, when this one goes on for it */
+  constructor(input: DeliveryInput, carried?: CarriedDelivery) {
     this.input = input;
+    this.resumed = carried !== undefined;
+    this.authorized = carried?.authorized;
+    this.pickupWindow = carried ? carried.pickupWindow : (input.pickupWindow ?? null);
+    this.awaiting = carried?.awaiting ?? undefined;
+    this.failedDrones = carried?.failedDrones ?? [];
+    this.handled = new HandledUpdates(carried?.handled);
     this.policy = { ...DEFAULT_POLICY, ...input.policy };
-    this.record = new DeliveryRecord(input);
-    this.happenings = new Happenings(this.record);
+    this.record = new DeliveryRecord(input, carried?.record);
+    this.happenings = new Happenings(this.record, carried?.happenings);
     const stuckMs = wallDurationMs(input.clock, this.policy.compensationStuckS * 1000);
-    this.compensations = new Compensations(this.record, stuckMs);
+    const undoer = undoerOf(input, this.record);
+    this.compensations = new Compensations(this.record, stuckMs, undoer, carried?.compensations);
+  }
+
+  /** All there is to know, for a run that goes on; undefined while something is in flight that cannot be carried. */
+  carried(): CarriedDelivery | undefined {
+    const happenings = this.happenings.carried();
+    if (!happenings || !this.authorized) return undefined;
+    return {
+      record: this.record.carried(),
+      happenings,
+      compensations: this.compensations.carried(),
+      handled: this.handled.carried(),
+      authorized: this.authorized,
+      pickupWindow: this.pickupWindow,
+      awaiting: this.awaiting ?? null,
+      failedDrones: this.failedDrones,
+    };
   }
 
   /** What every service wants to know of whom a step is for. */

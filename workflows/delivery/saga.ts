@@ -7,19 +7,26 @@ import { flyWithDrone } from './flight.ts';
 import { goByCarrier } from './carriage.ts';
 import { findDrone } from './assignment.ts';
 import type { DeliveryRun } from './run.ts';
-import { plainStep, shortStep } from './steps.ts';
+import { untilPickupIsNear } from './schedule.ts';
+import { shortStep } from './steps.ts';
 
 export async function saga(run: DeliveryRun): Promise<Ending> {
-  await authorizePrice(run); //      undone by: void_authorization
-  await registerPackages(run); //    undone by: void_packages
+  // What an earlier run did is carried over with what undoes it.
+  if (!run.resumed) {
+    await authorizePrice(run); //      undone by: void_authorization
+    await registerPackages(run); //    undone by: void_packages
+  }
   for (;;) {
+    await untilPickupIsNear(run); //                         scheduled: sleeps until the pickup window less the lead time
     const found = await findDrone(run); //                   undone by: release_drone/n
+    // The pickup was moved while a drone was looked for.
+    if (found.by === 'rescheduled') continue;
     const ending =
       found.by === 'drone'
         ? await flyWithDrone(run, found) //                  undone by: recall_drone/n
         : await goByCarrier(run, found.instead); //          undone by: cancel_booking
-    // A drone that failed before the pickup is replaced, as often as it takes.
-    if (ending !== 'replace_drone') return ending;
+    // A drone that failed before the pickup is replaced, as often as it takes; one whose pickup was moved is reserved anew.
+    if (ending !== 'replace_drone' && ending !== 'rescheduled') return ending;
   }
 }
 
@@ -29,11 +36,7 @@ async function authorizePrice(run: DeliveryRun): Promise<void> {
   compensations.register({
     name: VOID_AUTHORIZATION,
     leaves: `The price of ${input.price.amount} ${input.price.currency} may still be authorized.`,
-    run: async () => {
-      const { account_id, delivery_id } = ids;
-      const undo = { key: record.key('void_authorization'), authorize_key: key, account_id, delivery_id };
-      return (await plainStep('voidAuthorization', undo, 'undo: void the authorization')).outcome;
-    },
+    undo: { kind: 'void_authorization', authorizeKey: key },
   });
   record.waiting('the account service', null);
   const answer = await run.beforeDispatch(() =>
@@ -48,7 +51,12 @@ async function authorizePrice(run: DeliveryRun): Promise<void> {
       throw failed('step_failed', 'The authorization had been voided before it was made.');
     throw failed(answer.reason, answer.detail);
   }
-  run.authorized = { key, authorizationId: answer.authorization_id, preferences: answer.preferences };
+  run.authorized = {
+    key,
+    authorizationId: answer.authorization_id,
+    preferences: answer.preferences,
+    expiresAt: answer.expires_at,
+  };
 }
 
 export const VOID_AUTHORIZATION = 'void_authorization';
@@ -59,11 +67,7 @@ async function registerPackages(run: DeliveryRun): Promise<void> {
   compensations.register({
     name: 'void_packages',
     leaves: 'Its packages are still registered.',
-    run: async () => {
-      const { account_id, delivery_id } = ids;
-      const undo = { key: record.key('void_packages'), register_key: key, account_id, delivery_id };
-      return (await plainStep('voidPackages', undo, 'undo: void the packages')).outcome;
-    },
+    undo: { kind: 'void_packages', registerKey: key },
   });
   record.waiting('the package service', null);
   await run.beforeDispatch(() =>

@@ -12,6 +12,7 @@ import {
   defineUpdate,
   setHandler,
 } from '@temporalio/workflow';
+import { utcWindow, windowRefusals } from '../../services/delivery/contract/schedule.ts';
 import { chargeFor } from '../../services/account/contract/tariff.ts';
 import { CANCELLATION_REASONS } from '../../services/delivery/contract/status.ts';
 import type { Money } from '../../shared/schemas.ts';
@@ -27,27 +28,36 @@ import {
   DRONE_AVAILABLE_SIGNAL,
   DRONE_MILESTONE_SIGNAL,
   type DroneMilestoneSignal,
+  IMPOSSIBLE_WINDOW,
+  RESCHEDULE_UPDATE,
+  type RescheduleAnswer,
+  type RescheduleCommand,
   RESOLVE_INTERVENTION_UPDATE,
   type ResolveInterventionCommand,
   STATE_QUERY,
 } from '../messages.ts';
+import type { CarriedDelivery } from './carried.ts';
 import { Ended, type Ending, failed } from './endings.ts';
 import { DeliveryRun } from './run.ts';
 import { saga, VOID_AUTHORIZATION } from './saga.ts';
-import { plainStep, shortStep, StepFailed } from './steps.ts';
+import { shortStep, StepFailed } from './steps.ts';
 
 const droneMilestone = defineSignal<[DroneMilestoneSignal]>(DRONE_MILESTONE_SIGNAL);
 const carrierMilestone = defineSignal<[CarrierMilestoneSignal]>(CARRIER_MILESTONE_SIGNAL);
 const droneAvailable = defineSignal(DRONE_AVAILABLE_SIGNAL);
 const cancel = defineUpdate<CancelAnswer, [CancelCommand]>(CANCEL_UPDATE);
+const reschedule = defineUpdate<RescheduleAnswer, [RescheduleCommand]>(RESCHEDULE_UPDATE);
 const resolveIntervention = defineUpdate<{ accepted: true }, [ResolveInterventionCommand]>(
   RESOLVE_INTERVENTION_UPDATE,
 );
 const state = defineQuery<DeliveryState>(STATE_QUERY);
 
-/** Completes with any business outcome; a workflow that is *Failed* has met a bug. */
-export async function delivery(input: DeliveryInput): Promise<DeliveryOutcome> {
-  const run = new DeliveryRun(input);
+/**
+ * Completes with any business outcome; a workflow that is *Failed* has met a bug.
+ * @param carried what the run before knew, when this one goes on for it
+ */
+export async function delivery(input: DeliveryInput, carried?: CarriedDelivery): Promise<DeliveryOutcome> {
+  const run = new DeliveryRun(input, carried);
   openDoors(run);
   watchNativeCancel(run);
   // The delivery decides itself what a cancel means, so none reaches its steps from outside.
@@ -66,14 +76,16 @@ export async function delivery(input: DeliveryInput): Promise<DeliveryOutcome> {
   });
 }
 
-function openDoors({ happenings, record, compensations }: DeliveryRun): void {
+function openDoors(run: DeliveryRun): void {
+  const { happenings, record, compensations, handled } = run;
   setHandler(droneMilestone, (signal) => happenings.droneMilestone(signal));
   setHandler(carrierMilestone, (signal) => happenings.carrierMilestone(signal));
   setHandler(droneAvailable, () => happenings.droneAvailable());
   setHandler(state, () => record.state);
 
-  setHandler(cancel, (command) => happenings.cancel(command), {
+  setHandler(cancel, (command) => handled.once(() => happenings.cancel(command)), {
     validator: ({ reason, actor }: CancelCommand) => {
+      if (handled.knows()) return;
       if (!CANCELLATION_REASONS.includes(reason)) {
         throw invalid(`reason must be one of ${CANCELLATION_REASONS.join(', ')}`);
       }
@@ -82,18 +94,33 @@ function openDoors({ happenings, record, compensations }: DeliveryRun): void {
   });
 
   setHandler(
-    resolveIntervention,
-    (command) => {
-      const intervention = record.intervention(command.interventionId);
-      const [, compensation] = /^compensation:(.+)$/.exec(intervention?.kind ?? '') ?? [];
-      if (compensation === undefined) happenings.interventionAnswered(command);
-      else {
-        compensations.answer(compensation, command.answer === 'retry' ? 'retry' : 'done', command);
-      }
-      return { accepted: true };
+    reschedule,
+    (command) =>
+      handled.once(() =>
+        happenings.reschedule({ ...command, pickupWindow: utcWindow(command.pickupWindow) }),
+      ),
+    {
+      validator: (command: RescheduleCommand) => {
+        if (!handled.knows()) checkReschedule(run, command);
+      },
     },
+  );
+
+  setHandler(
+    resolveIntervention,
+    (command) =>
+      handled.once(() => {
+        const intervention = record.intervention(command.interventionId);
+        const [, compensation] = /^compensation:(.+)$/.exec(intervention?.kind ?? '') ?? [];
+        if (compensation === undefined) happenings.interventionAnswered(command);
+        else {
+          compensations.answer(compensation, command.answer === 'retry' ? 'retry' : 'done', command);
+        }
+        return { accepted: true } as const;
+      }),
     {
       validator: (command: ResolveInterventionCommand) => {
+        if (handled.knows()) return;
         const { interventionId: id, answer, why } = command;
         const intervention = record.intervention(id);
         if (!intervention) {
@@ -114,6 +141,32 @@ function requireActor(actor: unknown): void {
   const named =
     typeof actor === 'object' && actor !== null && 'role' in actor && 'id' in actor && Boolean(actor.id);
   if (!named) throw invalid('actor must name who asks: {"role": "operator", "id": "…"}');
+}
+
+/** @throws {ApplicationFailure} for a window that is none, or that cannot be served: then its detail are the field errors */
+function checkReschedule(
+  { record, policy, input }: DeliveryRun,
+  { pickupWindow, why, actor }: RescheduleCommand,
+) {
+  const times = [pickupWindow.start, pickupWindow.end];
+  if (times.some((time) => typeof time !== 'string' || Number.isNaN(Date.parse(time)))) {
+    throw invalid('pickupWindow must be {"start": "…", "end": "…"}, both RFC 3339');
+  }
+  if (typeof why !== 'string' || why.trim() === '') throw invalid('why must say the reason');
+  requireActor(actor);
+  const { deadline } = input;
+  const errors = windowRefusals(pickupWindow, {
+    nowMs: record.nowMs(),
+    aheadS: policy.scheduleAheadS,
+    deadline,
+  });
+  if (errors.length === 0) return;
+  throw ApplicationFailure.create({
+    message: errors.map(({ field, message }) => `${field} ${message}`).join('; '),
+    type: IMPOSSIBLE_WINDOW,
+    nonRetryable: true,
+    details: [errors],
+  });
 }
 
 const invalid = (message: string) => ApplicationFailure.nonRetryable(message, 'invalid_command');
@@ -157,6 +210,7 @@ async function conclude(run: DeliveryRun, ending: Ending): Promise<void> {
   const charge = chargeFor(ending.charged, run.input.price);
   if (ending.status === 'delivered' || ending.status === 'returned') {
     run.happenings.answerLateCancel();
+    run.happenings.reschedules.end(ending.status);
     run.record.showPhase();
     await settle(run, ending, charge);
   } else {
@@ -201,6 +255,7 @@ async function decide(
     });
     happenings.answerLateCancel();
   }
+  happenings.reschedules.end(record.status);
   record.showPhase();
 }
 
@@ -249,7 +304,7 @@ async function captureInsteadOfVoid(
   compensations.register({
     name,
     leaves,
-    run: async () => (await plainStep('capture', step, summary)).outcome,
+    undo: { kind: 'capture_charge', step, summary },
   });
   await compensations.undo(name);
 }

@@ -10,6 +10,7 @@ import {
   Page,
   PageQuery,
   PackageSize,
+  PickupWindow,
   Stop,
   Timestamp,
 } from '../../../shared/schemas.ts';
@@ -21,6 +22,7 @@ import {
   FAILURE_REASONS,
 } from './status.ts';
 
+export * from './schedule.ts';
 export * from './status.ts';
 
 export const DeliveryStatusSchema = OneOf(DELIVERY_STATUSES);
@@ -85,6 +87,8 @@ const requested = {
 
 /** What changes as the delivery goes on. Every field may be patched by an event. */
 const progress = {
+  /** When the sender hands it over; null: as soon as possible. */
+  pickup_window: Nullable(PickupWindow),
   fulfilment: Nullable(OneOf(['drone', 'carrier'] as const)),
   drone_id: Nullable(idSchema('drone')),
   booking_id: Nullable(idSchema('booking')),
@@ -123,7 +127,12 @@ export const Delivery = Type.Object(
 );
 export type Delivery = Static<typeof Delivery>;
 
-export const DeliveryCreation = Closed({ ...requested, eta: Eta });
+export const DeliveryCreation = Closed({
+  ...requested,
+  eta: Eta,
+  /** Absent in what was accepted before there were windows. */
+  pickup_window: Type.Optional(Nullable(PickupWindow)),
+});
 export type DeliveryCreation = Static<typeof DeliveryCreation>;
 
 export const DeliveryPatch = Type.Partial(Closed({ ...progress, complete: Type.Boolean() }), {

@@ -10,10 +10,11 @@ import {
   type Intervention,
   isFinal,
   type NewDeliveryEvent,
+  utcWindow,
 } from '../contract/index.ts';
 
 /** What is fixed at the accept. */
-export type Requested = Omit<DeliveryCreation, 'eta'>;
+export type Requested = Omit<DeliveryCreation, 'eta' | 'pickup_window'>;
 
 /** What changes as the delivery goes on. Holds no personal data: every event keeps a copy of it. */
 export type DeliveryState = Omit<Delivery, keyof Requested | 'object' | 'imminent'>;
@@ -33,6 +34,7 @@ export function createdEvent(creation: DeliveryCreation, recordedAt: string): Nu
   const createdAt = utc(creation.created_at);
   const state: DeliveryState = {
     status: 'created',
+    pickup_window: creation.pickup_window ? utcWindow(creation.pickup_window) : null,
     fulfilment: null,
     drone_id: null,
     booking_id: null,
@@ -112,7 +114,11 @@ function apply(before: DeliveryState, event: NewDeliveryEvent, occurredAt: strin
 }
 
 function patched(patch: DeliveryPatch = {}): Partial<DeliveryState> {
-  return patch.eta ? { ...patch, eta: utcEta(patch.eta) } : patch;
+  return {
+    ...patch,
+    ...(patch.eta && { eta: utcEta(patch.eta) }),
+    ...(patch.pickup_window && { pickup_window: utcWindow(patch.pickup_window) }),
+  };
 }
 
 function interventionsAfter(

@@ -57,6 +57,8 @@ export function deliveryView(
     pickup: { ...pickup, ...personal?.pickup },
     dropoff: { ...dropoff, ...personal?.dropoff },
     metadata: personal?.metadata ?? {},
+    // Written before there were windows, a state has none.
+    ...{ pickup_window: null },
     ...state,
     imminent: isImminent(state.status, state.eta, nowMs),
   };

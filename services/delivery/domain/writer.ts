@@ -67,7 +67,7 @@ export class DeliveryWriter {
   async #insert(creations: readonly DeliveryCreation[]): Promise<StoredDelivery[]> {
     const recordedAt = isoTime(this.#clock.nowMs());
     const deliveries = creations.map((creation): NewDelivery => {
-      const { eta: _eta, ...requested } = creation;
+      const { eta: _eta, pickup_window: _window, ...requested } = creation;
       const event = createdEvent(creation, recordedAt);
       return { ...partsOf({ ...requested, created_at: event.occurredAt }), state: event.state, event };
     });

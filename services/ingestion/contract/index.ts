@@ -1,8 +1,8 @@
-/** Contract of ingestion: the durable accept, the start of workflows, and commands to them (cancel). */
+/** Contract of ingestion: the durable accept, the start of workflows, and commands to them (cancel, reschedule). */
 import { type Static, Type } from 'typebox';
 import { defineContract } from '../../../shared/http/contract.ts';
 import { idSchema } from '../../../shared/ids.ts';
-import { Closed, Nullable, OneOf, Timestamp } from '../../../shared/schemas.ts';
+import { Closed, Nullable, OneOf, PickupWindow, Timestamp } from '../../../shared/schemas.ts';
 import { CANCELLATION_REASONS, Delivery } from '../../delivery/contract/index.ts';
 import { CreateDeliveryRequest } from './request.ts';
 
@@ -81,6 +81,32 @@ export const ingestionContract = defineContract({
       outcome: OneOf(['cancelled', 'pending', 'refused'] as const),
       reason: Nullable(Type.String()),
       detail: Nullable(Type.String()),
+    }),
+  },
+  reschedule: {
+    method: 'POST',
+    path: '/requests/:delivery_id/reschedule',
+    summary: 'Moves a delivery’s pickup window: the workflow’s `reschedule` update',
+    description:
+      'Idempotent by key: the first answer again; 422 `idempotency-key-reused` for another window. `refused`: too late, or no longer the window it was to be moved from (`window_changed`), with the reason. 422 `unserviceable` for a window that cannot be served. 503 when the workflow did not answer in time: safe to repeat.',
+    params: DeliveryParams,
+    body: Closed({
+      account_id: Nullable(idSchema('account')),
+      pickup_window: PickupWindow,
+      /** Move it only if it is still this one (null: none). */
+      from: Type.Optional(Nullable(PickupWindow)),
+      /** Only what an earlier request with this key was answered; `unknown` when there was none. */
+      replay_only: Type.Optional(Type.Boolean()),
+      why: Type.String({ minLength: 1, maxLength: 200 }),
+      actor: Actor,
+      /** The caller's `Idempotency-Key`, or null. */
+      idempotency_key: Nullable(Type.String({ minLength: 1, maxLength: 255 })),
+    }),
+    response: Closed({
+      outcome: OneOf(['rescheduled', 'refused', 'unknown'] as const),
+      reason: Nullable(Type.String()),
+      detail: Nullable(Type.String()),
+      replayed: Type.Boolean(),
     }),
   },
   backlog: {

@@ -1,6 +1,6 @@
 /** What a caller posts to `POST /v1/deliveries`. The limits are published; a test holds the docs against them. */
 import { type Static, Type } from 'typebox';
-import { Closed, Money, OneOf, PackageSize, Stop, Timestamp } from '../../../shared/schemas.ts';
+import { Closed, Money, OneOf, PackageSize, PickupWindow, Stop, Timestamp } from '../../../shared/schemas.ts';
 
 export const RequestedPackage = Closed(
   {
@@ -27,6 +27,7 @@ export const CreateDeliveryRequest = Closed(
       Type.String({ minLength: 1, maxLength: 200, description: 'Your own id, unique per account' }),
     ),
     expedited: Type.Optional(Type.Boolean({ default: false })),
+    pickup_window: Type.Optional(PickupWindow),
     deadline: Type.Optional(Timestamp),
     confirmation: Type.Optional(
       OneOf(['none', 'pin', 'signature', 'photo', 'barcode'] as const, { default: 'none' }),

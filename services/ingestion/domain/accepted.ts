@@ -5,7 +5,12 @@ import { distanceM } from '../../../shared/geodesy.ts';
 import { type AccountId, newId, type PackageId } from '../../../shared/ids.ts';
 import type { DeliveryInput, DeliveryPolicy } from '../../../workflows/messages.ts';
 import { priceOf } from '../../account/contract/tariff.ts';
-import type { CancellationReason, Delivery, DeliveryCreation } from '../../delivery/contract/index.ts';
+import {
+  type CancellationReason,
+  type Delivery,
+  type DeliveryCreation,
+  utcWindow,
+} from '../../delivery/contract/index.ts';
 import type { Actor, CreateDeliveryRequest } from '../contract/index.ts';
 
 /** What an accepted row holds: all that is needed to answer, to project and to start, whatever changes later. */
@@ -66,6 +71,7 @@ export function acceptedDocument(acceptance: Acceptance): AcceptedDocument {
         expedited,
       }),
       created_at: isoTime(clockTimeMs(clock, wallMs)),
+      pickup_window: request.pickup_window === undefined ? null : utcWindow(request.pickup_window),
       // Which drone will fly is not known here, and a guess would be a promise.
       eta: { status: 'pending', pickup_at: null, dropoff_at: null },
     },
@@ -84,6 +90,8 @@ export function requestedDelivery({ creation }: AcceptedDocument): Delivery {
   return {
     object: 'delivery',
     ...creation,
+    // Accepted before there were windows, it has none.
+    pickup_window: creation.pickup_window ?? null,
     status: 'created',
     fulfilment: null,
     drone_id: null,
@@ -139,6 +147,7 @@ export function workflowInput({ creation, clock, policy }: AcceptedDocument): De
     packages: creation.packages,
     expedited: creation.expedited,
     deadline: creation.deadline,
+    ...(creation.pickup_window && { pickupWindow: creation.pickup_window }),
     undeliverableAction: creation.undeliverable_action,
     price: creation.price,
     clock,
@@ -154,8 +163,12 @@ export function workflowInput({ creation, clock, policy }: AcceptedDocument): De
 function refuseUnstorable(request: CreateDeliveryRequest): void {
   const errors: FieldError[] = [];
   collectUnstorable(request, '', errors);
-  if (request.deadline !== undefined && !isInstant(request.deadline))
-    errors.push({ field: 'deadline', message: 'must be an RFC 3339 time such as 2026-03-01T12:00:00Z' });
+  const { deadline, pickup_window: window } = request;
+  const times = { deadline, 'pickup_window.start': window?.start, 'pickup_window.end': window?.end };
+  for (const [field, time] of Object.entries(times)) {
+    if (time !== undefined && !isInstant(time))
+      errors.push({ field, message: 'must be an RFC 3339 time such as 2026-03-01T12:00:00Z' });
+  }
   if (errors.length === 0) return;
   throw new Problem('invalid-request', {
     detail: `${errors.length === 1 ? 'One field is' : `${errors.length} fields are`} wrong: ${errors.map((one) => one.field).join(', ')}.`,

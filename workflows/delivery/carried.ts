@@ -1,0 +1,22 @@
+/**
+ * All that a delivery knows, as data, for the run that goes on where this one ends. It is only ever carried from a wait in which
+ * nothing is in flight: no step under way, no drone or carrier sent, no update unanswered.
+ */
+import type { DroneId } from '../../shared/ids.ts';
+import type { PickupWindow } from '../../shared/schemas.ts';
+import type { Awaiting, Authorized } from './run.ts';
+import type { Compensation } from './compensation.ts';
+import type { HandledAnswers } from './handled.ts';
+import type { CarriedHappenings } from './happenings.ts';
+import type { CarriedRecord } from './record.ts';
+
+export interface CarriedDelivery {
+  record: CarriedRecord;
+  happenings: CarriedHappenings;
+  compensations: Compensation[];
+  handled: HandledAnswers;
+  authorized: Authorized;
+  pickupWindow: PickupWindow | null;
+  awaiting: Awaiting | null;
+  failedDrones: DroneId[];
+}

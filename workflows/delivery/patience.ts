@@ -1,0 +1,68 @@
+/** Waits that may take a month: the authorization is renewed meanwhile, and the history stays bounded. */
+import { allHandlersFinished, condition, makeContinueAsNewFunc, workflowInfo } from '@temporalio/workflow';
+import type { delivery } from './workflow.ts';
+import { failed } from './endings.ts';
+import type { Happening } from './happenings.ts';
+import type { DeliveryRun } from './run.ts';
+import { shortStep } from './steps.ts';
+
+/** A shorter history is never given up, whatever the policy says: a run must get somewhere. */
+const SHORTEST_HISTORY = 50;
+
+/**
+ * The next happening, or `deadline` when the clock shows `untilMs`. Only to be called while nothing is in flight: the workflow may
+ * go on as a new run, which comes back here by the saga's own way.
+ * @throws {Ended} failed, when the account no longer authorizes the price
+ */
+export async function waitPatiently(
+  run: DeliveryRun,
+  waitingFor: string,
+  untilMs: number,
+): Promise<Happening> {
+  const { happenings, record } = run;
+  for (;;) {
+    await continueWhenLong(run);
+    const happening = await happenings.next(waitingFor, Math.min(untilMs, renewalAtMs(run)));
+    if (happening.kind !== 'deadline' || record.nowMs() >= untilMs) return happening;
+    await renewAuthorization(run);
+  }
+}
+
+/** When the authorization is to be renewed, Unix milliseconds; never when it does not run out. */
+function renewalAtMs({ authorized, policy }: DeliveryRun): number {
+  const expiresAt = authorized?.expiresAt ?? null;
+  return expiresAt === null ? Number.POSITIVE_INFINITY : Date.parse(expiresAt) - policy.renewAheadS * 1000;
+}
+
+/** @throws {Ended} cancelled; failed, when the account was suspended or closed meanwhile or its credit is used up */
+async function renewAuthorization(run: DeliveryRun): Promise<void> {
+  const { authorized, record, input } = run;
+  if (!authorized) return;
+  const key = record.key('renew');
+  const answer = await run.beforeDispatch(() =>
+    shortStep(
+      'renewAuthorization',
+      { key, authorize_key: authorized.key, delivery_id: input.deliveryId },
+      'renew the authorization',
+    ),
+  );
+  if (answer.outcome === 'refused') {
+    if (answer.reason === 'not_authorized') throw failed('step_failed', answer.detail);
+    throw failed(answer.reason, answer.detail);
+  }
+  authorized.expiresAt = answer.expires_at;
+}
+
+/** Goes on with a new history when this one has become long, unless there is something to do first. */
+async function continueWhenLong(run: DeliveryRun): Promise<void> {
+  const { happenings, record, policy, input } = run;
+  const { continueAsNewSuggested, historyLength } = workflowInfo();
+  if (!continueAsNewSuggested && historyLength < Math.max(policy.historyEvents, SHORTEST_HISTORY)) return;
+  await record.written();
+  // An update that waits for the saga is something to do; one that was answered only has to say so.
+  await condition(() => allHandlersFinished() || happenings.hasSomething());
+  const carried = run.carried();
+  if (!carried) return;
+  const { typedSearchAttributes } = workflowInfo();
+  await makeContinueAsNewFunc<typeof delivery>({ typedSearchAttributes })(input, carried);
+}

@@ -1,0 +1,67 @@
+/** Reschedules that were asked for and not answered yet, in the order they came; and whether there is still something to move. */
+import { condition } from '@temporalio/workflow';
+import { isFinal, type DeliveryStatus } from '../../services/delivery/contract/status.ts';
+import type { RescheduleAnswer, RescheduleCommand } from '../messages.ts';
+
+export interface PendingReschedule {
+  command: RescheduleCommand;
+  answer: RescheduleAnswer | undefined;
+}
+
+/** Why the pickup can no longer be moved: from when the drone, or the carrier, is sent. */
+export type Closed = 'drone_dispatched' | 'carrier_booked';
+
+export class Reschedules {
+  private readonly waiting: PendingReschedule[] = [];
+  private closed: Closed | undefined;
+
+  /** Asks for another window and waits for the answer. */
+  async ask(command: RescheduleCommand, status: DeliveryStatus): Promise<RescheduleAnswer> {
+    if (isFinal(status)) return ended(status);
+    if (this.closed) return tooLate(this.closed);
+    const pending: PendingReschedule = { command, answer: undefined };
+    this.waiting.push(pending);
+    await condition(() => pending.answer !== undefined);
+    return pending.answer ?? ended(status);
+  }
+
+  get isPending(): boolean {
+    return this.waiting.length > 0;
+  }
+
+  /** The next one, to be answered by whoever takes it. */
+  take(): PendingReschedule | undefined {
+    return this.waiting.shift();
+  }
+
+  /** No drone and no carrier is on its way (any more): the pickup can be moved. */
+  open(): void {
+    this.closed = undefined;
+  }
+
+  /** Too late from now on, also for those that wait. */
+  close(why: Closed): void {
+    this.closed = why;
+    for (const pending of this.waiting.splice(0)) pending.answer = tooLate(why);
+  }
+
+  /** The delivery has ended: nobody is left waiting. */
+  end(status: DeliveryStatus): void {
+    for (const pending of this.waiting.splice(0)) pending.answer = ended(status);
+  }
+}
+
+export function refusedReschedule(reason: string, detail: string): RescheduleAnswer {
+  return { outcome: 'refused', reason, detail };
+}
+
+const tooLate = (why: Closed): RescheduleAnswer =>
+  refusedReschedule(
+    why,
+    why === 'drone_dispatched'
+      ? 'The drone has been sent. The pickup can no longer be moved, but the delivery can be cancelled until it has loaded.'
+      : 'A carrier has been booked. The pickup can no longer be moved, but the delivery can be cancelled until it is picked up.',
+  );
+
+const ended = (status: DeliveryStatus): RescheduleAnswer =>
+  refusedReschedule(`already_${status}`, `The delivery has ended: it is ${status}.`);

@@ -1,0 +1,61 @@
+/**
+ * What undoes each step, as data: it outlives a continue-as-new, so that a delivery which has waited for a month still gives
+ * back what it took on its first day.
+ */
+import type { BodyOf } from '../../shared/http/contract.ts';
+import type { accountContract } from '../../services/account/contract/index.ts';
+import type { DeliveryInput } from '../messages.ts';
+import type { DeliveryRecord } from './record.ts';
+import { plainStep } from './steps.ts';
+
+/** One step to undo, by the key it ran under. */
+export type Undo =
+  | { kind: 'void_authorization'; authorizeKey: string }
+  | { kind: 'void_packages'; registerKey: string }
+  | { kind: 'release_drone'; reserveKey: string }
+  | { kind: 'recall_drone'; reserveKey: string }
+  | { kind: 'cancel_booking'; bookKey: string }
+  /** Not undone but made good: a charge that is due. */
+  | { kind: 'capture_charge'; step: CaptureStep; summary: string };
+
+export type CaptureStep = { key: string } & BodyOf<typeof accountContract, 'capture'>;
+
+/** Undoes a step: one plain activity, retried without a limit. Answers what it found, for the event. */
+export type Undoer = (undo: Undo) => Promise<string>;
+
+export function undoerOf(input: DeliveryInput, record: DeliveryRecord): Undoer {
+  const { accountId: account_id, deliveryId: delivery_id } = input;
+  return async (undo) => {
+    switch (undo.kind) {
+      case 'void_authorization': {
+        const key = record.key('void_authorization');
+        const step = { key, authorize_key: undo.authorizeKey, account_id, delivery_id };
+        return (await plainStep('voidAuthorization', step, 'undo: void the authorization')).outcome;
+      }
+      case 'void_packages': {
+        const key = record.key('void_packages');
+        const step = { key, register_key: undo.registerKey, account_id, delivery_id };
+        return (await plainStep('voidPackages', step, 'undo: void the packages')).outcome;
+      }
+      case 'release_drone': {
+        const key = record.key('release');
+        const reason = `delivery ${record.status}`;
+        const step = { key, reserve_key: undo.reserveKey, delivery_id, reason };
+        return (await plainStep('releaseDrone', step, 'undo: release the drone')).outcome;
+      }
+      case 'recall_drone': {
+        const key = record.key('recall');
+        const reason = `delivery ${record.status}`;
+        const step = { key, reserve_key: undo.reserveKey, delivery_id, reason };
+        return (await plainStep('recallDrone', step, `recall the drone: ${reason}`)).outcome;
+      }
+      case 'cancel_booking': {
+        const key = record.key('cancel_booking');
+        const step = { key, book_key: undo.bookKey, account_id, delivery_id };
+        return (await plainStep('cancelBooking', step, 'undo: cancel the carrier’s booking')).outcome;
+      }
+      case 'capture_charge':
+        return (await plainStep('capture', undo.step, undo.summary)).outcome;
+    }
+  };
+}
