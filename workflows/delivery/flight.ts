@@ -8,6 +8,9 @@ import type { DeliveryRun, DroneAssignment } from './run.ts';
 import { untilTakeOff } from './schedule.ts';
 import { plainStep, shortStep } from './steps.ts';
 
+/** Between two looks at a drone that is overdue for long, seconds. */
+const LONGEST_LOOK_S = 6 * 60 * 60;
+
 /** How a flight went on after one happening: it goes on, the delivery ends, or another drone is needed. */
 type Next = 'on' | 'replace_drone' | Ending;
 
@@ -381,7 +384,9 @@ class Flight {
     const { record, policy } = this.run;
     this.overdue += 1;
     const expectedBy = isoTime(this.untilMs);
-    this.untilMs = record.nowMs() + policy.dropoffArrivalSlackS * 1000;
+    // A person may take days to answer: it looks less and less often for what it may have missed, so that the history stays short.
+    const againInS = policy.dropoffArrivalSlackS * 2 ** Math.max(0, this.overdue - 2);
+    this.untilMs = record.nowMs() + Math.min(againInS, LONGEST_LOOK_S) * 1000;
     if (this.overdue === 1) {
       await record.note('overdue', {
         patch: { delayed: true },
