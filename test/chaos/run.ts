@@ -2,6 +2,7 @@
  * One run of chaos: the whole stack as separate processes, deliveries through the public API, and everything that can break
  * broken by a plan. Then the system is left alone until it has settled, and judged.
  */
+import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -79,6 +80,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const network = new Network();
   const crashes: string[] = [];
   const signal = options.signal ?? new AbortController().signal;
+  // Hundreds of requests and acts wait for their time at once, each of them for this signal too.
+  setMaxListeners(0, signal);
   let stack: Stack | undefined;
   try {
     stack = await startStack({

@@ -3,6 +3,7 @@ import { type Client as TemporalClient, type WorkflowExecutionInfo } from '@temp
 import { WorkflowNotFoundError } from '@temporalio/common';
 import pg from 'pg';
 import { whatIsHeld } from '../../local/held.ts';
+import { DATABASE_NAME, withDatabase } from '../../prisma/provision.ts';
 import { everyItem, type ServiceClients } from '../../local/service-clients.ts';
 import type { DeliveryEvent } from '../../services/delivery/contract/index.ts';
 import { Problem } from '../../shared/errors.ts';
@@ -124,7 +125,7 @@ async function workflowsOf(temporal: TemporalClient, accepted: readonly string[]
 }
 
 async function flightsIn(postgresUrl: string): Promise<Pick<History, 'dispatched' | 'milestones'>> {
-  const client = new pg.Client({ connectionString: postgresUrl });
+  const client = new pg.Client({ connectionString: withDatabase(postgresUrl, DATABASE_NAME) });
   await client.connect();
   try {
     const dispatched = await client.query<{ id: string }>(
