@@ -9,6 +9,7 @@ import { PROJECT_ROOT } from '../../local/roles.ts';
 import { untilTold } from '../../local/until-told.ts';
 import { describeFaults, describeRun, isSound } from './report.ts';
 import { type ChaosOptions, runChaos } from './run.ts';
+import { CI_SIZE } from './sizes.ts';
 
 type Given = Pick<ChaosOptions, 'seed' | 'deliveries' | 'kills' | 'clockRate'> & {
   rate: number;
@@ -19,17 +20,22 @@ const given = new Command('npm run chaos --')
   .description(
     'Breaks a running stack in every way, and checks that no delivery was lost, doubled or left half done.',
   )
-  .option('-d, --deliveries <number>', 'requests that are posted', wholeNumber, 300)
+  .option('-d, --deliveries <number>', 'requests that are posted', wholeNumber, CI_SIZE.deliveries)
   .option(
     '-k, --kills <number>',
     'processes that are killed; stops and cut connections come on top',
     natural,
-    40,
+    CI_SIZE.kills,
   )
   .option('-s, --seed <text>', 'what the plan is made from', String(Date.now()))
-  .option('-r, --rate <number>', 'requests a second', positiveNumber, 3)
-  .option('--clock-rate <rate>', 'clock seconds per second', positiveNumber, 30)
-  .option('--settle <seconds>', 'how long it may take to settle', positiveNumber, 180)
+  .option('-r, --rate <number>', 'requests a second', positiveNumber, CI_SIZE.ratePerS)
+  .option('--clock-rate <rate>', 'clock seconds per second', positiveNumber, CI_SIZE.clockRate)
+  .option(
+    '--settle <seconds>',
+    'how long it may take to settle',
+    positiveNumber,
+    CI_SIZE.settleWithinMs / 1_000,
+  )
   .parse()
   .opts<Given>();
 

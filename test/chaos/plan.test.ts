@@ -27,7 +27,7 @@ test('There are as many requests and kills as asked for, in order, at the rate a
   expect(times.at(-1)).toBeGreaterThan(99_000);
   expect(acts.filter(({ kind }) => kind === 'kill')).toHaveLength(40);
   for (const kind of ['stop', 'cut', 'stall'])
-    expect(acts.filter((one) => one.kind === kind)).toHaveLength(10);
+    expect(acts.filter((one) => one.kind === kind)).toHaveLength(5);
 });
 
 test('For many seeds: every process is killed, every link is struck, every kind is posted', () => {
@@ -48,5 +48,5 @@ test('The plan is printed with its seed, every act with its time and victim', ()
   const lines = describePlan(plan).split('\n');
   expect(lines[0]).toMatch(/^seed 7: 6 requests in 1\.\d s: /);
   expect(lines).toHaveLength(1 + plan.acts.length);
-  expect(lines.some((line) => /\d s  kill \w+, down for \d+ ms$/.test(line))).toBe(true);
+  expect(lines.some((line) => /\d s {2}kill \w+, down for \d+ ms$/.test(line))).toBe(true);
 });

@@ -68,7 +68,7 @@ export interface Plan {
 }
 
 /** One stop, one cut and one stall for so many kills. */
-const KILLS_FOR_ONE_OTHER = 4;
+const KILLS_FOR_ONE_OTHER = 8;
 const DOWN_MS = [0, 2_500] as const;
 const STOPPED_MS = [1_000, 6_000] as const;
 const CUT_MS = [0, 4_000] as const;

@@ -44,7 +44,8 @@ export async function strike({
   async function start(victim: Victim): Promise<void> {
     for (;;) {
       try {
-        return await stack.restart(victim);
+        await stack.restart(victim);
+        return;
       } catch (error) {
         signal.throwIfAborted();
         strikes.failedStarts += 1;

@@ -44,7 +44,8 @@ export class FeedFollower {
     onEvent: (event: DeliveryEvent) => void,
   ): Promise<void> {
     const { signal } = this.#stopping;
-    while (!signal.aborted) {
+    const isStopped = () => signal.aborted;
+    while (!isStopped()) {
       try {
         const { entries, last_position } = await delivery.readFeed(
           { query: { after: this.#after, limit: PAGE, wait_ms: WAIT_MS } },
@@ -57,7 +58,7 @@ export class FeedFollower {
         this.#after = entries.at(-1)?.position ?? this.#after;
         this.#end = last_position;
       } catch (error) {
-        if (signal.aborted) return;
+        if (isStopped()) return;
         if (!(error instanceof Problem)) throw error;
         await delay(AGAIN_AFTER_MS);
       }
@@ -107,6 +108,7 @@ export class StreamFollower {
     deliveryId: string;
   }): Promise<void> {
     const { signal } = this.#stopping;
+    const isOver = () => this.#isComplete || signal.aborted;
     // Of the events before the first connection it wants all too.
     let lastId = '0';
     const parser = createParser({
@@ -117,7 +119,7 @@ export class StreamFollower {
         this.#effects.push({ deliveryId, sequence: Number(id) });
       },
     });
-    while (!this.#isComplete && !signal.aborted) {
+    while (!isOver()) {
       this.#breaks += 1;
       try {
         const response = await fetch(`${apiUrl}/v1/deliveries/${deliveryId}/tracking/stream`, {
@@ -134,7 +136,7 @@ export class StreamFollower {
         // Cut off: what stood half in the buffer comes again.
       }
       parser.reset();
-      if (!this.#isComplete && !signal.aborted) await delay(AGAIN_AFTER_MS);
+      if (!isOver()) await delay(AGAIN_AFTER_MS);
     }
   }
 }
