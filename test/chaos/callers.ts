@@ -8,9 +8,23 @@ import { messageOf, Problem } from '../../shared/errors.ts';
 import { createClient } from '../../shared/http/client.ts';
 import type { DeliveryId } from '../../shared/ids.ts';
 import { controlContract, type OrderFailure } from '../../simulator/contract.ts';
-import { HOPS, type PublicApi } from '../e2e/traffic.ts';
+import type { Location } from '../../shared/schemas.ts';
+import { HOPS as HOPS_OF_FOUR_BASES, type PublicApi } from '../e2e/traffic.ts';
 import type { AcceptedRequest } from '../checker/index.ts';
 import type { PlannedRequest, RequestKind } from './plan.ts';
+
+/** The whole fleet is wanted, so there are hops close to every base. */
+const HOPS: readonly (readonly [Location, Location])[] = [
+  ...HOPS_OF_FOUR_BASES,
+  [
+    { latitude: 47.5835, longitude: -122.331 },
+    { latitude: 47.587, longitude: -122.328 },
+  ],
+  [
+    { latitude: 47.5035, longitude: -122.2 },
+    { latitude: 47.507, longitude: -122.197 },
+  ],
+];
 
 const AGAIN_AFTER_MS = 250;
 const CONNECTIONS = 64;

@@ -2,6 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { everyItem, type ServiceClients } from '../../local/service-clients.ts';
+import type { Drone } from '../../services/drone/contract/index.ts';
+import { messageOf, Problem } from '../../shared/errors.ts';
 import type { DeliveryId } from '../../shared/ids.ts';
 import {
   deliveryWorkflowId,
@@ -24,6 +26,7 @@ export class Operator {
   readonly #working: Promise<void>;
   /** Deliveries whose drone came down and was fetched: nobody else will tell how they ended. */
   readonly #stranded = new Set<string>();
+  readonly #refusals = new Map<string, number>();
   #fetched = 0;
   #settled = 0;
 
@@ -33,9 +36,9 @@ export class Operator {
     this.#working = this.#work();
   }
 
-  /** What they had to do. */
-  get done(): { fetched: number; settled: number } {
-    return { fetched: this.#fetched, settled: this.#settled };
+  /** What they had to do, and what they were told when they could not, each answer with how often. */
+  get done(): { fetched: number; settled: number; refusals: ReadonlyMap<string, number> } {
+    return { fetched: this.#fetched, settled: this.#settled, refusals: this.#refusals };
   }
 
   async stop(): Promise<void> {
@@ -43,12 +46,19 @@ export class Operator {
     await this.#working;
   }
 
+  /** Who is down is asked again; a refusal is told in the report. */
+  readonly #keep = (error: unknown): void => {
+    if (error instanceof Problem && error.retryable) return;
+    const what = error instanceof Problem ? (error.reason ?? error.slug) : messageOf(error);
+    this.#refusals.set(what, (this.#refusals.get(what) ?? 0) + 1);
+  };
+
   async #work(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       // Whatever does not answer now is asked again: it may be one of those that were killed.
-      await this.#fetchDrones().catch(() => undefined);
-      await this.#settleInterventions().catch(() => undefined);
+      await this.#fetchDrones().catch(this.#keep);
+      await this.#settleInterventions().catch(this.#keep);
       await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
     }
   }
@@ -59,17 +69,20 @@ export class Operator {
     const down = await everyItem((page) =>
       drone.listDrones({ query: { ...page, state: ['grounded', 'lost', 'maintenance'] } }),
     );
-    for (const { id, delivery_id } of down) {
-      if (delivery_id !== null) this.#stranded.add(delivery_id);
-      const set = (state: 'maintenance' | 'idle') =>
-        drone.setDroneState({
-          params: { drone_id: id },
-          body: { state, reason: 'Fetched and mended', by: BY },
-        });
-      await set('maintenance');
-      await set('idle');
-      this.#fetched += 1;
-    }
+    // One that cannot be had now, because its flight is not over, must not keep the others waiting.
+    await Promise.all(down.map((one) => this.#fetchDrone(one).catch(this.#keep)));
+  }
+
+  async #fetchDrone({ id, delivery_id }: Drone): Promise<void> {
+    if (delivery_id !== null) this.#stranded.add(delivery_id);
+    const set = (state: 'maintenance' | 'idle') =>
+      this.#services.drone.setDroneState({
+        params: { drone_id: id },
+        body: { state, reason: 'Fetched and mended', by: BY },
+      });
+    await set('maintenance');
+    await set('idle');
+    this.#fetched += 1;
   }
 
   async #settleInterventions(): Promise<void> {
@@ -84,7 +97,7 @@ export class Operator {
             ? 'lost'
             : ANSWERS.find(([beginning]) => kind.startsWith(beginning))?.[1];
         if (resolved_at !== null || answer === undefined) continue;
-        await this.#resolve(id, interventionId, answer).catch(() => undefined);
+        await this.#resolve(id, interventionId, answer).catch(this.#keep);
       }
     }
   }

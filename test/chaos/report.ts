@@ -25,7 +25,7 @@ export function describeRun(report: ChaosReport): string {
     `they ended: ${list(outcomes)}; ${replaced} had more than one drone`,
     `${kill} kills, ${stop} stops, ${cut} cuts, ${stall} stalls; ${strikes.failedStarts} starts had to be repeated; ${report.crashes.length} roles ended by themselves`,
     `callers were answered: ${list(new Map(Object.entries(statuses)))}`,
-    `${history.events.length} events; streams broke off ${report.streamBreaks} times; operators fetched ${report.operator.fetched} drones and settled ${report.operator.settled} cases`,
+    `${history.events.length} events; streams broke off ${report.streamBreaks} times; operators fetched ${report.operator.fetched} drones and settled ${report.operator.settled} cases${report.operator.refusals.size === 0 ? '' : `, and were refused: ${list(report.operator.refusals)}`}`,
     `posting and breaking took ${seconds(report.postingMs)}, settling ${seconds(report.settlingMs)}, all ${seconds(report.totalMs)}`,
   ].join('\n');
 }

@@ -56,7 +56,7 @@ export interface ChaosReport {
   statuses: Record<number, number>;
   refused: number;
   streamBreaks: number;
-  operator: { fetched: number; settled: number };
+  operator: Operator['done'];
   /** Undefined: it did not settle in time; what was missing then. */
   unsettled: string | undefined;
   postingMs: number;
@@ -148,7 +148,7 @@ class Run {
     const { seed, deliveries, kills, ratePerS, say } = this.#options;
     const plan = makePlan({ seed, deliveries, kills, ratePerS, links: this.#network.links });
     say(describePlan(plan));
-    await this.#prepare();
+    const operator = await this.#prepare();
     const begunMs = Date.now();
     const [strikes] = await Promise.all([
       strike({
@@ -187,7 +187,7 @@ class Run {
       statuses: Object.fromEntries(this.#callers.statuses),
       refused: this.#callers.refused,
       streamBreaks: [...this.#streams.values()].reduce((sum, one) => sum + one.breaks, 0),
-      operator: this.#operator?.done ?? { fetched: 0, settled: 0 },
+      operator: operator.done,
       unsettled,
       postingMs,
       settlingMs,
@@ -206,7 +206,7 @@ class Run {
     await Promise.all([this.#callers.close(), this.#services.close(), this.#temporal?.close()]);
   }
 
-  async #prepare(): Promise<void> {
+  async #prepare(): Promise<Operator> {
     const { description, directory } = this.#stack;
     const { payloadKeys } = JSON.parse(await readFile(join(directory, 'secrets.json'), 'utf8')) as {
       payloadKeys: string;
@@ -216,7 +216,6 @@ class Run {
       namespace: description.temporal_namespace,
       dataConverter: createDataConverter(parsePayloadKeys(payloadKeys)),
     });
-    this.#operator = new Operator(this.#services, this.#temporal.client);
     const { id, ...account } = ACCOUNTS.standard;
     await this.#services.account.ensureAccount({
       params: { account_id: id },
@@ -228,6 +227,8 @@ class Run {
         },
       },
     });
+    this.#operator = new Operator(this.#services, this.#temporal.client);
+    return this.#operator;
   }
 
   #streamSome(): void {

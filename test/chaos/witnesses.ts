@@ -72,7 +72,7 @@ export class StreamFollower {
   readonly #effects: { deliveryId: string; sequence: number }[] = [];
   readonly #stopping = new AbortController();
   readonly #following: Promise<void>;
-  #breaks = -1;
+  #breaks = 0;
   #isComplete = false;
 
   constructor(options: { apiUrl: string; key: string; deliveryId: string }) {
@@ -120,7 +120,7 @@ export class StreamFollower {
       },
     });
     while (!isOver()) {
-      this.#breaks += 1;
+      let wasOpen = false;
       try {
         const response = await fetch(`${apiUrl}/v1/deliveries/${deliveryId}/tracking/stream`, {
           headers: { authorization: `Bearer ${key}`, 'last-event-id': lastId },
@@ -128,6 +128,7 @@ export class StreamFollower {
         });
         if (response.status === 204) this.#isComplete = true;
         if (response.status === 200 && response.body) {
+          wasOpen = true;
           const decoder = new TextDecoder();
           for await (const bytes of response.body)
             parser.feed(decoder.decode(bytes as Uint8Array, { stream: true }));
@@ -136,6 +137,7 @@ export class StreamFollower {
         // Cut off: what stood half in the buffer comes again.
       }
       parser.reset();
+      if (wasOpen && !isOver()) this.#breaks += 1;
       if (!isOver()) await delay(AGAIN_AFTER_MS);
     }
   }
