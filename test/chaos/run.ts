@@ -137,9 +137,11 @@ class Run {
     this.#options = options;
     this.#stack = stack;
     this.#network = network;
-    this.#signal = signal;
+    // When one part fails, nothing is posted, killed or started any more behind the back of who stops the stack.
+    this.#signal = AbortSignal.any([signal, this.#giveUp.signal]);
+    setMaxListeners(0, this.#signal);
     this.#services = connectServices(description);
-    this.#callers = new Callers(description, AbortSignal.any([signal, this.#giveUp.signal]));
+    this.#callers = new Callers(description, this.#signal);
     this.#feed = new FeedFollower(this.#services, (event) => this.#callers.onEvent(event));
     this.#cargo = new CargoWatch(description.simulator_url);
   }
