@@ -54,6 +54,8 @@ export interface StackOptions {
   /** Roles that somebody else plays. */
   without?: RoleName[];
   env?: NodeJS.ProcessEnv;
+  /** The environment that a role gets instead of the given one: whoever stands between the roles points them at itself here. */
+  roleEnv?: (name: RoleName, env: Record<string, string>) => Promise<Record<string, string>>;
   /** Called once the directory is claimed and before anything is read from it. */
   beforeStart?: () => Promise<void>;
   onStep?: OnStep;
@@ -179,7 +181,7 @@ class StackStart {
     );
     const databaseUrls = runtimeUrls(adminUrl, secrets.databasePasswords);
     const settings: StackSettings = { ports, databaseUrls, temporal, clock, secrets };
-    const roles = rolesOf(settings, this.#layout).filter(([name]) => !this.#options.without?.includes(name));
+    const roles = await this.#roles(settings);
     await writeRolesFile(this.#paths.roles, Object.fromEntries(roles));
     for (const one of temporal.processes) this.#supervisor.add(temporalSpec(one, this.#logs));
     for (const [name, role] of roles) this.#addRole(name, role, env);
@@ -196,6 +198,18 @@ class StackStart {
     this.#description = describeStack(settings, adminUrl, this.#layout);
     await this.publish();
     return this.#stack(this.#description);
+  }
+
+  async #roles(settings: StackSettings): Promise<[RoleName, RoleStart][]> {
+    const { without, roleEnv } = this.#options;
+    const roles = rolesOf(settings, this.#layout).filter(([name]) => !without?.includes(name));
+    if (!roleEnv) return roles;
+    return Promise.all(
+      roles.map(async ([name, role]): Promise<[RoleName, RoleStart]> => [
+        name,
+        { ...role, env: await roleEnv(name, role.env) },
+      ]),
+    );
   }
 
   async #choosePorts(env: NodeJS.ProcessEnv): Promise<Record<PortName, number>> {

@@ -11,7 +11,7 @@ import { beginningOf } from '../../local/supervisor/process-identity.mjs';
 import { SERVICES } from '../../prisma/services.ts';
 import type { Problem } from '../../shared/errors.ts';
 import { connectTemporal, type TemporalClient } from '../../shared/temporal/client.ts';
-import { findFaults } from './checker.ts';
+import { findFaults } from '../checker/index.ts';
 import { Traffic, until } from './traffic.ts';
 
 /** Clock seconds per second. */
@@ -57,9 +57,15 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 }, 60_000);
 
+const checked = () => ({
+  services,
+  temporal: temporal.client,
+  postgresUrl: stack.description.postgres_url,
+  accepted: traffic.accepted,
+});
+
 /** Everything that is wrong with what was accepted so far, flights home aside. */
-const faults = () =>
-  findFaults({ services, temporal: temporal.client, accepted: traffic.accepted, ignoreFlightsHome: true });
+const faults = () => findFaults({ ...checked(), ignoreFlightsHome: true });
 
 test('When the stack runs, stack.json says so to its owner only, with what a caller needs', async () => {
   const file = join(directory, 'stack.json');
@@ -173,7 +179,7 @@ test(
   'When all have ended, every drone is home and nothing is held by anybody',
   async () => {
     await until('nothing is wrong', FLIGHT_WITHIN_MS, async () => {
-      const wrong = await findFaults({ services, temporal: temporal.client, accepted: traffic.accepted });
+      const wrong = await findFaults(checked());
       return wrong.length === 0 ? undefined : wrong.join('\n');
     });
   },

@@ -14,7 +14,7 @@ import { PROJECT_ROOT } from '../../local/roles.ts';
 import { connectServices } from '../../local/service-clients.ts';
 import { readStackFile, type StackDescription } from '../../local/stack-file.ts';
 import { beginningOf } from '../../local/supervisor/process-identity.mjs';
-import { findFaults } from './checker.ts';
+import { findFaults } from '../checker/index.ts';
 import { Traffic, until } from './traffic.ts';
 
 const START_WITHIN_MS = 240_000;
@@ -138,7 +138,7 @@ test(
       const { data } = await services.delivery.listDeliveries({ query: {} });
       expect(data.map((delivery) => delivery.id)).toEqual([id]);
       await until('nothing is wrong', 120_000, async () => {
-        const faults = await findFaults({ services, accepted: [id] });
+        const faults = await findFaults({ services, postgresUrl: after.postgres_url, accepted: [id] });
         return faults.length === 0 ? undefined : faults.join('\n');
       });
     } finally {

@@ -14,7 +14,7 @@ import type { Location } from '../../shared/schemas.ts';
 export type PublicApi = Client<typeof publicContract>;
 
 /** Short hops close to a base each: from the request to the delivery it takes some three minutes of the clock. */
-const HOPS: readonly (readonly [Location, Location])[] = [
+export const HOPS: readonly (readonly [Location, Location])[] = [
   [
     { latitude: 47.6655, longitude: -122.1175 },
     { latitude: 47.667, longitude: -122.124 },

@@ -1,0 +1,124 @@
+/** What a run came to, for a person: figures when all is well, and the story of every delivery that is not. */
+import { describeFault, type Fault, type History } from '../checker/index.ts';
+import { describePlan } from './plan.ts';
+import type { ChaosReport } from './run.ts';
+
+/** More stories than this help nobody. */
+const STORIES = 10;
+
+/** Everything was as it must be. */
+export function isSound({ faults, surprises, unsettled }: ChaosReport): boolean {
+  return faults.length === 0 && surprises.length === 0 && unsettled === undefined;
+}
+
+export function describeRun(report: ChaosReport): string {
+  const { history, strikes, statuses, plan } = report;
+  const outcomes = new Map<string, number>();
+  for (const { status, failure_reason } of history.deliveries) {
+    const outcome = failure_reason === null ? status : `${status} (${failure_reason})`;
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+  }
+  const replaced = history.deliveries.filter(({ attempt }) => attempt > 1).length;
+  const { kill, stop, cut, stall } = strikes.done;
+  return [
+    `${history.accepted.length} of ${plan.requests.length} requests were accepted, ${report.refused} refused as they had to be`,
+    `they ended: ${list(outcomes)}; ${replaced} had more than one drone`,
+    `${kill} kills, ${stop} stops, ${cut} cuts, ${stall} stalls; ${strikes.failedStarts} starts had to be repeated; ${report.crashes.length} roles ended by themselves`,
+    `callers were answered: ${list(new Map(Object.entries(statuses)))}`,
+    `${history.events.length} events; streams broke off ${report.streamBreaks} times; operators fetched ${report.operator.fetched} drones and settled ${report.operator.settled} cases${report.operator.refusals.size === 0 ? '' : `, and were refused: ${list(report.operator.refusals)}`}`,
+    `posting and breaking took ${seconds(report.postingMs)}, settling ${seconds(report.settlingMs)}, all ${seconds(report.totalMs)}`,
+  ].join('\n');
+}
+
+/** Empty for a sound run; else all that somebody needs to find the cause: seed, plan, faults, stories, logs. */
+export function describeFaults(report: ChaosReport): string {
+  if (isSound(report)) return '';
+  const { faults, surprises, unsettled, history, crashes, options } = report;
+  const concerned = [...new Set(faults.flatMap(({ deliveryId }) => deliveryId ?? []))];
+  return [
+    describePlan(report.plan),
+    '',
+    ...(unsettled === undefined
+      ? []
+      : [`✗ it did not settle within ${seconds(options.settleWithinMs)}: ${unsettled}`]),
+    ...surprises.map((what) => `✗ ${what}`),
+    ...faults.map((fault) => `✗ ${describeFault(fault)}`),
+    ...crashes.map((what) => `  ${what}`),
+    '',
+    ...concerned.slice(0, STORIES).map((id) => storyOf(id, history, faults)),
+    ...(concerned.length > STORIES ? [`… and ${concerned.length - STORIES} more deliveries`] : []),
+    `logs: ${report.logs}`,
+    `again: npm run chaos -- --seed ${options.seed} --deliveries ${options.deliveries} --kills ${options.kills} --rate ${options.ratePerS} --clock-rate ${options.clockRate}`,
+  ].join('\n');
+}
+
+/** All that is known of one delivery, in the order of the time. */
+export function storyOf(id: string, history: History, faults: readonly Fault[]): string {
+  const is = (one: { delivery_id: string }) => one.delivery_id === id;
+  const lines: [at: string, what: string][] = [
+    ...history.events
+      .filter(is)
+      .map(({ occurred_at, sequence, type, status, data }): [string, string] => [
+        occurred_at,
+        `event ${sequence} ${type} (${status}) ${JSON.stringify(data)}`,
+      ]),
+    ...history.reservations
+      .filter(is)
+      .flatMap(
+        ({
+          id: reservation,
+          step_key,
+          drone_id,
+          token,
+          state,
+          loading,
+          created_at,
+          ended_at,
+        }): [string, string][] => [
+          [
+            created_at,
+            `${reservation} of ${drone_id}, token ${token}, by ${step_key}: ${state}, loading ${loading}`,
+          ],
+          ...(ended_at === null ? [] : [[ended_at, `${reservation} ends`] as [string, string]]),
+        ],
+      ),
+    ...history.milestones
+      .filter(({ deliveryId }) => deliveryId === id)
+      .map(({ occurredAt, kind, droneId, reservationId }): [string, string] => [
+        occurredAt,
+        `milestone ${kind} of ${droneId} for ${reservationId}`,
+      ]),
+    ...history.authorizations
+      .filter(is)
+      .map(({ created_at, step_key, state, amount, captured }): [string, string] => [
+        created_at,
+        `authorization by ${step_key}: ${state}, ${amount.amount}, captured ${captured?.amount ?? 'nothing'}`,
+      ]),
+    ...history.packages
+      .filter(is)
+      .map(({ created_at, id: packageId, state }): [string, string] => [
+        created_at,
+        `${packageId}: ${state}`,
+      ]),
+    ...history.bookings
+      .filter(is)
+      .map(({ created_at, id: booking, state }): [string, string] => [created_at, `${booking}: ${state}`]),
+  ];
+  const request = history.accepted.find(({ answers }) => answers.includes(id));
+  const runs = (history.workflows ?? []).filter(({ deliveryId }) => deliveryId === id);
+  return [
+    `${id}, asked for by ${request?.key ?? 'nobody'}, workflow ${runs.map(({ status, runId }) => `${status} ${runId}`).join(', ') || 'none'}`,
+    ...faults.filter(({ deliveryId }) => deliveryId === id).map((fault) => `  ✗ ${describeFault(fault)}`),
+    ...lines.toSorted(([a], [b]) => Date.parse(a) - Date.parse(b)).map(([at, what]) => `  ${at}  ${what}`),
+    '',
+  ].join('\n');
+}
+
+const seconds = (ms: number) => `${(ms / 1000).toFixed(0)} s`;
+
+function list(counts: ReadonlyMap<string, number>): string {
+  return [...counts]
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([what, count]) => `${count} ${what}`)
+    .join(', ');
+}

@@ -1,0 +1,155 @@
+/** Reads every service of a stack, the drone service's flights and Temporal: the data that the judge judges. */
+import { type Client as TemporalClient, type WorkflowExecutionInfo } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
+import pg from 'pg';
+import { whatIsHeld } from '../../local/held.ts';
+import { DATABASE_NAME, withDatabase } from '../../prisma/provision.ts';
+import { everyItem, type ServiceClients } from '../../local/service-clients.ts';
+import type { DeliveryEvent } from '../../services/delivery/contract/index.ts';
+import { Problem } from '../../shared/errors.ts';
+import { type DeliveryId, isId } from '../../shared/ids.ts';
+import type {
+  AcceptedRequest,
+  FlownMilestone,
+  History,
+  SeenAboard,
+  Subscriber,
+  WorkflowRun,
+} from './history.ts';
+
+export interface Collected {
+  services: ServiceClients;
+  /** Without it no workflow is looked at. */
+  temporal?: TemporalClient;
+  /** The superuser's: missions and the milestones that no workflow is told of are in no contract. */
+  postgresUrl: string;
+  accepted: readonly AcceptedRequest[];
+  subscribers?: readonly Subscriber[];
+  seenAboard?: readonly SeenAboard[];
+}
+
+/** Calls under way at once. */
+const AT_ONCE = 16;
+const FEED_PAGE = 1000;
+
+/** @throws Problem when a service does not answer: what could not be read is not judged. */
+export async function collect(what: Collected): Promise<History> {
+  const { services, accepted } = what;
+  const acceptedIds = accepted.flatMap(({ answers }) => answers);
+  const [deliveries, reservations, authorizations, bookings, feed, held, workflows, flights] =
+    await Promise.all([
+      everyItem((page) => services.delivery.listDeliveries({ query: page })),
+      everyItem((page) => services.drone.listReservations({ query: page })),
+      everyItem((page) => services.account.listAuthorizations({ query: page })),
+      everyItem((page) => services.carrier.listBookings({ query: page })),
+      wholeFeed(services),
+      whatIsHeld(services),
+      what.temporal && workflowsOf(what.temporal, acceptedIds),
+      flightsIn(what.postgresUrl),
+    ]);
+  // What was accepted and is not in the list is looked for by its id too.
+  const ids = [...new Set([...deliveries.map(({ id }) => id), ...acceptedIds])];
+  const perDelivery = await mapSome(ids as DeliveryId[], async (id) => ({
+    events: await eventsOf(services, id),
+    packages: (await services.package.listPackages({ query: { delivery_id: id } })).data,
+  }));
+  return {
+    accepted,
+    deliveries,
+    events: perDelivery.flatMap(({ events }) => events),
+    feed,
+    subscribers: what.subscribers ?? [],
+    reservations,
+    dispatched: flights.dispatched,
+    milestones: flights.milestones,
+    seenAboard: what.seenAboard ?? [],
+    authorizations,
+    bookings,
+    packages: perDelivery.flatMap(({ packages }) => packages),
+    ...(workflows && { workflows }),
+    held,
+  };
+}
+
+async function eventsOf(services: ServiceClients, id: DeliveryId): Promise<DeliveryEvent[]> {
+  try {
+    return await everyItem((page) =>
+      services.delivery.listEvents({ params: { delivery_id: id }, query: page }),
+    );
+  } catch (error) {
+    // A lost delivery has no events: the judge says that it is lost.
+    if (error instanceof Problem && error.slug === 'not-found') return [];
+    throw error;
+  }
+}
+
+async function wholeFeed({ delivery }: ServiceClients): Promise<NonNullable<History['feed']>> {
+  const feed: { position: number; deliveryId: string; sequence: number }[] = [];
+  for (;;) {
+    const { entries } = await delivery.readFeed({
+      query: { after: feed.at(-1)?.position ?? 0, limit: FEED_PAGE },
+    });
+    if (entries.length === 0) return feed;
+    for (const { position, event } of entries) {
+      feed.push({ position, deliveryId: event.delivery_id, sequence: event.sequence });
+    }
+  }
+}
+
+/** Every run that Temporal lists; what its list, which lags a little, does not have or calls open is asked for by id. */
+async function workflowsOf(temporal: TemporalClient, accepted: readonly string[]): Promise<WorkflowRun[]> {
+  const runs = new Map<string, WorkflowRun>();
+  const keep = ({
+    workflowId,
+    runId,
+    status,
+  }: Pick<WorkflowExecutionInfo, 'workflowId' | 'runId' | 'status'>) => {
+    if (!isId('delivery', workflowId)) return;
+    runs.set(`${workflowId}/${runId}`, { workflowId, runId, deliveryId: workflowId, status: status.name });
+  };
+  for await (const run of temporal.workflow.list()) keep(run);
+  const listed = new Set([...runs.values()].map(({ workflowId }) => workflowId));
+  const unsure: { workflowId: string; runId?: string }[] = [
+    ...accepted.filter((id) => !listed.has(id)).map((workflowId) => ({ workflowId })),
+    ...[...runs.values()].filter(({ status }) => status === 'RUNNING'),
+  ];
+  await mapSome(unsure, async ({ workflowId, runId }) => {
+    try {
+      keep(await temporal.workflow.getHandle(workflowId, runId).describe());
+    } catch (error) {
+      // Never started, or cancelled before its start: the judge knows which of them is right.
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+    }
+  });
+  return [...runs.values()];
+}
+
+async function flightsIn(postgresUrl: string): Promise<Pick<History, 'dispatched' | 'milestones'>> {
+  const client = new pg.Client({ connectionString: withDatabase(postgresUrl, DATABASE_NAME) });
+  await client.connect();
+  try {
+    const dispatched = await client.query<{ id: string }>(
+      'SELECT id FROM drone.reservations WHERE mission_id IS NOT NULL',
+    );
+    const milestones = await client.query<FlownMilestone>(
+      `SELECT reservation_id AS "reservationId", drone_id AS "droneId", delivery_id AS "deliveryId", kind,
+              to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "occurredAt"
+       FROM drone.milestones ORDER BY id`,
+    );
+    return { dispatched: new Set(dispatched.rows.map(({ id }) => id)), milestones: milestones.rows };
+  } finally {
+    await client.end();
+  }
+}
+
+/** `map` with a bound on what goes on at once, in the order of the items. */
+async function mapSome<T, R>(items: readonly T[], map: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const rest = items.entries();
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (const [index, item] of rest) results[index] = await map(item);
+    }),
+  );
+  return results;
+}
