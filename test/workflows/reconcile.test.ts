@@ -244,6 +244,19 @@ describe('a delivery that is terminated', () => {
   }, 120_000);
 });
 
+describe('a delivery that ended well', () => {
+  it('leaves no orphan though its drone still flies home', async () => {
+    const delivery = await lab.start();
+    await lab.until('it is complete', async () => (await delivery.read()).complete);
+    await delivery.handle.result();
+    const { data } = await lab.clients.drone.listReservations({
+      query: { delivery_id: delivery.id, open: true },
+    });
+    expect(data).toMatchObject([{ state: 'committed', homeward: true }]);
+    expect(await orphansOf(delivery)).toEqual([]);
+  }, 120_000);
+});
+
 describe('npm run audit', () => {
   async function audit(...args: string[]) {
     const { exitCode, stdout, stderr } = await execaNode('audit/main.ts', ['-d', tmpdir(), ...args], {
@@ -362,6 +375,40 @@ describe('a delivery that is reset', () => {
     },
     120_000,
   );
+
+  it('after its drone was replaced: comes by another way to where it was, and goes on', async () => {
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'motor_failure' });
+    const delivery = await ordered('enroute_to_pickup', scene);
+    await scene.addDrone();
+    await lab.until('another drone is on its way', async () => {
+      const { attempt, status } = await delivery.read();
+      return attempt > 1 && status === 'enroute_to_pickup';
+    });
+    const before = await delivery.read();
+    await reset(delivery);
+    const { delivery: ended, outcome } = await delivery.untilComplete();
+    expect(outcome.status).toBe('delivered');
+    expect(ended).toMatchObject({ status: 'delivered', drone_id: before.drone_id, charge: delivery.price });
+    await expectLegalTimeline(delivery);
+    expect(await orphansOf(delivery)).toEqual([]);
+  }, 120_000);
+
+  it('after it was late: need not be late again, and no event is taken for another one', async () => {
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds)
+      lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'to_dropoff', at: 0.1, forS: 40 });
+    const delivery = await scene.order({ policy: { dropoffArrivalSlackS: -60 } });
+    await delivery.untilStatus('arrived_at_dropoff');
+    const overdue = async () =>
+      (await delivery.events()).filter(({ type }) => type === 'delivery.overdue').length;
+    expect(await overdue()).toBeGreaterThan(0);
+    await reset(delivery);
+    const { delivery: ended, outcome } = await delivery.untilComplete();
+    expect(outcome.status).toBe('delivered');
+    expect(ended).toMatchObject({ status: 'delivered', charge: delivery.price });
+    await expectLegalTimeline(delivery);
+  }, 120_000);
 
   it('after it was terminated and reconciled: finds everything undone, and ends', async () => {
     const delivery = await ordered('enroute_to_pickup', await lab.prepare());
