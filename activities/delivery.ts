@@ -30,6 +30,13 @@ export function deliveryActivities(delivery: Client<Contract>) {
             nonRetryable: false,
           });
         }
+        // Its workflow was terminated, the reconciler closed it, and then the workflow was reset: the end stands.
+        if (error instanceof ApplicationFailure && error.type === 'conflict:already_complete') {
+          const { sequence, status } = await callService(undefined, (options) =>
+            delivery.getDelivery({ params: { delivery_id: deliveryId } }, options),
+          );
+          return { first_sequence: sequence, last_sequence: sequence, status };
+        }
         throw error;
       }
     },

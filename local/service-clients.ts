@@ -35,15 +35,4 @@ export function connectServices({ services }: Pick<StackDescription, 'services'>
   };
 }
 
-/** Every item of a list, page by page. */
-export async function everyItem<T>(
-  list: (page: { limit: number; cursor?: string }) => Promise<{ data: T[]; next_cursor: string | null }>,
-): Promise<T[]> {
-  const items: T[] = [];
-  for (let cursor: string | null | undefined; cursor !== null;) {
-    const page = await list({ limit: 200, ...(cursor !== undefined && { cursor }) });
-    items.push(...page.data);
-    cursor = page.next_cursor;
-  }
-  return items;
-}
+export { everyItem } from '../shared/every-item.ts';

@@ -43,6 +43,12 @@ export const WorkerEnvironment = Type.Object({
     minimum: 1,
     description: 'Deliveries kept in memory between their tasks',
   }),
+  RECONCILE_EVERY_S: Type.Integer({
+    default: 300,
+    minimum: 0,
+    description:
+      'How often what terminated deliveries left is looked for and undone, seconds; 0: only by hand (npm run audit)',
+  }),
   WORKER_SHUTDOWN_GRACE_MS: Type.Integer({
     default: 5000,
     minimum: 0,

@@ -2,15 +2,19 @@
 import { NativeConnection, Runtime, type Worker } from '@temporalio/worker';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createActivities, createServiceClients } from '../activities/index.ts';
-import { parseEnv } from '../shared/config.ts';
+import { reconcileActivities } from '../activities/reconcile.ts';
+import { runningClock } from '../shared/clock.ts';
+import { clockFromEnv, parseEnv } from '../shared/config.ts';
 import { messageOf } from '../shared/errors.ts';
 import { createApp } from '../shared/http/server.ts';
 import { createLogger, type Logger } from '../shared/logger.ts';
 import { type RunningRole, runRole } from '../shared/role.ts';
+import { connectTemporal } from '../shared/temporal/client.ts';
 import { createDataConverter } from '../shared/temporal/data-converter.ts';
 import { parsePayloadKeys } from '../shared/temporal/codec.ts';
 import { workflowBundle } from './bundle.ts';
 import { WorkerEnvironment } from './environment.ts';
+import { ensureReconcileSchedule } from './reconcile-schedule.ts';
 import { createDeliveryWorker } from './worker.ts';
 
 const CONNECT_RETRY_MS = 1_000;
@@ -37,6 +41,25 @@ async function start(logger: Logger): Promise<RunningRole> {
     carrier: env.CARRIER_URL,
     delivery: env.DELIVERY_URL,
   });
+  // Beside the worker's own connection, for what its activities ask of Temporal and start there.
+  const temporal = connectTemporal({
+    address: env.TEMPORAL_ADDRESS,
+    namespace: env.TEMPORAL_NAMESPACE,
+    dataConverter,
+    identity: `worker@${process.pid}`,
+    tls: env.TEMPORAL_TLS,
+    apiKey: env.TEMPORAL_API_KEY,
+  });
+  const taskQueue = env.TEMPORAL_TASK_QUEUE;
+  const activities = {
+    ...createActivities(clients),
+    ...reconcileActivities({
+      services: clients,
+      temporal: temporal.client,
+      taskQueue,
+      clock: runningClock(clockFromEnv(env)),
+    }),
+  };
   const bundle = await workflowBundle(dataConverter.failureConverterPath);
   const app = await createApp({ name: 'worker', logger });
   const stopping = new AbortController();
@@ -55,9 +78,9 @@ async function start(logger: Logger): Promise<RunningRole> {
         worker = await createDeliveryWorker({
           connection,
           namespace: env.TEMPORAL_NAMESPACE,
-          taskQueue: env.TEMPORAL_TASK_QUEUE,
+          taskQueue,
           workflowBundle: bundle,
-          activities: createActivities(clients),
+          activities,
           dataConverter,
           identity: `worker@${process.pid}`,
           maxWorkflowTasks: env.WORKER_MAX_WORKFLOW_TASKS,
@@ -66,6 +89,10 @@ async function start(logger: Logger): Promise<RunningRole> {
           maxCachedWorkflows: env.WORKER_MAX_CACHED_WORKFLOWS,
           shutdownGraceMs: env.WORKER_SHUTDOWN_GRACE_MS,
         });
+        // Deliveries are worked for all the same: a cluster may not let its workers make schedules.
+        await ensureReconcileSchedule(temporal.client, taskQueue, env.RECONCILE_EVERY_S).catch(
+          (error: unknown) => logger.warn({ reason: messageOf(error) }, 'the reconciler is not scheduled'),
+        );
         await worker.run();
       } catch (error) {
         logger.warn({ reason: messageOf(error) }, 'no Temporal to work for; trying again');
@@ -88,6 +115,7 @@ async function start(logger: Logger): Promise<RunningRole> {
       stopping.abort();
       if (worker?.getState() === 'RUNNING') worker.shutdown();
       await running;
+      await temporal.close();
       await app.close();
       await Promise.all(Object.values(clients).map((client: { close(): Promise<void> }) => client.close()));
     },

@@ -20,6 +20,23 @@ export const DELIVERY_TASK_QUEUE = 'deliveries';
 /** The workflow's id is the delivery's. Started with REJECT_DUPLICATE, so a delivery has one workflow for ever. */
 export const deliveryWorkflowId = (deliveryId: DeliveryId): string => deliveryId;
 
+/** Undoes what a delivery left whose own workflow was terminated. One at a time per delivery. */
+export const RECONCILE_WORKFLOW = 'reconcile';
+export const reconcileWorkflowId = (deliveryId: DeliveryId): string => `reconcile-${deliveryId}`;
+/** Looks for such deliveries, as often as its schedule says. */
+export const RECONCILE_SWEEP_WORKFLOW = 'reconcileSweep';
+export const RECONCILE_SCHEDULE = 'reconcile-sweep';
+
+export interface ReconcileInput {
+  deliveryId: DeliveryId;
+}
+/** `carried`: its workflow lives, nothing was done. `nothing_left`: there was nothing to do. */
+export interface ReconcileOutcome {
+  outcome: 'carried' | 'nothing_left' | 'reconciled';
+  /** What was undone, in the order in which it was. */
+  undone: string[];
+}
+
 /** Waits and deadlines, seconds of the delivery's clock. Absent ones take the defaults of workflows/delivery/policy.ts. */
 export interface DeliveryPolicy {
   /** Longest wait for a free drone when the delivery has no deadline. */

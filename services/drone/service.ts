@@ -99,6 +99,7 @@ export async function buildDroneService(options: DroneServiceOptions): Promise<F
     leaveUnattended: ({ body }, { idempotencyKey }) => steps.leaveUnattended(engine, idempotencyKey, body),
     getReservation: ({ params }) => reading.getReservation(engine, params.reservation_id),
     listReservations: (input) => reading.listReservations(engine, input),
+    listWaiting: (input) => reading.listWaiting(engine, input),
     readMilestones: async ({ params, query }) => ({
       data: await readMilestones(database, params.reservation_id, query.after_sequence),
     }),

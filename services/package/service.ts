@@ -39,6 +39,7 @@ export async function buildPackageService(options: ServiceOptions): Promise<Fast
       if (!one) throw notFound('package', params.package_id);
       return one;
     },
+    listRegistered: async ({ query }) => ({ data: await store.registeredOf(query.delivery_id) }),
     listPackages: async ({ query }) => ({ data: await store.ofDelivery(query.delivery_id) }),
   });
   return app;

@@ -56,8 +56,8 @@ export class Faults {
       execute: async (input, next) => {
         await before();
         const name = activity as ActivityName;
-        const [step] = input.args as [{ key?: string }];
-        const key = step.key ?? '';
+        const [step] = input.args as [{ key?: string } | undefined];
+        const key = step?.key ?? '';
         const fault = this.take(name, key);
         const call: Call = { activity: name, key, result: 'failed' };
         this.calls.push(call);

@@ -6,6 +6,7 @@ import { Client as TemporalClient } from '@temporalio/client';
 import type { Worker } from '@temporalio/worker';
 import type { FastifyInstance } from 'fastify';
 import { createActivities, createServiceClients, type ServiceClients } from '../../activities/index.ts';
+import { reconcileActivities } from '../../activities/reconcile.ts';
 import { buildAccountService } from '../../services/account/service.ts';
 import { buildCarrierService } from '../../services/carrier/service.ts';
 import type { Delivery, DeliveryEvent } from '../../services/delivery/contract/index.ts';
@@ -13,7 +14,7 @@ import { buildDeliveryService } from '../../services/delivery/service.ts';
 import { aircraftContract, type DroneModel } from '../../services/drone/contract/index.ts';
 import { buildDroneService } from '../../services/drone/service.ts';
 import { buildPackageService } from '../../services/package/service.ts';
-import { clockTimeMs, isoTime } from '../../shared/clock.ts';
+import { clockTimeMs, isoTime, runningClock } from '../../shared/clock.ts';
 import { destination } from '../../shared/geodesy.ts';
 import { type Client, createClient } from '../../shared/http/client.ts';
 import {
@@ -74,6 +75,9 @@ const NO_CONTENT_LOGGER = createLogger({ role: 'test', level: 'error' });
 
 export class Lab {
   readonly server: LabServer;
+  readonly taskQueue: string;
+  /** What a worker, or the audit, of this lab would have in its environment. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly temporal: TemporalClient;
   readonly clients: ServiceClients;
   readonly faults: Faults;
@@ -89,6 +93,8 @@ export class Lab {
 
   private constructor(parts: {
     server: LabServer;
+    taskQueue: string;
+    environment: Record<string, string>;
     temporal: TemporalClient;
     clients: ServiceClients;
     faults: Faults;
@@ -99,6 +105,8 @@ export class Lab {
     stop: () => Promise<void>;
   }) {
     this.server = parts.server;
+    this.taskQueue = parts.taskQueue;
+    this.environment = parts.environment;
     this.temporal = parts.temporal;
     this.clients = parts.clients;
     this.faults = parts.faults;
@@ -111,7 +119,8 @@ export class Lab {
 
   /** In virtual time unless told: `realTimeAtRate` runs it on the real server, so many clock seconds per second. */
   static async open(options: { realTimeAtRate?: number } = {}): Promise<Lab> {
-    const dataConverter = createDataConverter(parsePayloadKeys(generatePayloadKey('test')));
+    const payloadKeys = generatePayloadKey('test');
+    const dataConverter = createDataConverter(parsePayloadKeys(payloadKeys));
     const { realTimeAtRate } = options;
     const [server, database] = await Promise.all([
       realTimeAtRate === undefined ? timeSkippingServer(dataConverter) : realServer(realTimeAtRate),
@@ -151,7 +160,15 @@ export class Lab {
       namespace,
       taskQueue,
       workflowBundle: await workflowBundle(dataConverter.failureConverterPath),
-      activities: createActivities(clients),
+      activities: {
+        ...createActivities(clients),
+        ...reconcileActivities({
+          services: clients,
+          temporal: client,
+          taskQueue,
+          clock: runningClock(clock, wall),
+        }),
+      },
       dataConverter,
       interceptors: {
         activity: [(context) => ({ inbound: faults.interceptor(context.info.activityType, bringUpToDate) })],
@@ -162,6 +179,16 @@ export class Lab {
     const pilot = new Pilot({ drone: clients.drone, aircraft });
     return new Lab({
       server,
+      taskQueue,
+      environment: {
+        TEMPORAL_ADDRESS: server.address,
+        TEMPORAL_NAMESPACE: namespace,
+        TEMPORAL_TASK_QUEUE: taskQueue,
+        PAYLOAD_KEYS: payloadKeys,
+        ...Object.fromEntries(
+          Object.entries(urls).map(([service, url]) => [`${service.toUpperCase()}_URL`, url]),
+        ),
+      },
       temporal: client,
       clients,
       faults,

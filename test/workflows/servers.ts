@@ -11,6 +11,7 @@ import { createTimeSkippingEnvironment, startRealTemporal } from '../support/tem
 export interface LabServer {
   /** Time passes only when the lab says so. */
   virtual: boolean;
+  address: string;
   connection: ConnectionLike;
   nativeConnection: NativeConnection;
   namespace: string;
@@ -27,6 +28,7 @@ export async function timeSkippingServer(dataConverter: DataConverter): Promise<
   return {
     virtual: true,
     // Not the environment's own client: that one lets time skip while it waits for a result.
+    address: env.address,
     connection: env.connection,
     nativeConnection: env.nativeConnection,
     namespace: env.namespace ?? 'default',
@@ -45,6 +47,7 @@ export async function realServer(rate: number): Promise<LabServer> {
   const beganMs = Date.now();
   return {
     virtual: false,
+    address: temporal.address,
     connection,
     nativeConnection,
     namespace: temporal.namespace,

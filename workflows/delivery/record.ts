@@ -196,7 +196,9 @@ export class DeliveryRecord {
   }
 
   private append(event: NewDeliveryEvent): Promise<void> {
-    const key = this.key('event');
+    // Numbered by its kind: after a reset the workflow may take a shorter way to where the delivery is, and an event that is
+    // already there must not be taken for another one.
+    const key = this.key(event.type.replace('delivery.', 'event_'));
     this.state.history = [
       ...this.state.history.slice(1 - HISTORY_SHOWN),
       { at: event.occurred_at, what: event.type.replace('delivery.', '') },

@@ -94,6 +94,8 @@ export const FAILURE_REASONS = [
   'package_lost',
   'aborted',
   'step_failed',
+  /** Somebody terminated its workflow; the reconciler undid what it held. */
+  'workflow_terminated',
 ] as const;
 export type FailureReason = (typeof FAILURE_REASONS)[number];
 

@@ -67,7 +67,7 @@ export function createdEvent(creation: DeliveryCreation, recordedAt: string): Nu
 /**
  * Applies events one after the other.
  * @param recordedAt what the clock shows now, RFC 3339
- * @throws {Problem} 409 `illegal_transition` naming from and to, when the state machine forbids one; 409
+ * @throws {Problem} 409 `already_complete` for a status or an end after the end; 409 `illegal_transition` naming from and to, when the state machine forbids one; 409
  *   `intervention_not_open` for the resolution of one that is not; 409 `not_complete` when a patch says that nothing
  *   follows although the status is not final or the compensation not settled
  */
@@ -93,6 +93,10 @@ export function advance(
 
 function apply(before: DeliveryState, event: NewDeliveryEvent, occurredAt: string): DeliveryState {
   const { status: to = before.status } = event;
+  // Nothing follows a complete delivery but notes. A workflow that was reset after somebody closed its delivery hears so.
+  if (before.complete && (event.status !== undefined || event.patch?.complete === true)) {
+    throw conflict('already_complete', `${event.type}: the delivery is ${before.status} and complete.`);
+  }
   if (event.status !== undefined && !canTransition(before.status, event.status)) {
     throw conflict(
       'illegal_transition',

@@ -134,6 +134,16 @@ describe('a timeline', () => {
     });
   });
 
+  it('has no status and no second end after its end, only notes', () => {
+    const end = toStatus('cancelled', { patch: { compensation: 'complete', complete: true } });
+    const [ended] = advance(begin(), [end], NOW);
+    const again = { type: 'delivery.compensation_complete', occurred_at: NOW, patch: { complete: true } };
+    for (const event of [end, toStatus('failed'), again])
+      expect(refusal(() => advance(ended!.state, [event], NOW)).reason).toBe('already_complete');
+    const note = { type: 'delivery.compensated', occurred_at: NOW };
+    expect(advance(ended!.state, [note], NOW)[0]?.state).toMatchObject({ sequence: 3, complete: true });
+  });
+
   it('cannot be complete before it is settled', () => {
     const early = toStatus('confirmed', { patch: { complete: true } });
     expect(refusal(() => advance(begin(), [early], NOW)).reason).toBe('not_complete');

@@ -145,11 +145,26 @@ export const Reservation = Type.Object({
   state: OneOf(RESERVATION_STATES),
   /** The pickup race: `none` → `granted` (the aircraft may load) → `loaded`; or `none` → `barred` (recalled first). */
   loading: OneOf(['none', 'granted', 'loaded', 'barred'] as const),
+  /** Its job is done, or it was recalled empty: it only has to come home. Its landing ends the reservation. */
+  homeward: Type.Boolean(),
   lease_expires_at: Nullable(Timestamp),
   created_at: Timestamp,
   ended_at: Nullable(Timestamp),
 });
 export type Reservation = Static<typeof Reservation>;
+
+/** A delivery's place in the line for a drone. */
+export const WaitingPlace = Type.Object({
+  delivery_id: idSchema('delivery'),
+  /** The reserve step that joined the line; releasing it leaves the line. */
+  step_key: Type.String(),
+  account_id: idSchema('account'),
+  livemode: Type.Boolean(),
+  expedited: Type.Boolean(),
+  /** Wall time. */
+  joined_at: Timestamp,
+});
+export type WaitingPlace = Static<typeof WaitingPlace>;
 
 /**
  * Facts of a flight. Those marked * change the status and reach the workflow as `droneMilestone` signals, numbered 1, 2, 3
@@ -450,6 +465,13 @@ export const droneContract = defineContract({
       open: Type.Optional(Type.Boolean({ description: 'held or committed' })),
     }),
     response: Page(Reservation),
+  },
+  listWaiting: {
+    method: 'GET',
+    path: '/waiting-list',
+    summary: 'The deliveries that wait for a free drone, newest first',
+    query: Closed({ ...PageQuery, delivery_id: Type.Optional(idSchema('delivery')) }),
+    response: Page(WaitingPlace),
   },
   readMilestones: {
     method: 'GET',

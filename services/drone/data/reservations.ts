@@ -17,6 +17,7 @@ const RESERVATION_COLUMNS = {
   drone_id: true,
   state: true,
   loading: true,
+  job_done: true,
   lease_expires_at: true,
   created_at: true,
   ended_at: true,
@@ -47,9 +48,10 @@ export async function readReservations(
     select: RESERVATION_COLUMNS,
   });
   return rows.map(
-    (row) =>
+    ({ job_done: jobDone, ...row }) =>
       ({
         ...row,
+        homeward: row.state === 'committed' && (jobDone || row.loading === 'barred'),
         lease_expires_at: row.state === 'held' ? isoTime(row.lease_expires_at.getTime()) : null,
         created_at: isoTime(row.created_at.getTime()),
         ended_at: row.ended_at && isoTime(row.ended_at.getTime()),

@@ -1,6 +1,8 @@
 /** The waiting list: who waits, what was offered, and the signals that are owed for it. */
-import type { DeliveryId, DroneId } from '../../../shared/ids.ts';
+import { isoTime } from '../../../shared/clock.ts';
+import type { AccountId, DeliveryId, DroneId } from '../../../shared/ids.ts';
 import type { PackageSize } from '../../../shared/schemas.ts';
+import type { WaitingPlace } from '../contract/index.ts';
 import type { Offer, Waiter } from '../domain/waiting-list.ts';
 import type { Database } from './database.ts';
 
@@ -93,4 +95,31 @@ export async function settleSignal(
 
 export async function leaveWaitingList(database: Database, deliveryId: DeliveryId): Promise<void> {
   await database.$executeRaw`DELETE FROM waiting_list WHERE delivery_id = ${deliveryId}`;
+}
+
+/** Everybody in the line, newest first. */
+export async function readWaitingPlaces(
+  database: Database,
+  filter: { deliveryId?: DeliveryId; before?: DeliveryId; limit: number },
+): Promise<WaitingPlace[]> {
+  const { deliveryId, before, limit } = filter;
+  const rows = await database.waiter.findMany({
+    where: { delivery_id: { ...(deliveryId && { equals: deliveryId }), ...(before && { lt: before }) } },
+    orderBy: { delivery_id: 'desc' },
+    take: limit,
+    select: {
+      delivery_id: true,
+      step_key: true,
+      account_id: true,
+      livemode: true,
+      expedited: true,
+      joined_wall: true,
+    },
+  });
+  return rows.map(({ joined_wall, ...row }) => ({
+    ...row,
+    delivery_id: row.delivery_id as DeliveryId,
+    account_id: row.account_id as AccountId,
+    joined_at: isoTime(joined_wall.getTime()),
+  }));
 }

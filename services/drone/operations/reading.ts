@@ -6,6 +6,7 @@ import type { ReservationId } from '../../../shared/ids.ts';
 import { pageOf, pageRequest } from '../../../shared/page.ts';
 import type { droneContract, Reservation } from '../contract/index.ts';
 import { type LiveRow, readLive, readReservations } from '../data/reservations.ts';
+import { readWaitingPlaces } from '../data/waiting-list.ts';
 import { liveEta } from '../domain/eta.ts';
 import type { Engine } from './engine.ts';
 
@@ -29,6 +30,23 @@ export async function listReservations(
     ...(query.open !== undefined && { open: query.open }),
   });
   return pageOf(rows, limit);
+}
+
+export async function listWaiting(
+  { database }: Engine,
+  { query }: Input<Contract['listWaiting']>,
+): Promise<Output<Contract['listWaiting']>> {
+  const { limit, before } = pageRequest('delivery', query);
+  const rows = await readWaitingPlaces(database, {
+    limit: limit + 1,
+    ...(before !== undefined && { before }),
+    ...(query.delivery_id && { deliveryId: query.delivery_id }),
+  });
+  const { data, next_cursor } = pageOf(
+    rows.map((place) => ({ id: place.delivery_id, place })),
+    limit,
+  );
+  return { data: data.map(({ place }) => place), next_cursor };
 }
 
 export async function live(

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ClockSettings } from '../../../shared/clock.ts';
 import { destination } from '../../../shared/geodesy.ts';
-import { newId } from '../../../shared/ids.ts';
+import { type DeliveryId, newId } from '../../../shared/ids.ts';
 import { DRONE_AVAILABLE_SIGNAL } from '../../../workflows/messages.ts';
 import { CITY, type TestDelivery, World } from './support.ts';
 
@@ -103,6 +103,25 @@ describe('the waiting list', () => {
     await old.mustReserve(2);
     await world.pass(120_000);
     expect(woken()).toEqual([urgent.id, old.id, younger.id]);
+  });
+
+  test('When somebody asks who waits, then everybody is there, newest first, until they leave', async () => {
+    const ask = async (query: { delivery_id?: DeliveryId; limit?: number; cursor?: string }) =>
+      world.drone.listWaiting({ query });
+    await world.addDrone();
+    await world.job().mustReserve();
+    const [old, urgent] = [await waiting(), await waiting({ expedited: true })];
+    const { data } = await ask({});
+    expect(data.map(({ delivery_id }) => delivery_id)).toEqual([old.id, urgent.id].sort().reverse());
+    expect((await ask({ delivery_id: urgent.id })).data).toMatchObject([
+      { delivery_id: urgent.id, expedited: true, step_key: `${urgent.id}/reserve/1` },
+    ]);
+    const first = await ask({ limit: 1 });
+    const second = await ask({ limit: 1, cursor: first.next_cursor ?? '' });
+    expect([...first.data, ...second.data]).toEqual(data);
+    expect(second.next_cursor).toBe(null);
+    await old.release();
+    expect((await ask({})).data.map(({ delivery_id }) => delivery_id)).toEqual([urgent.id]);
   });
 
   test('When the one that was told does not take the drone, then the next is told', async () => {

@@ -11,6 +11,8 @@ export const Package = Type.Object({
   account_id: idSchema('account'),
   delivery_id: idSchema('delivery'),
   livemode: Type.Boolean(),
+  /** The register step's; voiding that voids all packages of it. */
+  step_key: Type.String(),
   state: OneOf(PACKAGE_STATES),
   size: PackageSize,
   weight_kg: Type.Number(),
@@ -65,6 +67,13 @@ export const packageContract = defineContract({
     summary: 'One package',
     params: Closed({ package_id: idSchema('package') }),
     response: Package,
+  },
+  listRegistered: {
+    method: 'GET',
+    path: '/packages/registered',
+    summary: 'Those packages of these deliveries that are registered and not void',
+    query: Closed({ delivery_id: Type.Array(idSchema('delivery'), { minItems: 1, maxItems: 100 }) }),
+    response: Closed({ data: Type.Array(Package) }),
   },
   listPackages: {
     method: 'GET',

@@ -95,6 +95,15 @@ export function registrationStore(prisma: PrismaClient) {
       return row ? packageOf(row) : undefined;
     },
 
+    async registeredOf(deliveryIds: readonly DeliveryId[]): Promise<Package[]> {
+      const rows = await prisma.package.findMany({
+        where: { deliveryId: { in: [...deliveryIds] }, registration: { state: 'registered' } },
+        include: WITH_STATE,
+        orderBy: [{ registrationId: 'asc' }, { position: 'asc' }],
+      });
+      return rows.map(packageOf);
+    },
+
     /** In the order in which they were registered. */
     async ofDelivery(deliveryId: DeliveryId): Promise<Package[]> {
       const rows = await prisma.package.findMany({
@@ -110,7 +119,7 @@ export function registrationStore(prisma: PrismaClient) {
 export type RegistrationStore = ReturnType<typeof registrationStore>;
 
 const WITH_STATE = {
-  registration: { select: { state: true, createdAt: true } },
+  registration: { select: { stepKey: true, state: true, createdAt: true } },
 } satisfies Prisma.PackageInclude;
 
 function packageOf(row: Prisma.PackageGetPayload<{ include: typeof WITH_STATE }>): Package {
@@ -119,6 +128,7 @@ function packageOf(row: Prisma.PackageGetPayload<{ include: typeof WITH_STATE }>
     account_id: row.accountId as AccountId,
     delivery_id: row.deliveryId as DeliveryId,
     livemode: row.livemode,
+    step_key: row.registration.stepKey,
     state: row.registration.state as Package['state'],
     size: row.size as PackageSize,
     weight_kg: row.weightKg,

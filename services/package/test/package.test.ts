@@ -77,6 +77,7 @@ describe('registerPackages', () => {
       account_id: accountId,
       delivery_id: delivery.deliveryId,
       livemode: true,
+      step_key: delivery.registerKey,
       state: 'registered',
       created_at: '2026-03-01T12:00:00.000Z',
     };
@@ -237,4 +238,24 @@ test('says 503 with Retry-After while the database is down', async () => {
     await app.close();
     await relay.close();
   }
+});
+
+describe('listRegistered', () => {
+  test('answers those of several deliveries that are registered and not void', async () => {
+    const [kept, voided, other] = [steps(), steps(), steps()];
+    const packages = parcels(2);
+    await Promise.all([kept.register(packages), voided.register(parcels(1)), other.register(parcels(1))]);
+    await voided.void();
+    const of = [kept.deliveryId, voided.deliveryId, newId('delivery')];
+    const { data } = await service.client.listRegistered({ query: { delivery_id: of } });
+    expect(data).toEqual(await kept.list());
+    expect(data.map(({ id, step_key }) => [id, step_key])).toEqual(
+      packages.map(({ id }) => [id, kept.registerKey]),
+    );
+  });
+
+  test('names what is wrong with a question for none', async () => {
+    const asked = service.client.listRegistered({ query: { delivery_id: [] } });
+    await expect(asked).rejects.toMatchObject({ status: 400, errors: [{ field: 'delivery_id' }] });
+  });
 });

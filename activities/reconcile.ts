@@ -1,0 +1,105 @@
+/** Activities of the reconciler: what a delivery without a living workflow left, and the sweep that finds such deliveries. */
+import type { Client } from '@temporalio/client';
+import { temporalCarriers } from '../audit/carriers.ts';
+import type { Holding } from '../audit/holdings.ts';
+import { droneIsDown, findOrphans, heldBy } from '../audit/orphans.ts';
+import { isSafeToRepair, repair } from '../audit/repair.ts';
+import type { Delivery } from '../services/delivery/contract/index.ts';
+import { type Clock, isoTime } from '../shared/clock.ts';
+import { everyItem } from '../shared/every-item.ts';
+import type { DeliveryId } from '../shared/ids.ts';
+import type { Money } from '../shared/schemas.ts';
+import { callService } from './call.ts';
+import type { ServiceClients } from './index.ts';
+
+/** What one look at a delivery shows. */
+export interface Examination {
+  /** Its own workflow lives: nobody else may undo anything. */
+  isCarried: boolean;
+  workflow: string;
+  termination: { by: string; why: string } | null;
+  /** Null: the delivery service does not know it. */
+  delivery: Pick<
+    Delivery,
+    'status' | 'complete' | 'compensation' | 'sequence' | 'account_id' | 'price'
+  > | null;
+  /** Ids of its open interventions. */
+  interventions: string[];
+  held: Holding[];
+  /** Drones among those held that a person has to bring back. */
+  downDroneIds: string[];
+  captured: Money | null;
+  /** By the clock of the deliveries, RFC 3339. */
+  now: string;
+}
+
+/** A look back that is longer than any outage of the sweep: packages of deliveries that failed long ago were seen then. */
+const SWEEP_BACK_MS = 3 * 24 * 60 * 60 * 1000;
+
+export function reconcileActivities(options: {
+  services: ServiceClients;
+  temporal: Client;
+  taskQueue: string;
+  clock: Clock;
+}) {
+  const { services, temporal, taskQueue, clock } = options;
+  const carriers = temporalCarriers(temporal);
+  return {
+    examineDelivery: ({ deliveryId }: { deliveryId: DeliveryId }): Promise<Examination> =>
+      callService(undefined, async () => {
+        const workflow = await carriers.ofDelivery(deliveryId);
+        // The workflow is looked at first: what is read afterwards is all that it left.
+        const [{ delivery, held }, authorizations, termination] = await Promise.all([
+          heldBy(services, deliveryId),
+          everyItem((page) =>
+            services.account.listAuthorizations({ query: { ...page, delivery_id: deliveryId } }),
+          ),
+          workflow === 'terminated' ? carriers.terminationOf(deliveryId) : null,
+        ]);
+        const captured = authorizations.flatMap((one) => one.captured ?? []);
+        const drones = held.flatMap((one) => ('droneId' in one ? [one.droneId] : []));
+        const isDown = await Promise.all(drones.map((id) => droneIsDown(services, id)));
+        return {
+          isCarried: workflow === 'running',
+          workflow,
+          termination,
+          delivery: delivery && {
+            status: delivery.status,
+            complete: delivery.complete,
+            compensation: delivery.compensation,
+            sequence: delivery.sequence,
+            account_id: delivery.account_id,
+            price: delivery.price,
+          },
+          interventions: (delivery?.interventions ?? [])
+            .filter((one) => one.resolved_at === null)
+            .map((one) => one.id),
+          held,
+          downDroneIds: drones.filter((_, index) => isDown[index] === true),
+          captured: captured[0]
+            ? {
+                amount: captured.reduce((sum, one) => sum + one.amount, 0),
+                currency: captured[0].currency,
+              }
+            : null,
+          now: isoTime(clock.nowMs()),
+        };
+      }),
+
+    /** Audits all services and starts the reconciler where it is safe to. */
+    sweepOrphans: (): Promise<{ orphans: number; repairing: DeliveryId[]; forAPerson: string[] }> =>
+      callService(undefined, async () => {
+        const endedSince = isoTime(clock.nowMs() - SWEEP_BACK_MS);
+        const orphans = await findOrphans(services, carriers, { endedSince });
+        const repairing = await repair(temporal, taskQueue, orphans.filter(isSafeToRepair));
+        const missing = orphans.filter(({ workflow }) => workflow === 'missing');
+        return {
+          orphans: orphans.length,
+          repairing,
+          forAPerson: [...new Set(missing.map(({ deliveryId }) => deliveryId))],
+        };
+      }),
+  };
+}
+
+export type ReconcileActivities = ReturnType<typeof reconcileActivities>;

@@ -1,0 +1,240 @@
+// A subscriber of the feed as notification or history will be one: it keeps the position that it has applied up to, and asks for
+// what comes after. Whatever writers, sequencers and restores do meanwhile, it applies every event once.
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type DeliveryId, newId } from '../../../shared/ids.ts';
+import { createServiceDatabase, type ServiceDatabase } from '../../../test/support/postgres.ts';
+import {
+  aCreation,
+  pathTo,
+  type RunningDeliveryService,
+  runningDeliveryService,
+  toStatus,
+} from './support.ts';
+
+let database: ServiceDatabase;
+let one: RunningDeliveryService;
+let two: RunningDeliveryService;
+beforeAll(async () => {
+  database = await createServiceDatabase('delivery');
+  one = await runningDeliveryService(database.url);
+  two = await runningDeliveryService(database.url);
+});
+afterAll(async () => {
+  await one.close();
+  await two.close();
+  await database.drop();
+});
+
+class Subscriber {
+  cursor = 0;
+  readonly applied: string[] = [];
+
+  /** One page: what it applied is remembered with the position, as a real one does in one transaction. */
+  async read(service: RunningDeliveryService, waitMs = 0): Promise<number> {
+    const { entries } = await service.client.readFeed({
+      query: { after: this.cursor, limit: 7, wait_ms: waitMs },
+    });
+    this.applied.push(...entries.map(({ event }) => `${event.delivery_id} ${event.sequence}`));
+    this.cursor = entries.at(-1)?.position ?? this.cursor;
+    return entries.length;
+  }
+
+  async readToTheEnd(service: RunningDeliveryService): Promise<void> {
+    while ((await this.read(service)) > 0);
+  }
+}
+
+async function session(url = database.url): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  return client;
+}
+
+/** The delivery's next event, written as the service writes it: read model and event in one statement. */
+async function appendNext(
+  client: pg.Client,
+  id: DeliveryId,
+  sequence: number,
+  status: string,
+): Promise<void> {
+  await client.query(
+    `WITH changed AS (UPDATE deliveries SET status = $3, sequence = $2 WHERE id = $1 RETURNING *)
+     INSERT INTO delivery_events (delivery_id, sequence, id, account_id, livemode, type, status, occurred_at,
+       recorded_at, data, state)
+     SELECT id, $2, $4, account_id, livemode, 'delivery.' || $3, $3, created_at, created_at, '{}',
+       state || jsonb_build_object('status', $3::text, 'sequence', $2::int) FROM changed`,
+    [id, sequence, status, newId('event')],
+  );
+}
+
+async function fly(service: RunningDeliveryService): Promise<void> {
+  const { id } = await service.client.createDelivery({ body: aCreation() });
+  for (const status of pathTo('delivered')) {
+    await service.client.appendEvents(
+      { params: { delivery_id: id }, body: { events: [toStatus(status)] } },
+      { idempotencyKey: `${id}/${status}/1` },
+    );
+  }
+}
+
+/** Every event that there is, as a subscriber notes it. */
+async function allEvents(url = database.url): Promise<string[]> {
+  const client = await session(url);
+  const { rows } = await client.query<{ it: string }>(
+    `SELECT delivery_id || ' ' || sequence AS it FROM delivery_events`,
+  );
+  await client.end();
+  return rows.map((row) => row.it).sort();
+}
+
+function expectEachOnceInOrder(applied: readonly string[], events: readonly string[]): void {
+  expect([...applied].sort()).toEqual(events);
+  const last = new Map<string, number>();
+  for (const line of applied) {
+    const [id = '', sequence] = line.split(' ');
+    expect(Number(sequence)).toBe((last.get(id) ?? 0) + 1);
+    last.set(id, Number(sequence));
+  }
+}
+
+describe('a subscriber', () => {
+  it('skips no event and applies none twice while transactions are held open across its reads', async () => {
+    const [fast, slow] = [new Subscriber(), new Subscriber()];
+    const held = await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        const { id } = await one.client.createDelivery({ body: aCreation() });
+        const client = await session();
+        await client.query('BEGIN');
+        await appendNext(client, id, 2, 'confirmed');
+        return { id, client };
+      }),
+    );
+    const isHeld = new Set(held.map(({ id }) => `${id} 2`));
+    // The last one to have begun ends first, each across several pages of both subscribers; one is rolled back.
+    for (const [index, { client, id }] of [...held.entries()].reverse()) {
+      await Promise.all([fly(one), fly(two)]);
+      await fast.readToTheEnd(index % 2 === 0 ? one : two);
+      await slow.read(two);
+      expect(fast.applied.filter((line) => isHeld.has(line))).toEqual([]);
+      if (index === 2) await client.query('ROLLBACK');
+      else {
+        await appendNext(client, id, 3, 'enroute_to_pickup');
+        await client.query('COMMIT');
+      }
+      isHeld.delete(`${id} 2`);
+      await client.end();
+      await fast.read(one);
+    }
+    await fast.readToTheEnd(two);
+    await slow.readToTheEnd(one);
+    const events = await allEvents();
+    expect(events).toHaveLength(5 + 4 * 2 + 5 * 2 * 8);
+    expectEachOnceInOrder(fast.applied, events);
+    expect(slow.applied).toEqual(fast.applied);
+  });
+
+  it('waits for a sequencer that is at it, and loses nothing when that dies', async () => {
+    const subscriber = new Subscriber();
+    await subscriber.readToTheEnd(one);
+    const [sequencer, watcher] = [await session(), await session()];
+    sequencer.on('error', () => undefined);
+    // It holds the head from before there is anything to place, so that no other one comes before it.
+    await sequencer.query('BEGIN');
+    await sequencer.query('SELECT position FROM feed_head FOR UPDATE');
+    const { rows } = await sequencer.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const { id } = await one.client.createDelivery({ body: aCreation() });
+    await sequencer.query('SELECT place_events(1000)');
+    const reading = subscriber.read(two, 20_000);
+    await expect
+      .poll(async () => {
+        const waiting = await watcher.query(
+          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        );
+        return waiting.rowCount;
+      })
+      .toBeGreaterThan(0);
+    expect(subscriber.applied).not.toContain(`${id} 1`);
+    await watcher.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid]);
+    await reading;
+    await subscriber.readToTheEnd(one);
+    expect(subscriber.applied).toContain(`${id} 1`);
+    expectEachOnceInOrder(subscriber.applied, await allEvents());
+    await watcher.end();
+  });
+
+  it('goes on where it was after a dump and a restore', async () => {
+    const subscriber = new Subscriber();
+    await fly(one);
+    await subscriber.readToTheEnd(one);
+    const readBefore = subscriber.applied.length;
+    // Not read when the dump is taken: some have their place in the feed, some have none yet.
+    await fly(two);
+    await two.client.readFeed({ query: { after: Number.MAX_SAFE_INTEGER } });
+    const blocker = await session();
+    await blocker.query('BEGIN');
+    await blocker.query('SELECT position FROM feed_head FOR UPDATE');
+    await fly(one);
+    const restored = await restoredFrom(database.adminUrl);
+    await blocker.query('ROLLBACK');
+    await blocker.end();
+    const service = await runningDeliveryService(restored.url);
+    try {
+      await subscriber.readToTheEnd(service);
+      expect(subscriber.applied).toHaveLength(readBefore + 2 * 8);
+      // And then what happens after the restore.
+      await fly(service);
+      await subscriber.readToTheEnd(service);
+      expect(subscriber.applied).toHaveLength(readBefore + 3 * 8);
+      expectEachOnceInOrder(subscriber.applied, await allEvents(restored.url));
+    } finally {
+      await service.close();
+      await restored.drop();
+    }
+  });
+});
+
+/** In an order in which no row comes before the one that it refers to. */
+const TABLES = ['deliveries', 'delivery_events', 'unplaced_events', 'feed_entries', 'feed_head'];
+
+/**
+ * What pg_dump and a restore make of the service's data, without needing pg_dump: another database with the same rows, all
+ * written by one new transaction and in another physical order, their triggers not run, the sequence set where it was.
+ */
+async function restoredFrom(adminUrl: string): Promise<ServiceDatabase> {
+  const target = await createServiceDatabase('delivery');
+  const [source, destination] = [await session(adminUrl), await session(target.adminUrl)];
+  try {
+    for (const client of [source, destination]) {
+      await client.query('SET search_path = delivery');
+      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+    }
+    const { rows: unplaced } = await source.query('SELECT FROM unplaced_events');
+    expect(unplaced).toHaveLength(8);
+    await destination.query('SET LOCAL session_replication_role = replica');
+    for (const table of TABLES) {
+      // As text, so that no number or time loses a digit on its way.
+      const { rows } = await source.query<{ dump: string | null }>(
+        `SELECT json_agg(it ORDER BY random())::text AS dump FROM ${table} it`,
+      );
+      await destination.query(`DELETE FROM ${table}`);
+      await destination.query(
+        `INSERT INTO ${table} SELECT * FROM json_populate_recordset(NULL::${table}, $1::json)`,
+        [rows[0]?.dump ?? '[]'],
+      );
+    }
+    const { rows } = await source.query<{ at: string; used: boolean }>(
+      'SELECT last_value AS at, is_called AS used FROM unplaced_events_ticket_seq',
+    );
+    await destination.query(`SELECT setval('unplaced_events_ticket_seq', $1, $2)`, [
+      rows[0]?.at,
+      rows[0]?.used,
+    ]);
+    await destination.query('COMMIT');
+    await source.query('COMMIT');
+  } finally {
+    await source.end();
+    await destination.end();
+  }
+  return target;
+}
