@@ -13,8 +13,8 @@ afterAll(() => lab.close());
 const HOUR_S = 3600;
 const DAY_S = 24 * HOUR_S;
 const LEAD_S = 600;
-/** The server's timers are as exact as its workflow tasks are quick. */
-const EXACT_MS = 1_000;
+/** A timer is as late as the workflow task that set it took, which on a busy machine is seconds. It is never early. */
+const EXACT_MS = 20_000;
 const RESCHEDULED = { outcome: 'rescheduled', reason: null, detail: null };
 const inHours = (fromH: number, toH = fromH + 1) =>
   lab.windowIn({ fromS: fromH * HOUR_S, toS: toH * HOUR_S });
