@@ -67,11 +67,8 @@ async function look(handle: WorkflowHandle, isHanging: () => boolean): Promise<Q
   if (task) return undefined;
   if (activities.size === 0) return 'open';
   const { raw } = await handle.describe();
-  const pending = raw.pendingActivities ?? [];
-  // One of them has ended since the history was read.
-  if (pending.length !== activities.size) return undefined;
   // The server calls an activity that waits for its next attempt "started" too; that it has failed before tells them apart.
-  const busy = pending.some(({ lastFailure }) => !lastFailure && !isHanging());
+  const busy = (raw.pendingActivities ?? []).some(({ lastFailure }) => !lastFailure && !isHanging());
   return busy ? undefined : 'retrying';
 }
 
