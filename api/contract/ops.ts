@@ -1,6 +1,6 @@
 /** Public operations of operators: the whole fleet and every tenant's deliveries. */
 import { Type } from 'typebox';
-import { Delivery } from '../../services/delivery/contract/index.ts';
+import { Delivery, deliveryContract } from '../../services/delivery/contract/index.ts';
 import { droneContract } from '../../services/drone/contract/index.ts';
 import { ingestionContract } from '../../services/ingestion/contract/index.ts';
 import { idSchema } from '../../shared/ids.ts';
@@ -142,6 +142,39 @@ export const opsOperations = definePublicContract({
         delivery_id: DELIVERY_ID,
         outcome: 'returning',
         detail: 'The drone brings the package back to the sender.',
+      },
+    },
+  },
+  listInterventions: {
+    method: 'GET',
+    path: '/v1/ops/interventions',
+    tag: 'Operations',
+    summary: 'Cases that only a person can settle, of all deliveries, newest first',
+    access: ['operator'],
+    query: deliveryContract.listInterventions.query,
+    response: deliveryContract.listInterventions.response,
+    examples: {
+      response: {
+        data: [
+          {
+            object: 'intervention',
+            delivery_id: DELIVERY_ID,
+            account_id: DELIVERY_EXAMPLE.account_id,
+            livemode: true,
+            id: `int_${DELIVERY_ID.slice(4)}_void_authorization`,
+            kind: 'compensation:void_authorization',
+            reason:
+              'Undoing void_authorization has not succeeded so far; it is still being retried. The price of 899 USD may still be authorized.',
+            answers: [
+              { answer: 'retry', effect: 'tries again at once' },
+              { answer: 'done', effect: 'closes it as done by hand' },
+            ],
+            opened_at: '2026-03-14T09:41:12.000Z',
+            resolved_at: null,
+            resolution: null,
+          },
+        ],
+        next_cursor: null,
       },
     },
   },

@@ -23,6 +23,7 @@ export function opsRoutes(app: FastifyInstance, { services, reader }: OpsRoutesO
     listFleet: ({ query }) => drone.listDrones({ query }),
     setDroneState: ({ params, body }, { principal }) =>
       drone.setDroneState({ params, body: { ...body, by: principal.key_id } }),
+    listInterventions: ({ query }) => delivery.listInterventions({ query }),
     listAllDeliveries: ({ query }) => delivery.listDeliveries({ query }),
     async explainAssignments({ params }, { principal }) {
       const explained = await drone.explainAssignment({ params });

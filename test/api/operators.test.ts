@@ -215,3 +215,85 @@ describe('An order that is wrong', () => {
     expect(sent).toEqual([]);
   });
 });
+
+describe('GET /v1/ops/interventions', () => {
+  const list = async (query: string) => {
+    const { status, json, text } = await world.call('GET', `/v1/ops/interventions?${query}`, {
+      key: operatorKey,
+    });
+    expect(status, text).toBe(200);
+    const { data, next_cursor: next } = json as unknown as { data: Listed[]; next_cursor: string | null };
+    return { ids: data.map(({ id }) => id), data, next };
+  };
+  interface Listed {
+    id: string;
+    delivery_id: string;
+    kind: string;
+    resolved_at: string | null;
+    resolution: unknown;
+  }
+  const open = async (id: DeliveryId, what: string, openedAt: string, kind = `compensation:${what}`) => {
+    const interventionId = `int_${id.slice(4)}_${what}`;
+    await world.append(id, {
+      occurred_at: openedAt,
+      open_intervention: {
+        id: interventionId,
+        kind,
+        reason: 'so it is',
+        answers: [{ answer: 'retry', effect: 'tries again at once' }],
+      },
+    });
+    return interventionId;
+  };
+
+  it('lists those of all deliveries, newest first, in pages, by filter', async () => {
+    const first = delivery.id;
+    const other = (await world.call('POST', '/v1/deliveries', { key, body: aRequest() }))
+      .json as unknown as Delivery;
+    const a = await open(first, 'void_packages', '2026-03-01T10:00:00Z');
+    const b = await open(other.id, 'drone_down_1', '2026-03-01T12:00:00Z', 'drone_down');
+    // Two at one moment.
+    const c = await open(first, 'release_drone_1', '2026-03-01T11:00:00Z');
+    const d = await open(other.id, 'void_packages', '2026-03-01T11:00:00Z');
+    const [later, sooner] = c > d ? [c, d] : [d, c];
+    expect((await list('')).ids).toEqual([b, later, sooner, a]);
+
+    const pages: string[][] = [];
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const page = await list(`limit=1${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+      pages.push(page.ids);
+      cursor = page.next;
+    }
+    expect(pages).toEqual([[b], [later], [sooner], [a]]);
+
+    const resolution = { answer: 'retry', by: 'operator:jo', why: 'it is up again' };
+    await world.append(first, { resolve_intervention: { id: a, ...resolution } });
+    expect((await list('open=true')).ids).toEqual([b, later, sooner]);
+    const answered = await list('open=false');
+    expect(answered.data).toMatchObject([{ id: a, delivery_id: first, resolution }]);
+
+    expect((await list('kind=drone_down')).ids).toEqual([b]);
+    expect((await list('kind=compensation:void')).ids).toEqual([d, a]);
+    expect((await list(`delivery_id=${first}`)).ids).toEqual([c, a]);
+    expect((await list('opened_after=2026-03-01T11:30:00Z')).ids).toEqual([b]);
+    expect((await list('opened_before=2026-03-01T11:00:00Z')).ids).toEqual([a]);
+    expect((await list('livemode=false')).ids).toEqual([]);
+
+    // The same case, come up again.
+    await open(first, 'void_packages', '2026-03-01T13:00:00Z');
+    expect((await list('open=true')).ids).toEqual([a, b, later, sooner]);
+    expect((await list('open=false')).ids).toEqual([]);
+  });
+
+  it('is not for businesses, and refuses a filter that is wrong', async () => {
+    expect((await world.call('GET', '/v1/ops/interventions', { key })).status).toBe(403);
+    for (const query of ['open=maybe', 'cursor=x', 'opened_after=yesterday', 'delivery_id=1']) {
+      const { status, json } = await world.call('GET', `/v1/ops/interventions?${query}`, {
+        key: operatorKey,
+      });
+      expect(status, query).toBe(400);
+      expect(json.errors?.map(({ field }) => field)).toEqual([query.split('=')[0]]);
+    }
+  });
+});
