@@ -27,16 +27,16 @@ async function order<K extends keyof OperatorCommands>(
   command: Omit<OperatorCommands[K], keyof typeof ORDER>,
   updateId = `order-${(updates += 1)}`,
 ): Promise<OperatorAnswer> {
-  const asked: { answer?: OperatorAnswer } = {};
+  let isSettled = false;
   const asking = delivery.handle
     .executeUpdate<OperatorAnswer, [unknown]>(update, { args: [{ ...ORDER, ...command }], updateId })
-    .then((answer) => {
-      asked.answer = answer;
+    .finally(() => {
+      isSettled = true;
     });
-  await Promise.race([asking, lab.until(`${update} is answered`, () => asked.answer !== undefined)]);
-  await asking;
-  if (!asked.answer) throw new Error(`${update} was not answered`);
-  return asked.answer;
+  // Both are waited for: a rejection must not leave time passing behind the test's back.
+  const [answer] = await Promise.allSettled([asking, lab.until(`${update} is answered`, () => isSettled)]);
+  if (answer.status === 'rejected') throw answer.reason;
+  return answer.value;
 }
 const reassign = (delivery: LabDelivery, updateId?: string) => order(delivery, 'reassignDrone', {}, updateId);
 const abort = (delivery: LabDelivery, updateId?: string) => order(delivery, 'abort', {}, updateId);
@@ -352,6 +352,36 @@ describe('after its end', () => {
       await expect(delivery.handle.executeUpdate(update, { args })).rejects.toThrow(WorkflowNotFoundError);
     },
   );
+});
+
+describe('an order that is repeated by its update id after the end', () => {
+  it('hears its first answer; a new one hears that the workflow is gone', async () => {
+    const delivery = await at('enroute_to_pickup');
+    const send = (updateId: string) =>
+      lab.workflows.order(
+        delivery.id,
+        'abort',
+        { ...ORDER, request: 'a fingerprint' },
+        { updateId, timeoutMs: 20_000 },
+      );
+    const first = await send('the-same');
+    expect(first).toMatchObject({ ...CANCELLED, request: 'a fingerprint' });
+    await delivery.untilComplete();
+    expect(await send('the-same')).toEqual(first);
+    expect(await send('another')).toBe('gone');
+  });
+
+  it('of a wrong one hears what is wrong, by field', async () => {
+    const delivery = await at('enroute_to_dropoff');
+    const wrong = await lab.workflows.order(
+      delivery.id,
+      'abort',
+      { ...ORDER, why: '' },
+      { updateId: 'wrong', timeoutMs: 20_000 },
+    );
+    expect(wrong).toMatchObject({ outcome: 'rejected', why: 'invalid', errors: [{ field: 'why' }] });
+    expect((await delivery.untilComplete()).outcome.status).toBe('delivered');
+  });
 });
 
 describe('Cancel in the Temporal UI after the pickup', () => {
