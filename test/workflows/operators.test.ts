@@ -428,7 +428,14 @@ describe('Cancel in the Temporal UI after the pickup', () => {
 });
 
 describe('a command that is wrong', () => {
-  const UPDATES = ['cancel', 'reassignDrone', 'abort', 'resolveIntervention', 'retryCompensation'] as const;
+  const UPDATES = [
+    'cancel',
+    'reschedule',
+    'reassignDrone',
+    'abort',
+    'resolveIntervention',
+    'retryCompensation',
+  ] as const;
   const { EventType } = temporal.api.enums.v1;
 
   it.each(UPDATES)(

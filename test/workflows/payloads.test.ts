@@ -5,6 +5,7 @@ import {
   checkAbort,
   checkCancel,
   checkReassignDrone,
+  checkRescheduleForm,
   checkResolveIntervention,
   checkRetryCompensation,
 } from '../../workflows/delivery/commands.ts';
@@ -30,6 +31,7 @@ const record = {
 
 const CHECKS: Record<string, (command: unknown) => void> = {
   cancel: checkCancel,
+  reschedule: checkRescheduleForm,
   reassignDrone: checkReassignDrone,
   abort: checkAbort,
   resolveIntervention: (command) => checkResolveIntervention(record, command),
