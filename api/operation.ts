@@ -23,8 +23,8 @@ export interface PublicOperation extends OperationSpec {
   alsoAnswers?: Readonly<Record<number, string>>;
   /** It may be called without a body; then it is `{}`. */
   bodyOptional?: boolean;
-  /** It takes an `Idempotency-Key`, without requiring one. */
-  idempotencyKey?: 'optional';
+  /** It takes an `Idempotency-Key`; `required` where a repetition without one would act twice. */
+  idempotencyKey?: 'optional' | 'required';
   /** Request headers it reads, as JSON Schema by lower-case name. */
   headers?: Readonly<Record<string, object>>;
   /** Counted against the limit for telemetry instead of the common one. */
@@ -133,7 +133,13 @@ export function routeOf(
       ...(operation.params && { params: operation.params }),
       ...(operation.query && { querystring: operation.query }),
       ...(operation.body && { body: bodyOf(operation) }),
-      ...(Object.keys(headers).length > 0 && { headers: { type: 'object', properties: headers } }),
+      ...(Object.keys(headers).length > 0 && {
+        headers: {
+          type: 'object',
+          properties: headers,
+          ...(operation.idempotencyKey === 'required' && { required: ['idempotency-key'] }),
+        },
+      }),
       response: {
         [operation.status ?? 200]: {
           description: 'Success',

@@ -139,6 +139,8 @@ export const CANCEL_UPDATE = 'cancel';
 export interface CancelCommand {
   reason: CancellationReason;
   actor: CommandActor;
+  /** Plain words, kept with the event. */
+  why?: string;
 }
 /** `pending`: the aircraft holds the load token and has not answered; settled by event. */
 export interface CancelAnswer {
@@ -165,13 +167,76 @@ export interface RescheduleAnswer {
 /** Type of the failure with which the validator rejects a window that cannot be served; its detail: the field errors. */
 export const IMPOSSIBLE_WINDOW = 'impossible_window';
 
-export const RESOLVE_INTERVENTION_UPDATE = 'resolveIntervention';
-export interface ResolveInterventionCommand {
-  interventionId: string;
-  answer: string;
-  why: string;
+/** What an operator orders: by whom and why, kept as an event of the delivery's timeline. */
+export interface OperatorCommand {
   actor: CommandActor;
+  /** Plain words for whoever reads the timeline. No personal data. */
+  why: string;
+  /** Fingerprint of the API request that it came with; its answer gives it back, which tells a repetition from another. */
+  request?: string;
 }
+
+/** Before the pickup: the present drone is recalled and released, and another one is reserved. */
+export const REASSIGN_DRONE_UPDATE = 'reassignDrone';
+export interface ReassignDroneCommand extends OperatorCommand {
+  /** Whether the present drone is out of the question from now on; yes unless told. */
+  excludePresent?: boolean;
+}
+
+/** Ends the delivery: before the pickup like a cancel, after it by flying the package back to the sender. */
+export const ABORT_UPDATE = 'abort';
+export type AbortCommand = OperatorCommand;
+
+/** Answers an intervention. */
+export const RESOLVE_INTERVENTION_UPDATE = 'resolveIntervention';
+export interface ResolveInterventionCommand extends OperatorCommand {
+  interventionId: string;
+  /** One of the intervention's own answers. */
+  answer: string;
+}
+
+/** Tries the compensation of an intervention again at once. */
+export const RETRY_COMPENSATION_UPDATE = 'retryCompensation';
+export interface RetryCompensationCommand extends OperatorCommand {
+  interventionId: string;
+}
+
+/** The operators' updates and what each takes. */
+export interface OperatorCommands {
+  [REASSIGN_DRONE_UPDATE]: ReassignDroneCommand;
+  [ABORT_UPDATE]: AbortCommand;
+  [RESOLVE_INTERVENTION_UPDATE]: ResolveInterventionCommand;
+  [RETRY_COMPENSATION_UPDATE]: RetryCompensationCommand;
+}
+
+/**
+ * `reassigning`: the drone is recalled, another one is being reserved. `cancelled`, `returning`: what an abort led to.
+ * `accepted`: the intervention has its answer. `pending`: the aircraft holds the load token and has not answered; settled by
+ * event. `refused`: not in this state, with the reason.
+ */
+export const OPERATOR_OUTCOMES = [
+  'reassigning',
+  'cancelled',
+  'returning',
+  'accepted',
+  'pending',
+  'refused',
+] as const;
+export interface OperatorAnswer {
+  outcome: (typeof OPERATOR_OUTCOMES)[number];
+  reason: string | null;
+  detail: string | null;
+  /** The command's own `request`. */
+  request: string | null;
+}
+
+/** Types of the failures that the updates' validators reject a command with. */
+export const REJECTED = {
+  /** A field is wrong: `details[0]` is every wrong field with what would be right. */
+  invalid: 'invalid_command',
+  /** The intervention it names is not open, or not of the kind that the update takes. */
+  notOpen: 'intervention_not_open',
+} as const;
 
 export const STATE_QUERY = 'state';
 /** What the `state` query answers an operator in the UI. No personal data. */

@@ -9,9 +9,10 @@ import { type Handlers, implement } from '../../shared/http/server.ts';
 import { DEFAULT_PAGE_LIMIT, pageOf, pageRequest } from '../../shared/page.ts';
 import type { ServiceOptions } from '../../shared/service.ts';
 import { createServiceApp } from '../app.ts';
-import { type Delivery, deliveryContract } from './contract/index.ts';
+import { type Delivery, deliveryContract, type ListedIntervention } from './contract/index.ts';
 import { findDeliveries, findDelivery, type StoredDelivery } from './data/deliveries.ts';
 import { findEvents } from './data/events.ts';
+import { findInterventions } from './data/interventions.ts';
 import { Feed } from './domain/feed.ts';
 import { DeliveryWriter } from './domain/writer.ts';
 import { deliveryView } from './domain/view.ts';
@@ -88,6 +89,22 @@ function handlers(
       return pageOf(found.map(viewNow), limit);
     },
 
+    listInterventions: async ({ query }) => {
+      const { limit = DEFAULT_PAGE_LIMIT, cursor, opened_after, opened_before, ...filter } = query;
+      const found = await findInterventions(
+        database,
+        {
+          ...filter,
+          ...(opened_after !== undefined && { opened_after: dateOf(opened_after) }),
+          ...(opened_before !== undefined && { opened_before: dateOf(opened_before) }),
+        },
+        { before: cursor === undefined ? undefined : placeOf(cursor), limit: limit + 1 },
+      );
+      const data = found.slice(0, limit);
+      const last = found.length > limit ? data.at(-1) : undefined;
+      return { data, next_cursor: last ? cursorOf(last) : null };
+    },
+
     listEvents: async ({ params: { delivery_id: id }, query }) => {
       const { limit = DEFAULT_PAGE_LIMIT, after_sequence = 0, cursor } = query;
       const afterSequence = cursor === undefined ? after_sequence : sequenceOf(cursor);
@@ -126,11 +143,25 @@ function whenGone(reply: FastifyReply): AbortSignal {
   return controller.signal;
 }
 
+/** The cursor of the interventions: when the last one of the page was opened, and its id. */
+const cursorOf = ({ opened_at, id }: ListedIntervention): string => `${timeMsOf(opened_at)}.${id}`;
+
+/** @throws {Problem} 400 for a cursor that no page ever had */
+function placeOf(cursor: string): { openedAt: Date; id: string } {
+  const [, openedAtMs, id] = /^(\d{1,15})\.(int_[a-z0-9_]{1,120})$/.exec(cursor) ?? [];
+  if (openedAtMs === undefined || id === undefined) throw wrongCursor();
+  return { openedAt: new Date(Number(openedAtMs)), id };
+}
+
 /** The cursor of a timeline is the number of its last event. */
 function sequenceOf(cursor: string): number {
   if (/^[1-9]\d{0,8}$/.test(cursor)) return Number(cursor);
+  throw wrongCursor();
+}
+
+function wrongCursor(): Problem {
   const message = 'must be the `next_cursor` of an earlier page';
-  throw new Problem('invalid-request', {
+  return new Problem('invalid-request', {
     detail: `cursor ${message}`,
     errors: [{ field: 'cursor', message }],
   });

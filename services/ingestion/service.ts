@@ -16,6 +16,8 @@ import { findRequest, readBacklog } from './data/requests.ts';
 import { acceptedDocument, cancelledDelivery, requestedDelivery } from './domain/accepted.ts';
 import { Acceptor } from './domain/acceptor.ts';
 import { Canceller } from './domain/canceller.ts';
+import { Commander } from './domain/commander.ts';
+import { orderOf } from './domain/orders.ts';
 import { FRESH_MS, Projector } from './domain/projector.ts';
 import { Rescheduler } from './domain/rescheduler.ts';
 import { Starter } from './domain/starter.ts';
@@ -128,7 +130,12 @@ export async function buildIngestionService(options: IngestionOptions): Promise<
     waitMs: tuning.cancelWaitMs,
   });
   const rescheduler = new Rescheduler({ database, workflows, delivery, wall, waitMs: tuning.cancelWaitMs });
-  implement(app, ingestionContract, handlers(options, { database, acceptor, canceller, rescheduler }));
+  const commander = new Commander({ database, workflows, delivery, canceller, waitMs: tuning.cancelWaitMs });
+  implement(
+    app,
+    ingestionContract,
+    handlers(options, { database, acceptor, canceller, rescheduler, commander }),
+  );
 
   const pumps = [projector.pump, starter.pump, canceller.pump];
   app.decorate('ingestionPumps', {
@@ -154,7 +161,14 @@ function handlers(
     acceptor,
     canceller,
     rescheduler,
-  }: { database: PrismaClient; acceptor: Acceptor; canceller: Canceller; rescheduler: Rescheduler },
+    commander,
+  }: {
+    database: PrismaClient;
+    acceptor: Acceptor;
+    canceller: Canceller;
+    rescheduler: Rescheduler;
+    commander: Commander;
+  },
 ): Handlers<typeof ingestionContract> {
   return {
     accept: async ({ body }) => {
@@ -209,6 +223,17 @@ function handlers(
         idempotencyKey: body.idempotency_key,
         replayOnly: body.replay_only ?? false,
       }),
+
+    order: async ({ params, body }, { idempotencyKey }) => {
+      const { outcome, reason, detail } = await commander.order({
+        deliveryId: params.delivery_id,
+        ...orderOf(body),
+        key: idempotencyKey,
+        clock,
+      });
+      if (outcome === 'refused') throw new Error('A refused order is a problem, not an answer');
+      return { outcome, reason, detail };
+    },
 
     backlog: async () => {
       const { unstarted, unprojected, unansweredCancels, oldestUnstartedAt } = await readBacklog(database);

@@ -25,7 +25,9 @@ import {
   RESCHEDULE_UPDATE,
   type RescheduleAnswer,
   type RescheduleCommand,
+  type OperatorCommands,
 } from '../../workflows/messages.ts';
+import { type OrderResult, sendOrder } from './operator-orders.ts';
 import { startSearchAttributes } from './search-attributes.ts';
 
 // A CommonJS module without static exports: only its default can be imported.
@@ -53,6 +55,13 @@ export interface DeliveryWorkflows {
     command: RescheduleCommand,
     options: { updateId: string; timeoutMs: number },
   ): Promise<RescheduleAnswer | { outcome: 'impossible'; errors: FieldError[] } | 'gone' | 'no_answer'>;
+  /** Sends an operator's update and waits for its answer, as `sendOrder` says. */
+  order<K extends keyof OperatorCommands>(
+    deliveryId: DeliveryId,
+    update: K,
+    command: OperatorCommands[K],
+    options: { updateId: string; timeoutMs: number },
+  ): Promise<OrderResult>;
 }
 
 /** The port over a Temporal client. `client` may be connected lazily. */
@@ -102,6 +111,10 @@ export function temporalDeliveryWorkflows(
         if (error instanceof WorkflowNotFoundError) return 'gone';
         throw error;
       }
+    },
+
+    async order(deliveryId, update, command, options) {
+      return sendOrder(await client(), deliveryId, update, command, options);
     },
 
     async cancel(deliveryId, command, options) {

@@ -260,6 +260,7 @@ async function seedDrones(drone: Client<typeof droneContract>): Promise<void> {
 function scriptedTemporal() {
   let cancel: DeliveryWorkflows['cancel'] = async () => 'gone';
   let reschedule: DeliveryWorkflows['reschedule'] = async () => 'gone';
+  let order: DeliveryWorkflows['order'] = async () => 'gone';
   const started: DeliveryId[] = [];
   let held: Promise<void> | null = null;
   const workflows: DeliveryWorkflows = {
@@ -272,6 +273,7 @@ function scriptedTemporal() {
     signal: async () => 'signalled',
     cancel: (...args) => cancel(...args),
     reschedule: (...args) => reschedule(...args),
+    order: (...args) => order(...args),
   };
   return {
     workflows,
@@ -292,6 +294,9 @@ function scriptedTemporal() {
     },
     answerCancel(answer: DeliveryWorkflows['cancel']) {
       cancel = answer;
+    },
+    answerOrder(answer: DeliveryWorkflows['order']) {
+      order = answer;
     },
   };
 }

@@ -234,3 +234,31 @@ describe('a cancel after the start', () => {
     await world.mendDelivery();
   });
 });
+
+describe('An operator’s order to a delivery that nobody has begun to start', () => {
+  const order = (id: DeliveryId, update: 'abort' | 'reassignDrone') =>
+    still.client.order(
+      {
+        params: { delivery_id: id },
+        body: { update, why: 'the test says so', actor: { role: 'operator', id: 'key_2' } },
+      },
+      { idempotencyKey: `${id}/${update}` },
+    );
+
+  it('to abort it is a cancel: nothing is started, and a repetition hears the same', async () => {
+    const { id } = await accept(still);
+    expect(await order(id, 'abort')).toMatchObject({ outcome: 'cancelled' });
+    expect(await order(id, 'abort')).toMatchObject({ outcome: 'cancelled' });
+    const { state, delivery } = await still.client.getRequested({ params: { delivery_id: id } });
+    expect({ state, reason: delivery.cancellation_reason }).toEqual({
+      state: 'cancelled',
+      reason: 'requested_by_operator',
+    });
+    expect(await problemOf(order(id, 'reassignDrone'))).toMatchObject({ reason: 'already_cancelled' });
+  });
+
+  it('to take another drone is refused, and changes nothing', async () => {
+    const { id } = await accept(still);
+    expect(await problemOf(order(id, 'reassignDrone'))).toMatchObject({ status: 409, reason: 'not_started' });
+  });
+});

@@ -31,6 +31,8 @@ export class ScriptedWorkflows implements DeliveryWorkflows {
     detail: null,
   });
   readonly reschedules: { deliveryId: DeliveryId; command: RescheduleCommand; updateId: string }[] = [];
+  /** What a running workflow answers to an operator's order. */
+  readonly order: DeliveryWorkflows['order'] = async () => 'gone';
 
   /** In the order of their starts. */
   readonly started: DeliveryInput[] = [];

@@ -27,7 +27,7 @@ export async function findDrone(run: DeliveryRun): Promise<Found> {
 
 async function lookForDrone(run: DeliveryRun): Promise<Found> {
   const { record, happenings, compensations, input, policy } = run;
-  if (record.state.attempt >= policy.maxAttempts) {
+  if (record.state.attempt - run.reassignments >= policy.maxAttempts) {
     return instead(run, {
       reason: 'drone_lost',
       detail: `${policy.maxAttempts} drones failed one after the other.`,

@@ -6,7 +6,9 @@ import type { BookingId } from '../../shared/ids.ts';
 import type { Instead } from './assignment.ts';
 import { type Ending, failed } from './endings.ts';
 import { refusal } from './happenings.ts';
-import type { DeliveryRun } from './run.ts';
+import { cancelQuestion } from './native-cancel.ts';
+import { refused } from './orders.ts';
+import { type DeliveryRun, nameOf } from './run.ts';
 import { plainStep } from './steps.ts';
 
 const CANCEL_BOOKING = 'cancel_booking';
@@ -117,7 +119,7 @@ async function followBooking(run: DeliveryRun, booked: Booked): Promise<Ending> 
         const status = STATUS_OF[state];
         if (status === undefined) break;
         await record.change(status, { occurredAtMs: Date.parse(occurredAt), data: { carrier_state: state } });
-        if (status === 'picked_up') happenings.answerLateCancel();
+        if (status === 'picked_up') happenings.answerLate();
         if (status === 'delivered') {
           compensations.discharge(CANCEL_BOOKING);
           return { status: 'delivered', charged: 'delivered' };
@@ -146,10 +148,24 @@ async function followBooking(run: DeliveryRun, booked: Booked): Promise<Ending> 
         });
         overdueAtMs = record.nowMs() + policy.carrierSlackS * 1000;
         break;
+      case 'abort':
+        // It is past the pickup: all that the carrier's contract knows is a cancel before it.
+        happenings.orders.answerAbort(
+          refused('carrier_has_package', 'The carrier has the package and takes no order to bring it back.'),
+        );
+        break;
+      case 'native_cancel':
+        await cancelQuestion(record, 'carrier');
+        break;
+      case 'answered': {
+        const { interventionId, answer, actor, why } = happening.command;
+        await record.resolveIntervention(interventionId, answer, nameOf(actor), why);
+        break;
+      }
+      case 'reassign':
       case 'drone':
       case 'drone_available':
       case 'reschedule':
-      case 'answered':
         break;
     }
   }

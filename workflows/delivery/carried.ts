@@ -19,4 +19,5 @@ export interface CarriedDelivery {
   pickupWindow: PickupWindow | null;
   awaiting: Awaiting | null;
   failedDrones: DroneId[];
+  reassignments: number;
 }

@@ -100,7 +100,7 @@ export class Compensations {
         settlement.settled = 'undone';
         if (this.isStuck(compensation)) {
           await this.record.resolveIntervention(
-            interventionId(name),
+            this.interventionId(name),
             'succeeded',
             'system',
             'a later attempt succeeded',
@@ -116,7 +116,7 @@ export class Compensations {
       const given = this.answers.get(name);
       this.answers.delete(name);
       if (!given) continue;
-      await this.record.resolveIntervention(interventionId(name), given.answer, given.by, given.why);
+      await this.record.resolveIntervention(this.interventionId(name), given.answer, given.by, given.why);
       if (given.answer === 'done') {
         settlement.settled = 'by_hand';
         await this.record.note('compensated', { data: { step: name, outcome: 'closed_by_hand' } });
@@ -146,15 +146,19 @@ export class Compensations {
   }
 
   private isStuck({ name }: Compensation): boolean {
-    return this.record.intervention(interventionId(name)) !== undefined;
+    return this.record.intervention(this.interventionId(name)) !== undefined;
+  }
+
+  private interventionId(name: string): string {
+    return this.record.interventionId(name);
   }
 
   private async openIntervention({ name, leaves }: Compensation, what: string): Promise<void> {
     this.record.state.compensation = 'needs_intervention';
     await this.record.openIntervention(
       {
-        id: interventionId(name),
-        kind: `compensation:${name}`,
+        id: this.interventionId(name),
+        kind: COMPENSATION_KIND + name,
         reason: `Undoing ${name} ${what}. ${leaves}`,
         answers: [
           { answer: 'retry', effect: 'tries again at once' },
@@ -166,4 +170,5 @@ export class Compensations {
   }
 }
 
-export const interventionId = (name: string): string => `int_${name.replaceAll('/', '_')}`;
+/** What the kind of a compensation's intervention begins with; its name follows. */
+export const COMPENSATION_KIND = 'compensation:';

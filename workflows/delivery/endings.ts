@@ -5,7 +5,15 @@ import type { CancellationReason, FailureReason } from '../../services/delivery/
 export type Ending =
   | { status: 'delivered'; charged: ChargedOutcome }
   | { status: 'returned'; charged: ChargedOutcome }
-  | { status: 'cancelled'; charged: ChargedOutcome; reason: CancellationReason; by: string }
+  | {
+      status: 'cancelled';
+      charged: ChargedOutcome;
+      reason: CancellationReason;
+      by: string;
+      why?: string;
+      /** An operator's abort that shares it. */
+      abort?: { by: string; why: string };
+    }
   | { status: 'failed'; charged: ChargedOutcome; reason: FailureReason; detail: string };
 
 /** Thrown where the outcome is decided; caught once, in the workflow. */

@@ -1,12 +1,19 @@
 /** Steps 5 to 7 with a drone: confirmed, dispatched, then its milestones, each with its own deadline. */
 import { isBeforePickup } from '../../services/delivery/contract/status.ts';
 import { isoTime } from '../../shared/clock.ts';
-import type { DroneMilestoneSignal, ResolveInterventionCommand } from '../messages.ts';
+import type {
+  CommandActor,
+  DroneMilestoneSignal,
+  ReassignDroneCommand,
+  ResolveInterventionCommand,
+} from '../messages.ts';
 import { type Ending, failed } from './endings.ts';
 import { refusal } from './happenings.ts';
-import type { DeliveryRun, DroneAssignment } from './run.ts';
+import { cancelQuestion, RETURNING, TURN_ROUND } from './native-cancel.ts';
+import { type Answer, refused } from './orders.ts';
+import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
 import { untilTakeOff } from './schedule.ts';
-import { plainStep, shortStep } from './steps.ts';
+import { plainStep, shortStep, StepFailed, type StepInput } from './steps.ts';
 
 /** Between two looks at a drone that is overdue for long, seconds. */
 const LONGEST_LOOK_S = 6 * 60 * 60;
@@ -23,6 +30,7 @@ export async function flyWithDrone(
   const waited = await untilTakeOff(run, drone);
   if (waited === 'moved') return 'rescheduled';
   if (waited === 'lost') return giveBack(run, drone, 'the drone failed before it was sent');
+  if (waited !== 'take_off') return giveBack(run, drone, REASSIGNED, waited);
   const dispatched = await dispatch(run, drone);
   if (!dispatched) return giveBack(run, drone, 'the drone could not be dispatched');
   return new Flight(run, drone).follow();
@@ -54,8 +62,8 @@ async function confirm({ record, happenings }: DeliveryRun, drone: DroneAssignme
 }
 
 /**
- * Uploads the mission. False when the drone service refused: this drone will not fly, another may. A cancel interrupts it;
- * whether the drone had been sent is then for the recall to say.
+ * Uploads the mission. False when the drone service refused: this drone will not fly, another may. A cancel, or the wish for
+ * another drone, interrupts it; whether the drone had been sent is then for the recall to say.
  */
 async function dispatch(run: DeliveryRun, drone: DroneAssignment): Promise<boolean> {
   const { record, compensations, happenings, policy, input } = run;
@@ -97,25 +105,48 @@ async function recall({ record, input }: DeliveryRun, drone: DroneAssignment, re
 }
 
 /** This drone does not do it: it is recalled and released, and the delivery waits for another. */
-async function giveBack(run: DeliveryRun, drone: DroneAssignment, why: string): Promise<'replace_drone'> {
+async function giveBack(
+  run: DeliveryRun,
+  drone: DroneAssignment,
+  why: string,
+  order?: ReassignDroneCommand,
+): Promise<'replace_drone'> {
   const { record, happenings, compensations } = run;
-  run.failedDrones.push(drone.droneId);
+  if (order) run.reassignments += 1;
+  if (order?.excludePresent !== false) run.failedDrones.push(drone.droneId);
   record.state.droneId = null;
   happenings.unfollow();
+  await record.closeQuestions('another drone takes over');
   await record.change('awaiting_drone', {
-    data: { detail: why, failed_drone_id: drone.droneId },
+    data: order
+      ? {
+          detail: why,
+          released_drone_id: drone.droneId,
+          by: nameOf(order.actor),
+          why: order.why,
+        }
+      : { detail: why, failed_drone_id: drone.droneId },
     patch: {
       drone_id: null,
       delayed: true,
-      delay_reason: 'drone_failed',
+      delay_reason: order ? 'no_drone' : 'drone_failed',
       eta: { status: 'pending', pickup_at: null, dropoff_at: null },
     },
   });
   record.showPhase({ baseId: null, pickupEta: null, dropoffEta: null });
+  // Whoever asked for another drone meanwhile gets one.
+  happenings.orders.answerReassign(REASSIGNING);
   await compensations.undo(drone.recall);
   await compensations.undo(drone.release);
   return 'replace_drone';
 }
+
+const REASSIGNED = 'an operator wants another drone';
+const REASSIGNING: Answer = {
+  outcome: 'reassigning',
+  reason: null,
+  detail: 'The drone is recalled and released; another one is being reserved.',
+};
 
 class Flight {
   private readonly run: DeliveryRun;
@@ -123,10 +154,17 @@ class Flight {
   private untilMs: number;
   private waitingFor: string;
   /** A recall was asked for and the aircraft, which may load, has not said: for whom is it. */
-  private recalling: 'cancel' | 'sender_absent' | undefined;
+  private recalling: 'cancel' | 'sender_absent' | 'overdue' | 'reassign' | undefined;
+  private reassignCommand: ReassignDroneCommand | undefined;
+  /** When a drone that was told to turn round should be back, Unix milliseconds of the delivery's clock. */
+  private backAtMs: number | undefined;
+  /** The question that a native cancel opened. */
+  private cancelQuestionId: string | undefined;
   private overdue = 0;
   private leaving = false;
   private intervention: string | undefined;
+  /** It is on the ground with the package aboard, and has not been heard to go on. */
+  private isDown = false;
 
   constructor(run: DeliveryRun, drone: DroneAssignment) {
     this.run = run;
@@ -152,6 +190,15 @@ class Flight {
           break;
         case 'answered':
           next = await this.onAnswer(happening.command);
+          break;
+        case 'reassign':
+          next = await this.onReassign(happening.command);
+          break;
+        case 'abort':
+          happenings.orders.answerAbort(await this.turnRound(happening.command));
+          break;
+        case 'native_cancel':
+          await this.onNativeCancel();
           break;
         case 'drone_available':
         case 'reschedule':
@@ -191,7 +238,7 @@ class Flight {
         this.recalling = undefined;
         await record.change('picked_up', details);
         if (happenings.cancelIsUnsettled) happenings.answerCancel(refusal('already_picked_up'));
-        happenings.answerLateCancel();
+        happenings.answerLate();
         const lateMs = Math.max(0, record.nowMs() - this.drone.pickupEtaMs);
         return this.expect(
           'the drone at the dropoff',
@@ -216,7 +263,8 @@ class Flight {
 
       case 'turned_back':
         await record.change('enroute_to_return', details);
-        return 'on';
+        this.leaving = false;
+        return this.backAtMs === undefined ? 'on' : this.expectBack(this.backAtMs);
 
       case 'arrived_at_return':
         await record.change('arrived_at_return', details);
@@ -244,6 +292,7 @@ class Flight {
     if (this.intervention === undefined) return;
     const id = this.intervention;
     this.intervention = undefined;
+    this.isDown = false;
     await this.run.record.resolveIntervention(
       id,
       'goes_on',
@@ -292,8 +341,86 @@ class Flight {
       { key: record.key('return'), ...step },
       'return to the sender',
     );
-    const backAtMs = answer.eta_return_at === null ? record.nowMs() : Date.parse(answer.eta_return_at);
-    return this.expect('the drone back at the sender', backAtMs, policy.returnSlackS);
+    return this.expectBack(answer.eta_return_at === null ? record.nowMs() : Date.parse(answer.eta_return_at));
+  }
+
+  private expectBack(atMs: number): 'on' {
+    this.backAtMs = atMs;
+    return this.expect('the drone back at the sender', atMs, this.run.policy.returnSlackS);
+  }
+
+  /** An operator wants another drone for it: the pickup race decides whether that can still be. */
+  private async onReassign(command: ReassignDroneCommand): Promise<Next> {
+    const { happenings, record, policy } = this.run;
+    switch (await recall(this.run, this.drone, 'reassigned by an operator')) {
+      case 'recalled':
+      case 'never_dispatched':
+        return giveBack(this.run, this.drone, REASSIGNED, command);
+      case 'loaded':
+        // Its milestone that says so is on the way.
+        happenings.orders.answerReassign(
+          refused('already_picked_up', 'The package is aboard: the drone can no longer be replaced.'),
+        );
+        return 'on';
+      case 'pending':
+        await record.note('reassign_requested', {
+          data: { by: nameOf(command.actor), why: command.why, drone_id: this.drone.droneId },
+        });
+        this.recalling = 'reassign';
+        this.reassignCommand = command;
+        happenings.orders.answerReassign({
+          outcome: 'pending',
+          reason: 'aircraft_unreachable',
+          detail: 'The drone may be loading and has not answered. An event will tell how it went.',
+        });
+        return this.expect('the drone’s answer to the recall', record.nowMs(), policy.recallAnswerS);
+    }
+  }
+
+  /** Brings the package back to the sender. Refused when the drone cannot do it: the delivery goes on as it was. */
+  private async turnRound({ actor, why }: { actor: CommandActor; why: string }): Promise<Answer> {
+    const { record, input } = this.run;
+    if (record.status === 'enroute_to_return' || record.status === 'arrived_at_return') return RETURNING;
+    if (this.isDown) {
+      return refused(
+        'drone_down',
+        `Drone ${this.drone.droneId} is down. Intervention ${this.intervention ?? ''} asks what is to be done.`,
+      );
+    }
+    const answer = await this.askToReturn({
+      key: record.key('return'),
+      reserve_key: this.drone.reserveKey,
+      delivery_id: input.deliveryId,
+      reason: 'aborted',
+    });
+    if (answer instanceof StepFailed) return refused('drone_refused', answer.message);
+    const { outcome, eta_return_at: backAt } = answer;
+    await record.note('abort_requested', { data: { by: nameOf(actor), why, outcome } });
+    switch (outcome) {
+      case 'returning':
+      case 'already_returning':
+        this.expectBack(backAt === null ? (this.backAtMs ?? record.nowMs()) : Date.parse(backAt));
+        return RETURNING;
+      case 'ended':
+        return refused('already_released', 'The drone has let go of the package; an event will tell where.');
+      case 'not_loaded':
+        return refused('not_aboard', 'The drone says that nothing is aboard.');
+    }
+  }
+
+  /** A drone service that says no for good does not end a delivery that is in the air. */
+  private async askToReturn(step: StepInput<'returnToSender'>) {
+    try {
+      return await plainStep('returnToSender', step, 'abort: turn the drone round');
+    } catch (error) {
+      if (error instanceof StepFailed) return error;
+      throw error;
+    }
+  }
+
+  /** The *Cancel* button of the Temporal UI, with the package aboard: a person says what was meant. */
+  private async onNativeCancel(): Promise<void> {
+    this.cancelQuestionId = await cancelQuestion(this.run.record, 'drone');
   }
 
   private async onCancel(): Promise<Next> {
@@ -323,9 +450,15 @@ class Flight {
   }
 
   /** The aircraft answered a pending recall: nothing is aboard, and nothing will be. */
-  private onRecalledEmpty(): Next {
+  private async onRecalledEmpty(): Promise<Next> {
     if (this.recalling === 'cancel' || this.run.happenings.cancelIsUnsettled) {
       throw this.run.cancelled('cancelled_after_dispatch');
+    }
+    if (this.recalling === 'reassign') {
+      return giveBack(this.run, this.drone, REASSIGNED, this.reassignCommand);
+    }
+    if (this.recalling === 'overdue') {
+      return giveBack(this.run, this.drone, 'the drone did not arrive at the pickup in time');
     }
     throw this.senderAbsent();
   }
@@ -358,6 +491,7 @@ class Flight {
     if (answer === 'recalled' || answer === 'never_dispatched') {
       return giveBack(this.run, this.drone, 'the drone did not arrive at the pickup in time');
     }
+    if (answer === 'pending') this.recalling ??= 'overdue';
     return this.expect(
       'the drone’s answer to the recall',
       this.run.record.nowMs(),
@@ -404,11 +538,9 @@ class Flight {
     await record.note('drone_failed', {
       occurredAtMs: Date.parse(occurredAt),
       data: { drone_id: droneId, cause, position },
+      patch: { delayed: true, delay_reason: 'drone_failed' },
     });
-    if (isBeforePickup(record.status)) {
-      if (this.recalling === 'cancel') throw this.run.cancelled('cancelled_after_dispatch');
-      return giveBack(this.run, this.drone, `the drone failed before the pickup: ${cause}`);
-    }
+    if (isBeforePickup(record.status)) return this.onFailedBeforePickup(cause);
     const where = position === null ? 'unknown' : `${position.latitude}, ${position.longitude}`;
     await this.askAPerson(
       'drone_down',
@@ -417,10 +549,32 @@ class Flight {
     return 'on';
   }
 
+  /** Replaced, if it is certain that it has not loaded: one that was loading and fell silent may have. */
+  private async onFailedBeforePickup(cause: string): Promise<Next> {
+    const { record, policy } = this.run;
+    switch (await recall(this.run, this.drone, `failed: ${cause}`)) {
+      case 'recalled':
+      case 'never_dispatched':
+        if (this.recalling === 'cancel') throw this.run.cancelled('cancelled_after_dispatch');
+        return giveBack(this.run, this.drone, `the drone failed before the pickup: ${cause}`);
+      case 'loaded':
+        return this.expect('the news that it is loaded', record.nowMs(), policy.recallAnswerS);
+      case 'pending':
+        this.recalling ??= 'overdue';
+        return this.expect(
+          'word from the drone, which may have loaded',
+          record.nowMs(),
+          policy.recallAnswerS,
+        );
+    }
+  }
+
   private async askAPerson(kind: 'overdue' | 'drone_down', reason: string): Promise<void> {
-    const id = `int_${kind}_${this.run.record.state.attempt}`;
+    const { record } = this.run;
+    const id = record.interventionId(`${kind}_${record.state.attempt}`);
     this.intervention = id;
-    await this.run.record.openIntervention(
+    this.isDown = kind === 'drone_down';
+    await record.openIntervention(
       {
         id,
         kind,
@@ -438,9 +592,15 @@ class Flight {
 
   private async onAnswer({ interventionId, answer, actor, why }: ResolveInterventionCommand): Promise<Next> {
     const { record } = this.run;
+    const by = nameOf(actor);
+    if (interventionId === this.cancelQuestionId) {
+      this.cancelQuestionId = undefined;
+      await record.resolveIntervention(interventionId, answer, by, why);
+      if (answer === TURN_ROUND) await this.turnRound({ actor, why });
+      return 'on';
+    }
     if (interventionId !== this.intervention) return 'on';
     this.intervention = undefined;
-    const by = `${actor.role}:${actor.id}`;
     await record.resolveIntervention(interventionId, answer, by, why);
     const details = { data: { by, why } };
     switch (answer) {

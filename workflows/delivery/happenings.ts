@@ -6,15 +6,18 @@ import { CancellationScope, condition, isCancellation, sleep } from '@temporalio
 import { isBeforePickup, isFinal } from '../../services/delivery/contract/status.ts';
 import type { BookingId, ReservationId } from '../../shared/ids.ts';
 import type {
+  AbortCommand,
   CancelAnswer,
   CancelCommand,
   CarrierMilestoneSignal,
   DroneMilestoneSignal,
+  ReassignDroneCommand,
   RescheduleAnswer,
   RescheduleCommand,
   ResolveInterventionCommand,
 } from '../messages.ts';
 import { OrderedInbox } from './inbox.ts';
+import { type Answer, type OrderHappening, Orders, refused, refusedByStatus } from './orders.ts';
 import type { DeliveryRecord } from './record.ts';
 import { type PendingReschedule, Reschedules } from './reschedules.ts';
 import { shortStep } from './steps.ts';
@@ -25,6 +28,7 @@ export type Happening =
   | { kind: 'cancel'; command: CancelCommand }
   | { kind: 'answered'; command: ResolveInterventionCommand }
   | { kind: 'reschedule'; asked: PendingReschedule }
+  | OrderHappening
   | { kind: 'drone_available' }
   | { kind: 'deadline' };
 
@@ -52,6 +56,8 @@ const GAP_RETRY_MS = 2_000;
 
 export class Happenings {
   readonly reschedules = new Reschedules();
+  /** What operators have ordered. */
+  readonly orders: Orders;
   private readonly record: DeliveryRecord;
   /** Signals may come before the answer that tells whose they are: they are kept, and sorted when it is known. */
   private unsorted: DroneMilestoneSignal[] = [];
@@ -67,6 +73,7 @@ export class Happenings {
 
   constructor(record: DeliveryRecord, carried?: CarriedHappenings) {
     this.record = record;
+    this.orders = new Orders(record);
     if (!carried) return;
     this.unsorted = carried.unsorted;
     this.unsortedCarrier = carried.unsortedCarrier;
@@ -109,11 +116,52 @@ export class Happenings {
   async cancel(command: CancelCommand): Promise<CancelAnswer> {
     const early = this.answerByStatus();
     if (early) return early;
-    this.cancelling ??= { command, taken: false, answer: undefined };
-    const pending = this.cancelling;
-    this.step?.cancel();
+    const pending = this.askToCancel(command);
     await condition(() => pending.answer !== undefined);
     return pending.answer ?? refusal('already_ended');
+  }
+
+  private askToCancel(command: CancelCommand): PendingCancel {
+    this.cancelling ??= { command, taken: false, answer: undefined };
+    this.step?.cancel();
+    return this.cancelling;
+  }
+
+  /** Asks for another drone and waits for the answer. */
+  async reassignDrone(command: ReassignDroneCommand): Promise<Answer> {
+    const early = refusedByStatus(this.record.status) ?? this.noDroneToReplace();
+    if (early) return early;
+    const order = this.orders.reassign(command);
+    this.step?.cancel();
+    await condition(() => order.answer !== undefined);
+    return order.answer ?? refused('already_ended', 'The delivery has ended.');
+  }
+
+  private noDroneToReplace(): Answer | undefined {
+    if (this.cancelling) return refused('being_cancelled', 'The delivery is being cancelled.');
+    if (this.booking) return refused('by_carrier', 'A carrier has the job: there is no drone to replace.');
+    if (!this.flight) return refused('no_drone', 'No drone is assigned: there is none to replace.');
+    return undefined;
+  }
+
+  /** Asks for it to be aborted and waits for the answer: before the pickup it is a cancel. */
+  async abort(command: AbortCommand): Promise<Answer> {
+    const { status } = this.record;
+    if (isFinal(status)) return refused(`already_${status}`, `The delivery has ended: it is ${status}.`);
+    const order = this.orders.abort(command);
+    if (isBeforePickup(status)) {
+      const { actor, why } = command;
+      const { answer } = this.askToCancel({ reason: 'requested_by_operator', actor, why });
+      if (answer) this.orders.cancelAnswered(answer);
+    }
+    await condition(() => order.answer !== undefined);
+    return order.answer ?? refused('already_ended', 'The delivery has ended.');
+  }
+
+  /** The *Cancel* button of the Temporal UI: a cancel; with the package aboard, a question to a person. */
+  async cancelNatively(command: CancelCommand): Promise<void> {
+    this.orders.cancelledNatively();
+    await this.cancel(command);
   }
 
   /** What the status alone decides about a cancel; undefined when the saga must. */
@@ -160,12 +208,14 @@ export class Happenings {
   answerCancel(answer: CancelAnswer): void {
     if (!this.cancelling) return;
     this.cancelling.answer = answer;
+    this.orders.cancelAnswered(answer);
     if (answer.outcome === 'refused') this.cancelling = undefined;
   }
 
-  /** At the end nobody is left waiting: a cancel that came too late hears how the delivery ended. */
-  answerLateCancel(): void {
+  /** Nobody is left waiting for what can no longer be done: whoever came too late hears how far the delivery is. */
+  answerLate(): void {
     if (this.cancelIsPending()) this.answerCancel(this.answerByStatus() ?? refusal('already_ended'));
+    this.orders.answerLate();
   }
 
   /** Forgets an old wake-up. To be called before asking for a drone: one that comes after is a new one. */
@@ -173,22 +223,27 @@ export class Happenings {
     this.droneIsAvailable = false;
   }
 
+  private interrupts(byReschedule: boolean): boolean {
+    return (
+      this.cancelIsPending() || this.orders.reassignIsPending || (byReschedule && this.reschedules.isPending)
+    );
+  }
+
   /**
-   * Runs a step that a cancel interrupts, and a reschedule where it says so. `interrupted` when one did: the step may or may not
-   * have happened.
+   * Runs a step that a cancel, or the wish for another drone, interrupts, and a reschedule where it says so. `interrupted` when
+   * one did: the step may or may not have happened.
    */
   async interruptible<T>(
     step: () => Promise<T>,
     { byReschedule = false }: { byReschedule?: boolean } = {},
   ): Promise<T | 'interrupted'> {
-    const isInterrupted = () => this.cancelIsPending() || (byReschedule && this.reschedules.isPending);
-    if (isInterrupted()) return 'interrupted';
+    if (this.interrupts(byReschedule)) return 'interrupted';
     this.stepYieldsToReschedule = byReschedule;
     this.step = new CancellationScope({ cancellable: true });
     try {
       return await this.step.run(step);
     } catch (error) {
-      if (isCancellation(error) && isInterrupted()) return 'interrupted';
+      if (isCancellation(error) && this.interrupts(byReschedule)) return 'interrupted';
       throw error;
     } finally {
       this.stepYieldsToReschedule = false;
@@ -235,6 +290,8 @@ export class Happenings {
     }
     const asked = this.reschedules.take();
     if (asked) return { kind: 'reschedule', asked };
+    const order = this.orders.take();
+    if (order) return order;
     if (this.droneIsAvailable) {
       this.droneIsAvailable = false;
       return { kind: 'drone_available' };
@@ -252,6 +309,7 @@ export class Happenings {
       this.answered.length > 0 ||
       (this.cancelIsPending() && this.cancelling?.taken === false) ||
       this.reschedules.isPending ||
+      this.orders.hasSomething ||
       this.droneIsAvailable
     );
   }

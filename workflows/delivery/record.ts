@@ -10,11 +10,13 @@ import {
   isFinal,
   TRANSITIONS,
 } from '../../services/delivery/contract/status.ts';
+import { interventionIdOf } from '../../services/delivery/contract/interventions.ts';
 import type { DeliveryPatch, NewDeliveryEvent } from '../../services/delivery/contract/index.ts';
 import { clockTimeMs, isoTime, wallDurationMs } from '../../shared/clock.ts';
 import type { BaseId } from '../../shared/ids.ts';
 import { DELIVERY_SEARCH_ATTRIBUTES as KEYS } from '../../shared/temporal/search-attributes.ts';
 import type { DeliveryInput, DeliveryState } from '../messages.ts';
+import { COMPENSATION_KIND } from './compensation.ts';
 import { nextKey, type Ordinals, shortStep } from './steps.ts';
 
 export interface EventDetails {
@@ -148,6 +150,18 @@ export class DeliveryRecord {
     });
   }
 
+  /** Whatever a person was asked about the journey is settled by its end; what is left to undo is not. */
+  async closeQuestions(why: string): Promise<void> {
+    for (const { id, kind } of [...this.interventions.values()]) {
+      if (!kind.startsWith(COMPENSATION_KIND)) await this.resolveIntervention(id, 'ended', 'system', why);
+    }
+  }
+
+  /** Unique among all deliveries, and it tells whose it is: `int_01h455vb4pex5vsknk084sn02q_release_drone_1`. */
+  interventionId(what: string): string {
+    return interventionIdOf(this.input.deliveryId, what.replaceAll('/', '_'));
+  }
+
   intervention(id: string): OpenedIntervention | undefined {
     return this.interventions.get(id);
   }
@@ -201,7 +215,7 @@ export class DeliveryRecord {
     const key = this.key(event.type.replace('delivery.', 'event_'));
     this.state.history = [
       ...this.state.history.slice(1 - HISTORY_SHOWN),
-      { at: event.occurred_at, what: event.type.replace('delivery.', '') },
+      { at: event.occurred_at, what: event.type.replace('delivery.', '') + orderedBy(event.data) },
     ];
     setCurrentDetails(this.currentDetails());
     const step = { key, deliveryId: this.input.deliveryId, events: [event] };
@@ -229,9 +243,17 @@ export class DeliveryRecord {
           `⚠ Intervention \`${id}\`: ${why} Answers: ${answers.map((one) => `\`${one.answer}\` (${one.effect})`).join(', ')}`,
       ),
     ];
-    const history = state.history.map(({ at, what }) => `- ${at} ${what.replaceAll('_', ' ')}`);
+    const history = state.history.map(
+      ({ at, what }) => `- ${at} ${what.replace(/^[a-z_]+/, (type) => type.replaceAll('_', ' '))}`,
+    );
     return [...lines, '', ...history].join('\n\n').replaceAll('\n\n- ', '\n- ');
   }
+}
+
+/** Whose act an event is, and why, for those who read the details in the UI. */
+function orderedBy({ by, why }: Record<string, unknown> = {}): string {
+  if (typeof by !== 'string') return '';
+  return typeof why === 'string' ? ` by ${by}: ${why}` : ` by ${by}`;
 }
 
 /** Shortest legal way from one status to another, without the start; breadth first over the state machine. */

@@ -3,7 +3,7 @@ import type { Preferences } from '../../services/account/contract/index.ts';
 import { wallDurationMs } from '../../shared/clock.ts';
 import type { PickupWindow } from '../../shared/schemas.ts';
 import type { AuthorizationId, BaseId, DroneId, ReservationId } from '../../shared/ids.ts';
-import type { DeliveryInput, DeliveryPolicy } from '../messages.ts';
+import type { CommandActor, DeliveryInput, DeliveryPolicy } from '../messages.ts';
 import type { CarriedDelivery } from './carried.ts';
 import { Compensations } from './compensation.ts';
 import { type Ending, Ended } from './endings.ts';
@@ -59,8 +59,10 @@ export class DeliveryRun {
   /** When the sender hands it over; null: at once. */
   pickupWindow: PickupWindow | null;
   awaiting: Awaiting | undefined;
-  /** Drones that failed on this delivery: they are not asked again. */
+  /** Drones that failed on this delivery, or that an operator took from it: they are not asked again. */
   readonly failedDrones: DroneId[];
+  /** Drones that an operator took from it: they do not count as failures. */
+  reassignments: number;
 
   /** @param carried what the run before knew, when this one goes on for it */
   constructor(input: DeliveryInput, carried?: CarriedDelivery) {
@@ -70,6 +72,7 @@ export class DeliveryRun {
     this.pickupWindow = carried ? carried.pickupWindow : (input.pickupWindow ?? null);
     this.awaiting = carried?.awaiting ?? undefined;
     this.failedDrones = carried?.failedDrones ?? [];
+    this.reassignments = carried?.reassignments ?? 0;
     this.handled = new HandledUpdates(carried?.handled);
     this.policy = { ...DEFAULT_POLICY, ...input.policy };
     this.record = new DeliveryRecord(input, carried?.record);
@@ -92,6 +95,7 @@ export class DeliveryRun {
       pickupWindow: this.pickupWindow,
       awaiting: this.awaiting ?? null,
       failedDrones: this.failedDrones,
+      reassignments: this.reassignments,
     };
   }
 
@@ -107,12 +111,19 @@ export class DeliveryRun {
 
   /** The ending that the pending cancel asked for. */
   cancelled(charged: Ending['charged']): Ended {
-    const command = this.happenings.cancelCommand;
+    const { cancelCommand: command, orders } = this.happenings;
+    const { abortCommand } = orders;
     return new Ended({
       status: 'cancelled',
       charged,
       reason: command?.reason ?? 'other',
-      by: command ? `${command.actor.role}:${command.actor.id}` : 'unknown',
+      by: command ? nameOf(command.actor) : 'unknown',
+      ...(command?.why !== undefined && { why: command.why }),
+      // Somebody else may have cancelled it a moment before.
+      ...(abortCommand &&
+        abortCommand.actor !== command?.actor && {
+          abort: { by: nameOf(abortCommand.actor), why: abortCommand.why },
+        }),
     });
   }
 
@@ -123,3 +134,6 @@ export class DeliveryRun {
     return result;
   }
 }
+
+/** Who did it, as the timeline keeps it: `operator:key_…`. */
+export const nameOf = ({ role, id }: CommandActor): string => `${role}:${id}`;

@@ -4,7 +4,7 @@
  */
 import { sameWindow } from '../../services/delivery/contract/schedule.ts';
 import { isoTime } from '../../shared/clock.ts';
-import type { RescheduleAnswer } from '../messages.ts';
+import type { ReassignDroneCommand, RescheduleAnswer } from '../messages.ts';
 import { waitPatiently } from './patience.ts';
 import { type PendingReschedule, refusedReschedule } from './reschedules.ts';
 import type { DeliveryRun, DroneAssignment } from './run.ts';
@@ -37,13 +37,13 @@ export async function untilPickupIsNear(run: DeliveryRun): Promise<void> {
 
 /**
  * The drone is reserved: waits on the ground until it has to take off to be there when the window begins.
- * @returns `moved` when the pickup was moved meanwhile: the drone has been given back; `lost` when the drone says it cannot fly
+ * @returns an operator's order to take another drone; `moved` when the pickup was moved meanwhile: the drone has been given back; `lost` when the drone says it cannot fly
  * @throws {Ended} cancelled
  */
 export async function untilTakeOff(
   run: DeliveryRun,
   drone: DroneAssignment,
-): Promise<'take_off' | 'moved' | 'lost'> {
+): Promise<'take_off' | 'moved' | 'lost' | ReassignDroneCommand> {
   const { record, happenings } = run;
   const giveBack = () => giveBackUnsent(run, drone);
   for (;;) {
@@ -63,9 +63,13 @@ export async function untilTakeOff(
       case 'drone':
         if (happening.milestone.kind === 'failed') return 'lost';
         break;
+      case 'reassign':
+        return happening.command;
       case 'deadline':
       case 'carrier':
       case 'answered':
+      case 'abort':
+      case 'native_cancel':
       case 'drone_available':
         break;
     }

@@ -29,7 +29,7 @@ const local: LocalActivityInterfaceFor<DeliveryActivities> = proxyLocalActivitie
 });
 
 export type StepName = keyof DeliveryActivities;
-type StepInput<K extends StepName> = Parameters<DeliveryActivities[K]>[0];
+export type StepInput<K extends StepName> = Parameters<DeliveryActivities[K]>[0];
 type StepOutput<K extends StepName> = Awaited<ReturnType<DeliveryActivities[K]>>;
 
 /** An activity of either kind, with its options at the call. */

@@ -14,9 +14,10 @@ import {
 } from '@temporalio/workflow';
 import { utcWindow, windowRefusals } from '../../services/delivery/contract/schedule.ts';
 import { chargeFor } from '../../services/account/contract/tariff.ts';
-import { CANCELLATION_REASONS } from '../../services/delivery/contract/status.ts';
 import type { Money } from '../../shared/schemas.ts';
 import {
+  ABORT_UPDATE,
+  type AbortCommand,
   CANCEL_UPDATE,
   type CancelAnswer,
   type CancelCommand,
@@ -29,15 +30,31 @@ import {
   DRONE_MILESTONE_SIGNAL,
   type DroneMilestoneSignal,
   IMPOSSIBLE_WINDOW,
+  type OperatorAnswer,
+  type OperatorCommand,
+  REASSIGN_DRONE_UPDATE,
+  type ReassignDroneCommand,
   RESCHEDULE_UPDATE,
   type RescheduleAnswer,
   type RescheduleCommand,
   RESOLVE_INTERVENTION_UPDATE,
   type ResolveInterventionCommand,
+  RETRY_COMPENSATION_UPDATE,
+  type RetryCompensationCommand,
   STATE_QUERY,
 } from '../messages.ts';
 import type { CarriedDelivery } from './carried.ts';
+import {
+  checkAbort,
+  checkCancel,
+  checkReassignDrone,
+  checkRescheduleForm,
+  checkResolveIntervention,
+  checkRetryCompensation,
+} from './commands.ts';
+import { COMPENSATION_KIND } from './compensation.ts';
 import { Ended, type Ending, failed } from './endings.ts';
+import type { Answer } from './orders.ts';
 import { DeliveryRun } from './run.ts';
 import { saga, VOID_AUTHORIZATION } from './saga.ts';
 import { shortStep, StepFailed } from './steps.ts';
@@ -47,9 +64,12 @@ const carrierMilestone = defineSignal<[CarrierMilestoneSignal]>(CARRIER_MILESTON
 const droneAvailable = defineSignal(DRONE_AVAILABLE_SIGNAL);
 const cancel = defineUpdate<CancelAnswer, [CancelCommand]>(CANCEL_UPDATE);
 const reschedule = defineUpdate<RescheduleAnswer, [RescheduleCommand]>(RESCHEDULE_UPDATE);
-const resolveIntervention = defineUpdate<{ accepted: true }, [ResolveInterventionCommand]>(
+const reassignDrone = defineUpdate<OperatorAnswer, [ReassignDroneCommand]>(REASSIGN_DRONE_UPDATE);
+const abort = defineUpdate<OperatorAnswer, [AbortCommand]>(ABORT_UPDATE);
+const resolveIntervention = defineUpdate<OperatorAnswer, [ResolveInterventionCommand]>(
   RESOLVE_INTERVENTION_UPDATE,
 );
+const retryCompensation = defineUpdate<OperatorAnswer, [RetryCompensationCommand]>(RETRY_COMPENSATION_UPDATE);
 const state = defineQuery<DeliveryState>(STATE_QUERY);
 
 /**
@@ -84,76 +104,70 @@ function openDoors(run: DeliveryRun): void {
   setHandler(state, () => record.state);
 
   setHandler(cancel, (command) => handled.once(() => happenings.cancel(command)), {
-    validator: ({ reason, actor }: CancelCommand) => {
-      if (handled.knows()) return;
-      if (!CANCELLATION_REASONS.includes(reason)) {
-        throw invalid(`reason must be one of ${CANCELLATION_REASONS.join(', ')}`);
-      }
-      requireActor(actor);
-    },
+    validator: unlessHandled(checkCancel),
   });
-
   setHandler(
     reschedule,
     (command) =>
       handled.once(() =>
         happenings.reschedule({ ...command, pickupWindow: utcWindow(command.pickupWindow) }),
       ),
-    {
-      validator: (command: RescheduleCommand) => {
-        if (!handled.knows()) checkReschedule(run, command);
-      },
-    },
+    { validator: unlessHandled((command: RescheduleCommand) => checkReschedule(run, command)) },
   );
-
+  setHandler(
+    reassignDrone,
+    (command) => handled.once(async () => addressed(await happenings.reassignDrone(command), command)),
+    { validator: unlessHandled(checkReassignDrone) },
+  );
+  setHandler(
+    abort,
+    (command) => handled.once(async () => addressed(await happenings.abort(command), command)),
+    { validator: unlessHandled(checkAbort) },
+  );
   setHandler(
     resolveIntervention,
     (command) =>
       handled.once(() => {
-        const intervention = record.intervention(command.interventionId);
-        const [, compensation] = /^compensation:(.+)$/.exec(intervention?.kind ?? '') ?? [];
+        const compensation = compensationOf(command.interventionId);
         if (compensation === undefined) happenings.interventionAnswered(command);
         else {
           compensations.answer(compensation, command.answer === 'retry' ? 'retry' : 'done', command);
         }
-        return { accepted: true } as const;
+        return addressed(ACCEPTED, command);
       }),
-    {
-      validator: (command: ResolveInterventionCommand) => {
-        if (handled.knows()) return;
-        const { interventionId: id, answer, why } = command;
-        const intervention = record.intervention(id);
-        if (!intervention) {
-          throw invalid(
-            `interventionId ${id} is not open; open are: ${record.state.openInterventions.join(', ') || 'none'}`,
-          );
-        }
-        const answers = intervention.answers.map((one) => one.answer);
-        if (!answers.includes(answer)) throw invalid(`answer must be one of ${answers.join(', ')}`);
-        if (typeof why !== 'string' || why.trim() === '') throw invalid('why must say the reason');
-        requireActor(command.actor);
-      },
-    },
+    { validator: unlessHandled((command) => checkResolveIntervention(record, command)) },
   );
+  setHandler(
+    retryCompensation,
+    (command) =>
+      handled.once(() => {
+        const compensation = compensationOf(command.interventionId);
+        if (compensation !== undefined) compensations.answer(compensation, 'retry', command);
+        return addressed(ACCEPTED, command);
+      }),
+    { validator: unlessHandled((command) => checkRetryCompensation(record, command)) },
+  );
+
+  /** An update that an earlier run handled gets that answer, whatever the delivery has come to since. */
+  function unlessHandled<C>(check: (command: C) => void): (command: C) => void {
+    return (command) => {
+      if (!handled.knows()) check(command);
+    };
+  }
+
+  /** The compensation that an intervention is about, if it is about one. */
+  function compensationOf(interventionId: string): string | undefined {
+    const kind = record.intervention(interventionId)?.kind ?? '';
+    return kind.startsWith(COMPENSATION_KIND) ? kind.slice(COMPENSATION_KIND.length) : undefined;
+  }
 }
 
-function requireActor(actor: unknown): void {
-  const named =
-    typeof actor === 'object' && actor !== null && 'role' in actor && 'id' in actor && Boolean(actor.id);
-  if (!named) throw invalid('actor must name who asks: {"role": "operator", "id": "…"}');
-}
+const ACCEPTED: Answer = { outcome: 'accepted', reason: null, detail: null };
 
 /** @throws {ApplicationFailure} for a window that is none, or that cannot be served: then its detail are the field errors */
-function checkReschedule(
-  { record, policy, input }: DeliveryRun,
-  { pickupWindow, why, actor }: RescheduleCommand,
-) {
-  const times = [pickupWindow.start, pickupWindow.end];
-  if (times.some((time) => typeof time !== 'string' || Number.isNaN(Date.parse(time)))) {
-    throw invalid('pickupWindow must be {"start": "…", "end": "…"}, both RFC 3339');
-  }
-  if (typeof why !== 'string' || why.trim() === '') throw invalid('why must say the reason');
-  requireActor(actor);
+function checkReschedule({ record, policy, input }: DeliveryRun, command: RescheduleCommand): void {
+  checkRescheduleForm(command);
+  const { pickupWindow } = command;
   const { deadline } = input;
   const errors = windowRefusals(pickupWindow, {
     nowMs: record.nowMs(),
@@ -169,23 +183,21 @@ function checkReschedule(
   });
 }
 
-const invalid = (message: string) => ApplicationFailure.nonRetryable(message, 'invalid_command');
+const addressed = (answer: Answer, { request }: OperatorCommand): OperatorAnswer => ({
+  ...answer,
+  request: request ?? null,
+});
 
-/** The *Cancel* button of the Temporal UI acts as the cancel update. */
-function watchNativeCancel({ happenings, record }: DeliveryRun): void {
+/** The *Cancel* button of the Temporal UI acts as the cancel update; with the package aboard it asks a person what was meant. */
+function watchNativeCancel({ happenings }: DeliveryRun): void {
   CancellationScope.current().cancelRequested.catch(() =>
-    CancellationScope.nonCancellable(async () => {
-      const answer = await happenings.cancel({
+    CancellationScope.nonCancellable(() =>
+      happenings.cancelNatively({
         reason: 'requested_by_operator',
         actor: { role: 'operator', id: 'temporal-ui' },
-      });
-      if (answer.outcome === 'refused') {
-        record.state.history.push({
-          at: new Date(Date.now()).toISOString(),
-          what: `cancel refused: ${answer.reason ?? ''}`,
-        });
-      }
-    }),
+        why: 'Cancel in the Temporal UI',
+      }),
+    ),
   );
 }
 
@@ -208,8 +220,9 @@ async function endingOf(run: DeliveryRun): Promise<{ ending: Ending; bug?: Appli
 
 async function conclude(run: DeliveryRun, ending: Ending): Promise<void> {
   const charge = chargeFor(ending.charged, run.input.price);
+  await run.record.closeQuestions('the delivery has ended');
   if (ending.status === 'delivered' || ending.status === 'returned') {
-    run.happenings.answerLateCancel();
+    run.happenings.answerLate();
     run.happenings.reschedules.end(ending.status);
     run.record.showPhase();
     await settle(run, ending, charge);
@@ -243,7 +256,11 @@ async function decide(
   if (ending.status === 'cancelled') {
     record.state.cancellationReason = ending.reason;
     await record.change('cancelled', {
-      data: { by: ending.by },
+      data: {
+        by: ending.by,
+        ...(ending.why !== undefined && { why: ending.why }),
+        ...(ending.abort && { abort: ending.abort }),
+      },
       patch: { cancellation_reason: ending.reason, compensation: 'pending' },
     });
     happenings.answerCancel({ outcome: 'cancelled', reason: null, detail: null });
@@ -253,8 +270,8 @@ async function decide(
       data: { detail: ending.detail },
       patch: { failure_reason: ending.reason, failure_detail: ending.detail, compensation: 'pending' },
     });
-    happenings.answerLateCancel();
   }
+  happenings.answerLate();
   happenings.reschedules.end(record.status);
   record.showPhase();
 }

@@ -67,6 +67,19 @@ export const Intervention = Closed(
 );
 export type Intervention = Static<typeof Intervention>;
 
+/** An intervention in the list of all of them: with the delivery that it is about. */
+export const ListedIntervention = Type.Object(
+  {
+    object: Type.Literal('intervention'),
+    delivery_id: idSchema('delivery'),
+    account_id: idSchema('account'),
+    livemode: Type.Boolean(),
+    ...Intervention.properties,
+  },
+  { title: 'ListedIntervention' },
+);
+export type ListedIntervention = Static<typeof ListedIntervention>;
+
 /** What the sender asked for: fixed at the accept. */
 const requested = {
   id: idSchema('delivery'),
@@ -249,6 +262,30 @@ export const deliveryContract = defineContract({
       created_before: Type.Optional(Timestamp),
     }),
     response: Page(Delivery),
+  },
+  listInterventions: {
+    method: 'GET',
+    path: '/interventions',
+    summary: 'Interventions of all deliveries, newest first',
+    query: Closed({
+      ...PageQuery,
+      open: Type.Optional(
+        Type.Boolean({ description: 'Only those that wait for an answer, or only those that had theirs' }),
+      ),
+      kind: Type.Optional(
+        Type.String({
+          minLength: 1,
+          maxLength: 100,
+          description: 'What it begins with: `compensation:`, `compensation:void_packages`, `drone_down`',
+        }),
+      ),
+      delivery_id: Type.Optional(idSchema('delivery')),
+      account_id: Type.Optional(idSchema('account')),
+      livemode: Type.Optional(Type.Boolean()),
+      opened_after: Type.Optional(Timestamp),
+      opened_before: Type.Optional(Timestamp),
+    }),
+    response: Page(ListedIntervention),
   },
   listEvents: {
     method: 'GET',

@@ -109,6 +109,28 @@ export const ingestionContract = defineContract({
       replayed: Type.Boolean(),
     }),
   },
+  order: {
+    method: 'POST',
+    path: '/requests/:delivery_id/orders',
+    summary: 'An operator’s order to a delivery: the workflow’s update of that name',
+    description:
+      'Idempotent by key: a repetition gets the first answer; with another body 422 `idempotency-key-reused`. 409 with the reason when the delivery does not allow it; 503 when the workflow did not answer in time: safe to repeat.',
+    params: DeliveryParams,
+    body: Closed({
+      update: OneOf(['reassignDrone', 'abort', 'resolveIntervention', 'retryCompensation'] as const),
+      actor: Actor,
+      why: Type.String({ minLength: 1, maxLength: 500 }),
+      exclude_present: Type.Optional(Type.Boolean()),
+      intervention_id: Type.Optional(Type.String()),
+      answer: Type.Optional(Type.String()),
+    }),
+    response: Closed({
+      outcome: OneOf(['reassigning', 'cancelled', 'returning', 'accepted', 'pending'] as const),
+      reason: Nullable(Type.String()),
+      detail: Nullable(Type.String()),
+    }),
+    idempotent: true,
+  },
   backlog: {
     method: 'GET',
     path: '/backlog',

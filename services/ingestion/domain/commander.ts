@@ -1,0 +1,128 @@
+/**
+ * Operators' orders to a delivery's workflow. None is stored: an order is about the delivery as the operator sees it now, and
+ * one that was delivered an hour later would strike another drone than was meant. Whoever gets no answer repeats it with the
+ * same key; that is the same update, which the workflow handles once. (A cancel is a wish that stands, so its intent is kept;
+ * an abort of what has not been started is such a cancel.)
+ */
+import type { PrismaClient } from '../../../prisma/ingestion/generated/client.ts';
+import type { ClockSettings } from '../../../shared/clock.ts';
+import { conflict, messageOf, notFound, Problem } from '../../../shared/errors.ts';
+import type { Client } from '../../../shared/http/client.ts';
+import type { DeliveryId } from '../../../shared/ids.ts';
+import type { DeliveryWorkflows } from '../../../shared/temporal/delivery-workflows.ts';
+import type { OrderResult, RejectedOrder } from '../../../shared/temporal/operator-orders.ts';
+import { ABORT_UPDATE, type OperatorAnswer, type OperatorCommands } from '../../../workflows/messages.ts';
+import { type deliveryContract, isFinal } from '../../delivery/contract/index.ts';
+import { findRequest } from '../data/requests.ts';
+import type { Canceller } from './canceller.ts';
+
+export interface CommanderOptions {
+  database: PrismaClient;
+  workflows: DeliveryWorkflows;
+  delivery: Client<typeof deliveryContract>;
+  canceller: Canceller;
+  /** How long a caller waits for the workflow's answer, wall milliseconds. */
+  waitMs: number;
+}
+
+export interface Order<K extends keyof OperatorCommands> {
+  deliveryId: DeliveryId;
+  update: K;
+  command: OperatorCommands[K];
+  /** The caller's own, made unique among callers. */
+  key: string;
+  clock: ClockSettings;
+}
+
+export class Commander {
+  readonly #options: CommanderOptions;
+
+  constructor(options: CommanderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Sends it and waits for the answer, which is never `refused`.
+   * @throws {Problem} 404 for an unknown delivery; 400 and 409 as the workflow says; 422 `idempotency-key-reused`; 503 when
+   *   there is no answer in time: safe to repeat with the same key
+   */
+  async order<K extends keyof OperatorCommands>(order: Order<K>): Promise<OperatorAnswer> {
+    const { deliveryId, update, command, clock } = order;
+    const { database, canceller } = this.#options;
+    const request = await findRequest(database, deliveryId);
+    if (!request) throw notFound('delivery', deliveryId);
+    const isUnstarted = request.state === 'accepted' || request.state === 'cancelled';
+    if (isUnstarted && update === ABORT_UPDATE) {
+      const { actor, why } = command;
+      const cancel = { reason: 'requested_by_operator', actor, why } as const;
+      return answered({ ...(await canceller.cancel(deliveryId, null, cancel, clock)), request: null });
+    }
+    if (request.state === 'cancelled')
+      throw conflict('already_cancelled', 'The delivery has ended: it is cancelled.');
+    if (request.state === 'accepted') {
+      throw conflict('not_started', 'The delivery has not been started yet: nothing has been done for it.');
+    }
+    return this.#send(order);
+  }
+
+  async #send<K extends keyof OperatorCommands>(order: Order<K>): Promise<OperatorAnswer> {
+    const { deliveryId, update, command, key } = order;
+    const updateId = `${deliveryId}/${update}/${key}`;
+    const result = await this.#result(order, updateId);
+    if (result === 'no_answer') {
+      throw unanswered(`the workflow of ${deliveryId} did not answer in time`);
+    }
+    if (result === 'gone') throw await this.#gone(deliveryId);
+    if (result.outcome === 'rejected') throw rejection(result);
+    if (result.request !== (command.request ?? null)) {
+      throw new Problem('idempotency-key-reused', {
+        detail: 'This Idempotency-Key was used for another order to this delivery.',
+      });
+    }
+    return answered(result);
+  }
+
+  async #result<K extends keyof OperatorCommands>(order: Order<K>, updateId: string): Promise<OrderResult> {
+    const { deliveryId, update, command } = order;
+    const { workflows, waitMs } = this.#options;
+    try {
+      return await workflows.order(deliveryId, update, command, { updateId, timeoutMs: waitMs });
+    } catch (error) {
+      throw unanswered(`the workflow of ${deliveryId} could not be asked (${messageOf(error)})`);
+    }
+  }
+
+  /** It has no running workflow: it has ended, is just being started, or somebody has terminated it. */
+  async #gone(deliveryId: DeliveryId): Promise<Problem> {
+    const { status } = await this.#options.delivery
+      .getDelivery({ params: { delivery_id: deliveryId } })
+      .catch((error: unknown) => {
+        if (error instanceof Problem && error.slug === 'not-found') return { status: 'created' as const };
+        throw error;
+      });
+    if (isFinal(status)) return conflict(`already_${status}`, `The delivery has ended: it is ${status}.`);
+    if (status === 'created') return unanswered(`the workflow of ${deliveryId} was not running yet`);
+    return conflict('no_workflow', `The delivery is ${status}, and its workflow is not running any more.`);
+  }
+}
+
+/** @throws {Problem} 409 with its reason when it is refused */
+function answered(answer: OperatorAnswer): OperatorAnswer {
+  const { outcome, reason, detail } = answer;
+  if (outcome === 'refused')
+    throw conflict(reason ?? 'refused', detail ?? 'The delivery does not allow this now.');
+  return answer;
+}
+
+function rejection({ why, detail, errors }: RejectedOrder): Problem {
+  return why === 'notOpen'
+    ? conflict('intervention_not_open', detail)
+    : new Problem('invalid-request', { detail, errors });
+}
+
+function unanswered(why: string): Problem {
+  return new Problem('unavailable', {
+    detail: `There is no answer: ${why}. Repeat it with the same Idempotency-Key.`,
+    retryAfterS: 2,
+  });
+}

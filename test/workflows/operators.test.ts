@@ -1,0 +1,529 @@
+/** What operators order, at every wait of a delivery: another drone, an abort, a retry, native Cancel. In virtual time. */
+import { WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { temporal } from '@temporalio/proto';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { DeliveryEvent, DeliveryStatus } from '../../services/delivery/contract/index.ts';
+import type { DroneId } from '../../shared/ids.ts';
+import type { OperatorAnswer, OperatorCommands } from '../../workflows/messages.ts';
+import type { ActivityName } from './faults.ts';
+import { type DeliveryOptions, Lab, type LabDelivery } from './lab.ts';
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await Lab.open();
+});
+afterEach(() => lab.rest());
+afterAll(() => lab.close());
+
+const ORDER = { why: 'the test says so', actor: { role: 'operator', id: 'jo' } } as const;
+const BY_JO = { by: 'operator:jo', why: 'the test says so' };
+
+let updates = 0;
+/** Sends an update, and lets time pass until it is answered. */
+async function order<K extends keyof OperatorCommands>(
+  delivery: LabDelivery,
+  update: K,
+  command: Omit<OperatorCommands[K], keyof typeof ORDER>,
+  updateId = `order-${(updates += 1)}`,
+): Promise<OperatorAnswer> {
+  let isSettled = false;
+  const asking = delivery.handle
+    .executeUpdate<OperatorAnswer, [unknown]>(update, { args: [{ ...ORDER, ...command }], updateId })
+    .finally(() => {
+      isSettled = true;
+    });
+  // Both are waited for: a rejection must not leave time passing behind the test's back.
+  const [answer] = await Promise.allSettled([asking, lab.until(`${update} is answered`, () => isSettled)]);
+  if (answer.status === 'rejected') throw answer.reason;
+  return answer.value;
+}
+const reassign = (delivery: LabDelivery, updateId?: string) => order(delivery, 'reassignDrone', {}, updateId);
+const abort = (delivery: LabDelivery, updateId?: string) => order(delivery, 'abort', {}, updateId);
+
+const REFUSED = (reason: string) => ({ outcome: 'refused', reason });
+const REASSIGNING = { outcome: 'reassigning', reason: null };
+const CANCELLED = { outcome: 'cancelled', reason: null };
+const RETURNING = { outcome: 'returning', reason: null };
+
+const typed = (events: DeliveryEvent[], type: string) =>
+  events.filter((event) => event.type === `delivery.${type}`);
+
+/** A delivery that waits where a step does not answer. */
+async function stuckAt(step: ActivityName, options: DeliveryOptions = {}): Promise<LabDelivery> {
+  lab.faults.arm({ activity: step, how: 'down' });
+  const delivery = await lab.start(options);
+  await lab.until(
+    `${step} is being tried`,
+    () => lab.faults.callsOf(delivery.id).filter((call) => call.activity === step).length > 4,
+  );
+  return delivery;
+}
+
+/** One that waits for a drone, because the only one flies another. */
+async function awaitingDrone(): Promise<{ delivery: LabDelivery; flying: LabDelivery }> {
+  const scene = await lab.prepare();
+  const flying = await scene.order();
+  await flying.untilStatus('enroute_to_pickup');
+  const delivery = await scene.order();
+  await delivery.untilStatus('awaiting_drone');
+  return { delivery, flying };
+}
+
+/** One whose drone is at that point, and stays there before the pickup. */
+async function at(status: DeliveryStatus, options: DeliveryOptions = {}): Promise<LabDelivery> {
+  const scene = await lab.prepare({ ...options, drones: 0 });
+  // A drone without a pilot has its mission, and does not take off.
+  const first = await scene.addDrone({ pilot: status !== 'confirmed' });
+  if (status === 'arrived_at_pickup') lab.pilot.arm(first, { failure: 'sender_absent' });
+  const delivery = await scene.order(options);
+  await delivery.untilStatus(status);
+  return delivery;
+}
+
+async function byCarrier(status: DeliveryStatus): Promise<LabDelivery> {
+  const scene = await lab.prepare({ drones: 0, account: { carrier: true, carrierCapCents: 10_000 } });
+  const delivery = await scene.order();
+  await delivery.untilStatus(status);
+  return delivery;
+}
+
+/** One that has failed and cannot undo everything: a person is asked. */
+async function compensating(): Promise<LabDelivery> {
+  lab.faults.arm({ activity: 'reserveDrone', how: 'refuse' }, { activity: 'voidPackages', how: 'refuse' });
+  const delivery = await lab.start();
+  await lab.until('an intervention is open', async () => (await openInterventions(delivery)).length === 1);
+  return delivery;
+}
+
+async function openInterventions(delivery: LabDelivery): Promise<string[]> {
+  const { interventions } = await delivery.read();
+  return interventions.filter((one) => one.resolved_at === null).map((one) => one.id);
+}
+
+async function ended(): Promise<LabDelivery> {
+  const delivery = await lab.start();
+  await delivery.untilComplete();
+  return delivery;
+}
+
+const BEFORE_PICKUP = ['confirmed', 'enroute_to_pickup', 'arrived_at_pickup'] as const;
+
+describe('reassignDrone', () => {
+  it.each(BEFORE_PICKUP)('when %s: another drone does it, the first comes home free', async (status) => {
+    const delivery = await at(status);
+    const first = (await delivery.read()).drone_id;
+    await delivery.scene.addDrone();
+    expect(await reassign(delivery)).toMatchObject(REASSIGNING);
+
+    const { delivery: done, outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
+    expect(done.drone_id).not.toBe(first);
+    const events = await delivery.events();
+    expect(typed(events, 'awaiting_drone').map((event) => event.data)).toEqual([
+      expect.objectContaining({ ...BY_JO, released_drone_id: first }),
+    ]);
+    expect(typed(events, 'picked_up')).toHaveLength(1);
+    await delivery.scene.boardAll();
+    await delivery.untilNothingHeld();
+    await untilIdle(first);
+  });
+
+  it('while the mission is being uploaded: it is interrupted, and recalled in case it was heard', async () => {
+    const delivery = await stuckAt('dispatchDrone', { drones: 2 });
+    expect((await delivery.read()).status).toBe('confirmed');
+    expect(await reassign(delivery)).toMatchObject(REASSIGNING);
+    lab.faults.clear();
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
+    await delivery.untilNothingHeld();
+  });
+
+  it('twice with one id: the second hears the first one’s answer, and it happens once', async () => {
+    const delivery = await at('enroute_to_pickup');
+    await delivery.scene.addDrone();
+    await delivery.scene.addDrone();
+    const first = await reassign(delivery, 'the-same');
+    await lab.until('a second drone is on it', async () => (await delivery.read()).attempt === 2);
+    expect(await reassign(delivery, 'the-same')).toEqual(first);
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
+    await delivery.untilNothingHeld();
+  });
+
+  it('is no failure of the drone: it does not count against the limit', async () => {
+    const delivery = await at('enroute_to_pickup', { policy: { maxAttempts: 1 } });
+    await delivery.scene.addDrone();
+    await reassign(delivery);
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
+    await delivery.untilNothingHeld();
+  });
+
+  it('takes the same drone again when it is told to', async () => {
+    const delivery = await at('enroute_to_pickup');
+    const first = (await delivery.read()).drone_id;
+    await order(delivery, 'reassignDrone', { excludePresent: false });
+    const { delivery: done, outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
+    expect(done.drone_id).toBe(first);
+    await delivery.untilNothingHeld();
+  });
+
+  it.each([30, 120])(
+    'with the drone loading, out of reach for %d s: pending; it was loaded, so it goes on',
+    async (forS) => {
+      const delivery = await loadingInSilence(forS);
+      await delivery.scene.addDrone();
+      expect(await reassign(delivery)).toMatchObject({ outcome: 'pending', reason: 'aircraft_unreachable' });
+      const { outcome } = await delivery.untilComplete();
+      expect(outcome).toMatchObject({ status: 'delivered', attempts: 1 });
+      const events = await delivery.events();
+      expect(typed(events, 'reassign_requested').map((event) => event.data)).toEqual([
+        expect.objectContaining(BY_JO),
+      ]);
+      await delivery.untilNothingHeld();
+    },
+  );
+
+  it.each([
+    { when: 'starting', make: () => stuckAt('authorize'), reason: 'no_drone' },
+    { when: 'awaiting_drone', make: async () => (await awaitingDrone()).delivery, reason: 'no_drone' },
+    { when: 'with a carrier', make: () => byCarrier('enroute_to_pickup'), reason: 'by_carrier' },
+    { when: 'after the pickup', make: () => at('enroute_to_dropoff'), reason: 'already_picked_up' },
+    { when: 'at the dropoff', make: () => at('arrived_at_dropoff'), reason: 'already_picked_up' },
+  ])('$when: is refused with the reason, and the delivery goes on', async ({ make, reason }) => {
+    const delivery = await make();
+    expect(await reassign(delivery)).toMatchObject(REFUSED(reason));
+    lab.faults.clear();
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome.status).toBe('delivered');
+    await delivery.untilNothingHeld();
+  });
+});
+
+describe('abort before the pickup', () => {
+  it.each([
+    { when: 'starting', make: () => stuckAt('authorize') },
+    { when: 'reserving', make: () => stuckAt('reserveDrone') },
+    { when: 'awaiting_drone', make: async () => (await awaitingDrone()).delivery },
+    ...BEFORE_PICKUP.map((status) => ({ when: status, make: () => at(status) })),
+    { when: 'with a carrier', make: () => byCarrier('enroute_to_pickup') },
+  ])('$when: acts as an operator’s cancel, and nothing is left', async ({ make }) => {
+    const delivery = await make();
+    expect(await abort(delivery)).toMatchObject(CANCELLED);
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({
+      status: 'cancelled',
+      reason: 'requested_by_operator',
+      compensation: 'complete',
+    });
+    expect(typed(await delivery.events(), 'cancelled')[0]?.data).toMatchObject(BY_JO);
+    await delivery.scene.boardAll();
+    await delivery.untilNothingHeld();
+  });
+
+  it.each([30, 120])(
+    'with the drone loading, out of reach for %d s: pending; it was loaded, so it is turned round',
+    async (forS) => {
+      const delivery = await loadingInSilence(forS);
+      expect(await abort(delivery)).toMatchObject({ outcome: 'pending', reason: 'aircraft_unreachable' });
+      const { outcome } = await delivery.untilComplete();
+      expect(outcome.status).toBe('returned');
+      await delivery.untilNothingHeld();
+    },
+  );
+});
+
+describe('abort after the pickup', () => {
+  it.each(['picked_up', 'enroute_to_dropoff', 'arrived_at_dropoff'] as const)(
+    'when %s: the drone turns round and brings the package back; asked twice, once',
+    async (status) => {
+      const scene = await lab.prepare();
+      const delivery = await scene.order();
+      await delivery.untilStatus(status === 'picked_up' ? 'arrived_at_pickup' : status);
+      if (status === 'picked_up') {
+        await lab.until('it is loaded', async () => typed(await delivery.events(), 'picked_up').length === 1);
+      }
+      const first = await abort(delivery, 'the-same');
+      expect(first).toMatchObject(RETURNING);
+      expect(await abort(delivery, 'the-same')).toEqual(first);
+      expect(await abort(delivery, 'another')).toMatchObject(RETURNING);
+
+      const { delivery: done } = await delivery.untilComplete();
+      expect(done).toMatchObject({ status: 'returned', charge: delivery.price, compensation: 'none' });
+      const statuses = await delivery.statuses();
+      expect(statuses.slice(-3)).toEqual(['enroute_to_return', 'arrived_at_return', 'returned']);
+      expect(typed(await delivery.events(), 'abort_requested')[0]?.data).toMatchObject(BY_JO);
+      expect(lab.faults.callsOf(delivery.id).filter((call) => call.activity === 'recallDrone')).toEqual([]);
+      await delivery.untilNothingHeld();
+    },
+  );
+
+  it('when it returns already: nothing changes', async () => {
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'dropoff_blocked' });
+    const delivery = await scene.order();
+    await delivery.untilStatus('enroute_to_return');
+    expect(await abort(delivery)).toMatchObject(RETURNING);
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome.status).toBe('returned');
+    await delivery.untilNothingHeld();
+  });
+
+  it('with the drone service away: as soon as it is back', async () => {
+    const delivery = await at('enroute_to_dropoff');
+    lab.faults.arm({ activity: 'returnToSender', how: 'down', times: 2 });
+    expect(await abort(delivery)).toMatchObject(RETURNING);
+    expect((await delivery.untilComplete()).outcome.status).toBe('returned');
+  });
+
+  it('that the drone service refuses for good: the delivery goes on', async () => {
+    const delivery = await at('enroute_to_dropoff');
+    lab.faults.arm({ activity: 'returnToSender', how: 'refuse' });
+    expect(await abort(delivery)).toMatchObject(REFUSED('drone_refused'));
+    expect((await delivery.untilComplete()).outcome.status).toBe('delivered');
+  });
+
+  it('with the drone down: is refused, for the intervention asks what to do', async () => {
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds) {
+      lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_dropoff' });
+    }
+    const delivery = await scene.order();
+    await lab.until('an intervention is open', async () => (await openInterventions(delivery)).length === 1);
+    expect(await abort(delivery)).toMatchObject(REFUSED('drone_down'));
+    const [interventionId = ''] = await openInterventions(delivery);
+    await order(delivery, 'resolveIntervention', { interventionId, answer: 'lost' });
+    expect((await delivery.untilComplete()).outcome.status).toBe('failed');
+  });
+
+  it('with a carrier: is refused, as its contract knows no way back', async () => {
+    const delivery = await byCarrier('enroute_to_dropoff');
+    expect(await abort(delivery)).toMatchObject(REFUSED('carrier_has_package'));
+    expect((await delivery.untilComplete()).outcome.status).toBe('delivered');
+    await delivery.untilNothingHeld();
+  });
+});
+
+describe('while it compensates', () => {
+  it('a reassignment and an abort are refused, and retryCompensation tries again at once', async () => {
+    const delivery = await compensating();
+    expect(await reassign(delivery)).toMatchObject(REFUSED('already_failed'));
+    expect(await abort(delivery)).toMatchObject(REFUSED('already_failed'));
+
+    const [interventionId = ''] = await openInterventions(delivery);
+    expect(interventionId).toBe(`int_${delivery.id.slice(4)}_void_packages`);
+    lab.faults.clear();
+    const first = await order(delivery, 'retryCompensation', { interventionId }, 'the-same');
+    expect(first).toMatchObject({ outcome: 'accepted' });
+    const { outcome, delivery: done } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'failed', compensation: 'complete' });
+    expect(done.interventions[0]?.resolution).toEqual({
+      answer: 'retry',
+      by: BY_JO.by,
+      why: BY_JO.why,
+    });
+    expect(typed(await delivery.events(), 'intervention_resolved')).toHaveLength(1);
+    await delivery.untilNothingHeld();
+  });
+
+  it('a retry that fails again asks again', async () => {
+    const delivery = await compensating();
+    const [interventionId = ''] = await openInterventions(delivery);
+    await order(delivery, 'retryCompensation', { interventionId });
+    await lab.until(
+      'it has been asked again',
+      async () => typed(await delivery.events(), 'intervention_opened').length === 2,
+    );
+    lab.faults.clear();
+    await order(delivery, 'retryCompensation', { interventionId });
+    expect((await delivery.untilComplete()).outcome.compensation).toBe('complete');
+    await delivery.untilNothingHeld();
+  });
+});
+
+describe('after its end', () => {
+  it.each(['reassignDrone', 'abort', 'retryCompensation', 'resolveIntervention'] as const)(
+    '%s finds no running workflow',
+    async (update) => {
+      const delivery = await ended();
+      const args = [{ ...ORDER, interventionId: 'int_x', answer: 'retry' }] as [unknown];
+      await expect(delivery.handle.executeUpdate(update, { args })).rejects.toThrow(WorkflowNotFoundError);
+    },
+  );
+});
+
+describe('an order that is repeated by its update id after the end', () => {
+  it('hears its first answer; a new one hears that the workflow is gone', async () => {
+    const delivery = await at('enroute_to_pickup');
+    const send = (updateId: string) =>
+      lab.workflows.order(
+        delivery.id,
+        'abort',
+        { ...ORDER, request: 'a fingerprint' },
+        { updateId, timeoutMs: 20_000 },
+      );
+    const first = await send('the-same');
+    expect(first).toMatchObject({ ...CANCELLED, request: 'a fingerprint' });
+    await delivery.untilComplete();
+    expect(await send('the-same')).toEqual(first);
+    expect(await send('another')).toBe('gone');
+  });
+
+  it('of a wrong one hears what is wrong, by field', async () => {
+    const delivery = await at('enroute_to_dropoff');
+    const wrong = await lab.workflows.order(
+      delivery.id,
+      'abort',
+      { ...ORDER, why: '' },
+      { updateId: 'wrong', timeoutMs: 20_000 },
+    );
+    expect(wrong).toMatchObject({ outcome: 'rejected', why: 'invalid', errors: [{ field: 'why' }] });
+    expect((await delivery.untilComplete()).outcome.status).toBe('delivered');
+  });
+});
+
+describe('Cancel in the Temporal UI after the pickup', () => {
+  it.each([
+    { answer: 'abort', status: 'returned' },
+    { answer: 'carry_on', status: 'delivered' },
+  ])('asks a person: $answer', async ({ answer, status }) => {
+    const delivery = await at('enroute_to_dropoff');
+    await delivery.handle.cancel();
+    await lab.until('a person is asked', async () => (await openInterventions(delivery)).length === 1);
+    const [intervention] = (await delivery.read()).interventions;
+    expect(intervention).toMatchObject({ kind: 'cancel_requested' });
+    expect(intervention?.answers.map((one) => one.answer)).toEqual(['abort', 'carry_on']);
+
+    await order(delivery, 'resolveIntervention', { interventionId: intervention?.id ?? '', answer });
+    const { delivery: done } = await delivery.untilComplete();
+    expect(done.status).toBe(status);
+    expect(done.interventions[0]?.resolution).toEqual({ answer, ...BY_JO });
+    await delivery.untilNothingHeld();
+  });
+
+  it('that nobody answers: the delivery goes on, and its end closes the question', async () => {
+    const delivery = await at('enroute_to_dropoff');
+    await delivery.handle.cancel();
+    const { delivery: done, outcome } = await delivery.untilComplete();
+    expect(outcome.status).toBe('delivered');
+    expect(done.interventions[0]?.resolution).toMatchObject({ answer: 'ended', by: 'system' });
+    await delivery.untilNothingHeld();
+  });
+
+  it('with a carrier: the only answer is to carry on', async () => {
+    const delivery = await byCarrier('enroute_to_dropoff');
+    await delivery.handle.cancel();
+    await lab.until('a person is asked', async () => (await openInterventions(delivery)).length === 1);
+    const [intervention] = (await delivery.read()).interventions;
+    expect(intervention?.answers.map((one) => one.answer)).toEqual(['carry_on']);
+    await order(delivery, 'resolveIntervention', {
+      interventionId: intervention?.id ?? '',
+      answer: 'carry_on',
+    });
+    expect((await delivery.untilComplete()).outcome.status).toBe('delivered');
+    await delivery.untilNothingHeld();
+  });
+});
+
+describe('a command that is wrong', () => {
+  const UPDATES = [
+    'cancel',
+    'reschedule',
+    'reassignDrone',
+    'abort',
+    'resolveIntervention',
+    'retryCompensation',
+  ] as const;
+  const { EventType } = temporal.api.enums.v1;
+
+  it.each(UPDATES)(
+    '%s: is rejected with what would be right, and leaves the delivery unharmed',
+    async (update) => {
+      const delivery = await at('enroute_to_pickup');
+      const reject = async (input: unknown) => {
+        const error = await delivery.handle.executeUpdate(update, { args: [input] as [unknown] }).then(
+          () => expect.unreachable('it was accepted'),
+          (cause: unknown) => cause,
+        );
+        expect(error).toBeInstanceOf(WorkflowUpdateFailedError);
+        const { cause } = error as WorkflowUpdateFailedError;
+        expect(cause).toBeInstanceOf(ApplicationFailure);
+        return cause as ApplicationFailure;
+      };
+      for (const input of [undefined, null, 'now!', 7, []]) {
+        expect((await reject(input)).message).toContain(`${update} is rejected and nothing has changed`);
+      }
+      const empty = await reject({});
+      expect(empty.type).toBe('invalid_command');
+      expect(empty.message).toContain('actor must name who asks');
+      expect(empty.message).toMatch(/For example: \{.*"actor"/);
+      const nobody = await reject({ ...ORDER, actor: { role: 'operator', id: ' ' } });
+      expect(nobody.message).toContain('actor must name who asks');
+      const typo = await reject({ ...ORDER, becuase: 'of it' });
+      expect(typo.message).toContain('becuase is not known');
+
+      const history = await delivery.handle.fetchHistory();
+      const seen = new Set((history.events ?? []).map((event) => event.eventType));
+      expect(seen.has(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED)).toBe(false);
+      expect(seen.has(EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED)).toBe(false);
+      const { outcome } = await delivery.untilComplete();
+      expect(outcome).toMatchObject({ status: 'delivered', attempts: 1 });
+      await delivery.untilNothingHeld();
+    },
+  );
+
+  it('an intervention that is not open, or no compensation, is named', async () => {
+    const delivery = await at('enroute_to_dropoff');
+    await expect(order(delivery, 'retryCompensation', { interventionId: 'int_x' })).rejects.toMatchObject({
+      cause: { type: 'intervention_not_open', message: 'int_x is not open; open are: none.' },
+    });
+    await delivery.handle.cancel();
+    await lab.until('a person is asked', async () => (await openInterventions(delivery)).length === 1);
+    const [interventionId = ''] = await openInterventions(delivery);
+    const rejected = async (answer: Promise<unknown>): Promise<unknown> =>
+      (
+        await answer.then(
+          () => expect.unreachable('it was accepted'),
+          (error: unknown) => error as Error,
+        )
+      ).cause;
+    const noRetry = await rejected(order(delivery, 'retryCompensation', { interventionId }));
+    expect(noRetry).toMatchObject({ type: 'intervention_not_open' });
+    expect(String(noRetry)).toContain('no compensation');
+    const noAnswer = await rejected(
+      order(delivery, 'resolveIntervention', { interventionId, answer: 'explode' }),
+    );
+    expect(noAnswer).toMatchObject({ type: 'invalid_command' });
+    expect(String(noAnswer)).toContain('answer must be one of abort, carry_on');
+    expect((await delivery.untilComplete()).outcome.status).toBe('delivered');
+  });
+});
+
+/** Its drone may load, has lost its link while it does, and is not heard for that long. */
+async function loadingInSilence(forS: number): Promise<LabDelivery> {
+  const scene = await lab.prepare();
+  for (const droneId of scene.droneIds) {
+    lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'at_pickup', at: 0.5, forS });
+  }
+  const delivery = await scene.order();
+  await lab.until('it loads, out of reach', async () => {
+    const { data } = await lab.clients.drone.listReservations({ query: { delivery_id: delivery.id } });
+    const [droneId] = scene.droneIds;
+    return data[0]?.loading === 'granted' && droneId !== undefined && isOutOfReach(droneId);
+  });
+  return delivery;
+}
+
+function isOutOfReach(droneId: DroneId): boolean {
+  return lab.pilot.look(droneId).linkLostUntilMs !== null;
+}
+
+async function untilIdle(droneId: DroneId | null): Promise<void> {
+  if (droneId === null) throw new Error('no drone');
+  await lab.until(`${droneId} is free`, async () => {
+    const { state } = await lab.clients.drone.getDrone({ params: { drone_id: droneId } });
+    return state === 'idle' || state === 'charging';
+  });
+}

@@ -1,0 +1,125 @@
+/**
+ * Operators' orders that are under way: to take another drone, to abort, and the *Cancel* button of the Temporal UI. Handlers
+ * put them here and wait; the saga takes them one at a time and answers. A second order shares the first one's answer.
+ */
+import { isBeforePickup, isFinal } from '../../services/delivery/contract/status.ts';
+import type { AbortCommand, CancelAnswer, OperatorAnswer, ReassignDroneCommand } from '../messages.ts';
+import type { DeliveryRecord } from './record.ts';
+
+/** An answer before it is addressed to one of those who asked. */
+export type Answer = Omit<OperatorAnswer, 'request'>;
+
+export type OrderHappening =
+  | { kind: 'reassign'; command: ReassignDroneCommand }
+  | { kind: 'abort'; command: AbortCommand }
+  /** Native cancel, with the package aboard: a person has to say what it meant. */
+  | { kind: 'native_cancel' };
+
+export interface Order<C> {
+  command: C;
+  /** The saga has taken it up. */
+  taken: boolean;
+  answer: Answer | undefined;
+}
+
+export class Orders {
+  private readonly record: DeliveryRecord;
+  private reassigning: Order<ReassignDroneCommand> | undefined;
+  private aborting: Order<AbortCommand> | undefined;
+  private nativeCancel: 'asked' | 'taken' | undefined;
+
+  constructor(record: DeliveryRecord) {
+    this.record = record;
+  }
+
+  reassign(command: ReassignDroneCommand): Order<ReassignDroneCommand> {
+    this.reassigning ??= { command, taken: false, answer: undefined };
+    return this.reassigning;
+  }
+
+  abort(command: AbortCommand): Order<AbortCommand> {
+    this.aborting ??= { command, taken: false, answer: undefined };
+    return this.aborting;
+  }
+
+  cancelledNatively(): void {
+    this.nativeCancel ??= 'asked';
+  }
+
+  /** Its drone is to be replaced, and nobody has said yet whether it can be: a step that a cancel interrupts is interrupted. */
+  get reassignIsPending(): boolean {
+    return this.reassigning !== undefined && this.reassigning.answer === undefined;
+  }
+
+  /** What aborts it, for the record of the cancel that it became. */
+  get abortCommand(): AbortCommand | undefined {
+    return this.aborting?.command;
+  }
+
+  get hasSomething(): boolean {
+    return this.next() !== undefined;
+  }
+
+  /** The next order to carry out; each is given once. */
+  take(): OrderHappening | undefined {
+    const next = this.next();
+    if (next?.kind === 'native_cancel') this.nativeCancel = 'taken';
+    else if (next?.kind === 'abort' && this.aborting) this.aborting.taken = true;
+    else if (this.reassigning && next) this.reassigning.taken = true;
+    return next;
+  }
+
+  private next(): OrderHappening | undefined {
+    const { aborting, reassigning, nativeCancel } = this;
+    const { status } = this.record;
+    // Before the pickup an abort and a native cancel are cancels; with the package aboard it takes more.
+    const isAboard = !isBeforePickup(status) && !isFinal(status);
+    if (aborting && !aborting.taken && isAboard) return { kind: 'abort', command: aborting.command };
+    if (nativeCancel === 'asked' && isAboard) return { kind: 'native_cancel' };
+    if (reassigning && !reassigning.taken) return { kind: 'reassign', command: reassigning.command };
+    return undefined;
+  }
+
+  /** `pending` keeps the order in mind: an event will tell how it went. */
+  answerReassign(answer: Answer): void {
+    if (this.reassigning) this.reassigning.answer = answer;
+    if (answer.outcome !== 'pending') this.reassigning = undefined;
+  }
+
+  answerAbort(answer: Answer): void {
+    if (this.aborting) this.aborting.answer = answer;
+    this.aborting = undefined;
+  }
+
+  /** What the cancel that an abort is before the pickup came to. One that was loaded first is turned round instead. */
+  cancelAnswered({ outcome, reason, detail }: CancelAnswer): void {
+    if (!this.aborting || (outcome === 'refused' && reason === 'already_picked_up')) return;
+    this.aborting.answer = { outcome, reason, detail };
+    if (outcome === 'refused') this.aborting = undefined;
+  }
+
+  /** Nobody is left waiting for what can no longer be done. */
+  answerLate(): void {
+    const { status } = this.record;
+    const early = refusedByStatus(status);
+    if (early && this.reassigning) this.answerReassign(early);
+    if (early && isFinal(status) && this.aborting) {
+      this.answerAbort(status === 'cancelled' ? { outcome: 'cancelled', reason: null, detail: null } : early);
+    }
+  }
+}
+
+/** What the status alone refuses about a drone's replacement; undefined when the saga must say. */
+export function refusedByStatus(status: DeliveryRecord['status']): Answer | undefined {
+  if (isFinal(status)) {
+    return refused(`already_${status}`, `The delivery has ended: it is ${status}.`);
+  }
+  if (!isBeforePickup(status)) {
+    return refused('already_picked_up', 'The package is aboard: the drone can no longer be replaced.');
+  }
+  return undefined;
+}
+
+export function refused(reason: string, detail: string): Answer {
+  return { outcome: 'refused', reason, detail };
+}
