@@ -4,7 +4,7 @@ import type { Client } from '@temporalio/client';
 import { everyItem, type ServiceClients } from '../../local/service-clients.ts';
 import type { Drone } from '../../services/drone/contract/index.ts';
 import { messageOf, Problem } from '../../shared/errors.ts';
-import type { DeliveryId } from '../../shared/ids.ts';
+import type { DeliveryId, DroneId } from '../../shared/ids.ts';
 import {
   deliveryWorkflowId,
   RESOLVE_INTERVENTION_UPDATE,
@@ -22,6 +22,7 @@ const ANSWERS: readonly [kind: string, answer: string][] = [
 export class Operator {
   readonly #services: ServiceClients;
   readonly #temporal: Client;
+  readonly #isAboard: (droneId: DroneId, deliveryId: DeliveryId) => boolean;
   readonly #stopping = new AbortController();
   readonly #working: Promise<void>;
   /** Deliveries whose drone came down and was fetched: nobody else will tell how they ended. */
@@ -30,9 +31,15 @@ export class Operator {
   #fetched = 0;
   #settled = 0;
 
-  constructor(services: ServiceClients, temporal: Client) {
+  /** @param isAboard whether the delivery's package is in the drone's bay, for whoever stands before it */
+  constructor(
+    services: ServiceClients,
+    temporal: Client,
+    isAboard: (droneId: DroneId, deliveryId: DeliveryId) => boolean,
+  ) {
     this.#services = services;
     this.#temporal = temporal;
+    this.#isAboard = isAboard;
     this.#working = this.#work();
   }
 
@@ -75,13 +82,16 @@ export class Operator {
 
   async #fetchDrone({ id, delivery_id }: Drone): Promise<void> {
     if (delivery_id !== null) this.#stranded.add(delivery_id);
-    const set = (state: 'maintenance' | 'idle') =>
+    const set = (body: { state: 'maintenance' | 'idle'; package_aboard?: boolean }) =>
       this.#services.drone.setDroneState({
         params: { drone_id: id },
-        body: { state, reason: 'Fetched and mended', by: BY },
+        body: { ...body, reason: 'Fetched and mended', by: BY },
       });
-    await set('maintenance');
-    await set('idle');
+    await set({
+      state: 'maintenance',
+      ...(delivery_id !== null && { package_aboard: this.#isAboard(id, delivery_id) }),
+    });
+    await set({ state: 'idle' });
     this.#fetched += 1;
   }
 

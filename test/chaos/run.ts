@@ -229,7 +229,9 @@ class Run {
         },
       },
     });
-    this.#operator = new Operator(this.#services, this.#temporal.client);
+    this.#operator = new Operator(this.#services, this.#temporal.client, (droneId, deliveryId) =>
+      this.#cargo.hasSeen(droneId, deliveryId),
+    );
     return this.#operator;
   }
 

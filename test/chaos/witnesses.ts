@@ -5,6 +5,7 @@ import type { ServiceClients } from '../../local/service-clients.ts';
 import type { DeliveryEvent } from '../../services/delivery/contract/index.ts';
 import { Problem } from '../../shared/errors.ts';
 import { createClient } from '../../shared/http/client.ts';
+import type { DeliveryId, DroneId } from '../../shared/ids.ts';
 import { controlContract } from '../../simulator/contract.ts';
 import type { SeenAboard, Subscriber } from '../checker/index.ts';
 
@@ -157,6 +158,11 @@ export class CargoWatch {
 
   get seen(): SeenAboard[] {
     return [...this.#seen.values()];
+  }
+
+  /** Whether the package was ever in that aircraft: killed, the simulator forgets what nobody was told. */
+  hasSeen(droneId: DroneId, deliveryId: DeliveryId): boolean {
+    return this.#seen.has(`${droneId}/${deliveryId}`);
   }
 
   async stop(): Promise<void> {

@@ -64,6 +64,9 @@ export interface DeliveryOptions {
   policy?: Partial<DeliveryPolicy>;
 }
 
+/** Between the places of two tests: more than any drone flies, 100 km and more. */
+const REGION_DEGREES = 3;
+const REGIONS_TO_NORTH = 40;
 /** Steps of virtual time when nothing is known to happen: short enough to see a timer's effect soon after it. */
 const IDLE_STEP_MS = 20_000;
 /** While a step is being repeated: a longer one would let its next attempt time out in virtual time while it runs. */
@@ -231,7 +234,10 @@ export class Lab {
   /** The scene without the delivery: for tests that change something before, or order twice. */
   async prepare(options: DeliveryOptions = {}): Promise<Scene> {
     // Far from every other test's fleet, so that no test takes another's drone.
-    const base = { latitude: -60 + this.region * 3, longitude: (this.region % 100) * 3 - 150 };
+    const base = {
+      latitude: -60 + (this.region % REGIONS_TO_NORTH) * REGION_DEGREES,
+      longitude: -150 + Math.floor(this.region / REGIONS_TO_NORTH) * REGION_DEGREES,
+    };
     this.region += 1;
     const accountId = newId('account');
     const {

@@ -7,7 +7,7 @@ import type { DeliveryEvent, DeliveryStatus } from '../../services/delivery/cont
 import type { DroneId } from '../../shared/ids.ts';
 import type { OperatorAnswer, OperatorCommands } from '../../workflows/messages.ts';
 import type { ActivityName } from './faults.ts';
-import { type DeliveryOptions, Lab, type LabDelivery } from './lab.ts';
+import { type DeliveryOptions, Lab, type LabDelivery, type Scene } from './lab.ts';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -501,9 +501,44 @@ describe('a command that is wrong', () => {
   });
 });
 
+describe('a drone that fell silent while it might load, and was fetched', () => {
+  async function fetchedWith(packageAboard: boolean): Promise<LabDelivery> {
+    const scene = await lab.prepare();
+    const params = { drone_id: scene.droneIds[0]! };
+    const delivery = await loadingInSilence(100_000, scene);
+    await lab.until('it is given up for lost', async () => {
+      return (await lab.clients.drone.getDrone({ params })).state === 'lost';
+    });
+    await scene.addDrone();
+    await lab.clients.drone.setDroneState({
+      params,
+      body: { state: 'maintenance', reason: 'fetched', by: 'ops-anna', package_aboard: packageAboard },
+    });
+    return delivery;
+  }
+
+  it('with the package in it: a person says what becomes of that, and nobody else flies', async () => {
+    const delivery = await fetchedWith(true);
+    await lab.until('a person is asked', async () => (await openInterventions(delivery)).length === 1);
+    const [interventionId = ''] = await openInterventions(delivery);
+    expect(interventionId).toContain('drone_down');
+    await order(delivery, 'resolveIntervention', { interventionId, answer: 'lost' });
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'failed', attempts: 1 });
+    await delivery.untilNothingHeld();
+  });
+
+  it('empty: another drone takes over', async () => {
+    const delivery = await fetchedWith(false);
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
+    await delivery.untilNothingHeld();
+  });
+});
+
 /** Its drone may load, has lost its link while it does, and is not heard for that long. */
-async function loadingInSilence(forS: number): Promise<LabDelivery> {
-  const scene = await lab.prepare();
+async function loadingInSilence(forS: number, given?: Scene): Promise<LabDelivery> {
+  const scene = given ?? (await lab.prepare());
   for (const droneId of scene.droneIds) {
     lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'at_pickup', at: 0.5, forS });
   }

@@ -540,7 +540,9 @@ class Flight {
       data: { drone_id: droneId, cause, position },
       patch: { delayed: true, delay_reason: 'drone_failed' },
     });
-    if (isBeforePickup(record.status)) return this.onFailedBeforePickup(cause);
+    // Found with the package by whoever fetched it: no word of its own will say that it had loaded.
+    const isAboard = detail['aboard'] === true && detail['aboard_certain'] !== false;
+    if (isBeforePickup(record.status) && !isAboard) return this.onFailedBeforePickup(cause);
     const where = position === null ? 'unknown' : `${position.latitude}, ${position.longitude}`;
     await this.askAPerson(
       'drone_down',

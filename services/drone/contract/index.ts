@@ -257,6 +257,12 @@ export const Candidate = Closed(
 export type Candidate = Static<typeof Candidate>;
 
 const DroneParams = Closed({ drone_id: idSchema('drone') });
+
+/** What whoever has fetched a drone found in its bay. */
+export const PackageAboard = Type.Boolean({
+  description:
+    'With `maintenance`: whether its package was found in it. Needed when the drone was allowed to load and never said whether it did; otherwise what it said holds',
+});
 const ReservationParams = Closed({ reservation_id: idSchema('reservation') });
 
 const job = {
@@ -332,6 +338,7 @@ export const droneContract = defineContract({
     body: Closed({
       state: OneOf(['idle', 'maintenance', 'grounded'] as const),
       reason: Type.String({ minLength: 1 }),
+      package_aboard: Type.Optional(PackageAboard),
       by: Type.String(),
     }),
     response: Drone,

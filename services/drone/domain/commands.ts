@@ -165,15 +165,16 @@ export function leaveUnattended(flight: Flight, stepKey: string): LeaveDecision 
 export type OperatorTarget = 'idle' | 'maintenance' | 'grounded';
 export type OperatorDecision =
   | { outcome: 'allowed'; transition: Transition }
-  | { outcome: 'refused'; reason: 'package_aboard' | 'in_flight'; detail: string };
+  | { outcome: 'refused'; reason: 'package_aboard' | 'package_unknown' | 'in_flight'; detail: string };
 
 /**
  * An operator's word on a drone that has a reservation. Grounding one that flies calls it home; `maintenance` says that a
- * person has the aircraft, and whatever is in its bay, in hand.
+ * person has the aircraft, and whatever is in its bay, in hand. Of one that fell silent while it might load, only that person
+ * can say whether it did: taken for empty, it would be replaced, and the package flown twice.
  */
 export function operate(
   flight: Flight,
-  order: { state: OperatorTarget; reason: string },
+  order: { state: OperatorTarget; reason: string; package_aboard?: boolean },
   wallMs: number,
 ): OperatorDecision {
   const { reservation, drone } = flight;
@@ -200,11 +201,28 @@ export function operate(
       reason: 'package_aboard',
       detail: 'A package may be aboard. Recover it and set the drone to maintenance first.',
     };
-  const endReason: EndReason = mayBeAboard ? 'recovered_by_operator' : 'cleared_by_operator';
-  return allowed({
-    ...closed(now, endReason, target),
-    change: { ...closed(now, endReason, target).change, ...barredUnlessSettled(reservation) },
-  });
+  const isUncertain = reservation.loading === 'granted';
+  if (isUncertain && order.package_aboard === undefined)
+    return {
+      outcome: 'refused',
+      reason: 'package_unknown',
+      detail:
+        'The drone was allowed to load and never said whether it did. Say what was found in it: package_aboard.',
+    };
+  const end = closed(now, mayBeAboard ? 'recovered_by_operator' : 'cleared_by_operator', target);
+  if (!isUncertain) return allowed(merge(end, { change: barredUnlessSettled(reservation) }));
+  const aboard = order.package_aboard === true;
+  const found: NewMilestone = {
+    kind: 'failed',
+    occurredAt: now,
+    position: drone.position,
+    detail: { cause: 'operator', why: order.reason, aboard },
+    signalled: isNews(reservation),
+    aircraftSequence: null,
+  };
+  return allowed(
+    merge(end, { change: { loading: aboard ? 'loaded' : 'barred', aboard: false }, milestones: [found] }),
+  );
 }
 
 /** A flight that an operator calls off: before loading it is recalled for good; the workflow is told in any case. */

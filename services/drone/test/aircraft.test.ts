@@ -220,6 +220,45 @@ describe('drones that fail', () => {
     expect(await delivery.release(1, 2)).toEqual({ outcome: 'already_released' });
   });
 
+  describe('When it falls silent while it may load', () => {
+    const fetched = { state: 'maintenance', reason: 'fetched', by: 'operator' } as const;
+
+    async function silentWhileLoading() {
+      await world.addDrone();
+      const delivery = await world.dispatched();
+      await delivery.flyTo('arrived_at_pickup');
+      await delivery.getLoadToken();
+      await delivery.tell('failed', { detail: { cause: 'motor_failure' } });
+      return delivery;
+    }
+
+    test('then whoever fetches it has to say what is in it', async () => {
+      const delivery = await silentWhileLoading();
+      const params = { drone_id: delivery.droneId };
+      await expect(world.drone.setDroneState({ params, body: fetched })).rejects.toMatchObject({
+        status: 409,
+        reason: 'package_unknown',
+      });
+      expect(await delivery.reservation()).toMatchObject({ state: 'committed', loading: 'granted' });
+      expect(await delivery.recall()).toMatchObject({ outcome: 'pending' });
+    });
+
+    test.each([
+      { package_aboard: true, loading: 'loaded', recall: 'loaded' },
+      { package_aboard: false, loading: 'barred', recall: 'recalled' },
+    ])('and found $package_aboard, it counts as $loading', async ({ package_aboard, loading, recall }) => {
+      const delivery = await silentWhileLoading();
+      const params = { drone_id: delivery.droneId };
+      const { state } = await world.drone.setDroneState({ params, body: { ...fetched, package_aboard } });
+      expect(state).toBe('maintenance');
+      expect(await delivery.reservation()).toMatchObject({ state: 'ended', loading });
+      expect(await delivery.recall()).toMatchObject({ outcome: recall });
+      await world.runDue();
+      const { detail } = world.workflows.milestones(delivery.id).at(-1)!;
+      expect(detail).toEqual({ cause: 'operator', why: 'fetched', aboard: package_aboard });
+    });
+  });
+
   test('When it lands without having done the job, then the workflow is told', async () => {
     await world.addDrone();
     const delivery = await world.dispatched();
