@@ -33,6 +33,7 @@ const settings: StackSettings = {
     droneKey: 'd'.repeat(32),
     accountKeys: {},
   },
+  directory: '.local',
 };
 
 test('The configuration page says what the schemas say (npm run docs:configuration writes it)', async () => {

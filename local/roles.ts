@@ -38,6 +38,8 @@ export interface StackSettings {
   temporal: Pick<TemporalPlan, 'address' | 'namespace' | 'uiUrl' | 'uiUpstream'>;
   clock: ClockSettings;
   secrets: Secrets;
+  /** Where the stack keeps its data. */
+  directory: string;
 }
 
 /** How a person or the supervisor starts a role: `node <entry> <args>` with these variables. */
@@ -134,6 +136,7 @@ function simulatorRole(settings: StackSettings): RoleStart {
       ...commonEnv(settings),
       PORT: String(settings.ports.simulator),
       DRONE_KEY: settings.secrets.droneKey,
+      MEMORY_FILE: join(settings.directory, 'aircraft.jsonl'),
       // In a time-lapse a second is long: a mission must be noticed, and a position be known, sooner.
       ...(settings.clock.rate > 1 && { TELEMETRY_INTERVAL_MS: '250' }),
     },

@@ -180,7 +180,8 @@ class StackStart {
         ),
     );
     const databaseUrls = runtimeUrls(adminUrl, secrets.databasePasswords);
-    const settings: StackSettings = { ports, databaseUrls, temporal, clock, secrets };
+    const directory = this.#directory;
+    const settings: StackSettings = { ports, databaseUrls, temporal, clock, secrets, directory };
     const roles = await this.#roles(settings);
     await writeRolesFile(this.#paths.roles, Object.fromEntries(roles));
     for (const one of temporal.processes) this.#supervisor.add(temporalSpec(one, this.#logs));

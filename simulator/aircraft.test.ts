@@ -14,6 +14,8 @@ import {
   observe,
   type Outgoing,
   recover,
+  type UnsaidMilestone,
+  unsaidMilestones,
   wakeAircraft,
 } from './aircraft.ts';
 import { base, drone, missionFor, model, parked, revised, START_MS } from './test/missions.ts';
@@ -22,6 +24,9 @@ const ROUTE = { pickupM: 2_000, dropoffM: 5_000 };
 const HOUR_MS = 3_600_000;
 
 const orders = (mission: Mission | null) => ({ mission, told: [] });
+/** It has said that it is down, and that only people can help it. */
+const isDownForGood = ({ body }: UnsaidMilestone) =>
+  body.kind === 'failed' && body.detail?.['coming_home'] === false;
 const kindsOf = (aircraft: Aircraft) =>
   aircraft.outbox.flatMap((message) => (message.kind === 'milestone' ? [message.body.kind] : []));
 const fault = (change: Partial<ArmedFault> & Pick<ArmedFault, 'failure' | 'stage'>): ArmedFault => ({
@@ -552,10 +557,9 @@ describe('whatever it is told, and whatever goes wrong', () => {
               aircraft = hearMission(aircraft, orders(null), atMs);
               break;
             case 'restart': {
-              // Killed in the middle: all it knows is what the drone service heard.
-              if (aircraft.outbox.length > 0 || !hasLink(aircraft)) break;
+              // Killed in the middle: all it knows is what the drone service heard, and what it has written down.
               const now = observe(aircraft, atMs);
-              const isDown = ['down', 'emergency_landing'].includes(aircraft.activity.kind);
+              const isDown = heard.some((one) => one.kind === 'milestone' && isDownForGood(one));
               const woken = wakeAircraft(
                 drone({
                   id: aircraft.id,
@@ -567,6 +571,7 @@ describe('whatever it is told, and whatever goes wrong', () => {
                 model,
                 base,
                 atMs,
+                unsaidMilestones(aircraft),
               );
               aircraft = hearMission(woken, served(), atMs);
               break;

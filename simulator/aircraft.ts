@@ -3,11 +3,11 @@
  * a token only, obeys, fails and comes home; what it has to say lies in its outbox. Whoever drives it (the fleet on the
  * wall's time, a scripted pilot in virtual time) lets it `advance`, passes on what it hears, and empties the outbox.
  */
-import { ARRIVED_WITHIN_M, legProfile } from '../services/drone/contract/flight.ts';
+import { ARRIVED_WITHIN_M } from '../services/drone/contract/flight.ts';
 import type { Base, Drone, DroneModel } from '../services/drone/contract/index.ts';
 import { distanceM } from '../shared/geodesy.ts';
-import { begin, fly } from './aircraft/actions.ts';
-import type { Aircraft } from './aircraft/state.ts';
+import { begin, fly, landHere } from './aircraft/actions.ts';
+import type { Aircraft, UnsaidMilestone } from './aircraft/state.ts';
 
 export { arm } from './aircraft/actions.ts';
 export { advance, nextEventAtMs } from './aircraft/advance.ts';
@@ -22,6 +22,8 @@ export {
   type Outgoing,
   stageOf,
   telemetrySample,
+  type UnsaidMilestone,
+  unsaidMilestones,
 } from './aircraft/state.ts';
 
 /** What a first radio message may be away from the pad and still be on it. */
@@ -30,8 +32,15 @@ const AT_BASE_M = Math.max(25, ARRIVED_WITHIN_M);
 /**
  * An aircraft as the drone service last knew it, at this moment (clock, Unix milliseconds). In the air without a mission it
  * flies home; the mission it is on is heard afterwards, like any other.
+ * @param unsaid what it had to say when its computer stopped, oldest first
  */
-export function wakeAircraft(drone: Drone, model: DroneModel, base: Base, atMs: number): Aircraft {
+export function wakeAircraft(
+  drone: Drone,
+  model: DroneModel,
+  base: Base,
+  atMs: number,
+  unsaid: readonly UnsaidMilestone[] = [],
+): Aircraft {
   const airborne = drone.altitude_m > ARRIVED_WITHIN_M;
   const isAtBase = distanceM(drone.position, base.location) <= AT_BASE_M && !airborne;
   // Free, on the ground and away from home: it came down there, and an operator has cleared it since.
@@ -54,12 +63,11 @@ export function wakeAircraft(drone: Drone, model: DroneModel, base: Base, atMs: 
     faults: [],
     happened: [],
     linkLostUntilMs: null,
-    outbox: [],
+    outbox: unsaid,
   };
   if (isAtBase || isCleared) return aircraft;
   if (drone.state === 'grounded' || drone.state === 'maintenance') {
-    const profile = legProfile(model, drone.position, drone.position, { fromAltitudeM: drone.altitude_m });
-    return begin(aircraft, airborne ? { kind: 'emergency_landing', profile } : { kind: 'down' }, atMs);
+    return airborne ? landHere(aircraft, atMs) : begin(aircraft, { kind: 'down' }, atMs);
   }
   return fly(aircraft, 'home', atMs);
 }

@@ -16,6 +16,11 @@ export const SimulatorEnvironment = Type.Object({
     default: 1_000,
     description: 'Wall time between two radio messages of an aircraft',
   }),
+  MEMORY_FILE: Type.String({
+    default: '',
+    description:
+      'Where the aircraft keep what nobody has acknowledged, so that it outlives the process; empty: nowhere',
+  }),
   FAILURE_SEED: Type.String({
     default: '1',
     description: 'With the same seed, the same reservation meets the same failures',

@@ -38,7 +38,7 @@ export class Fleet {
    * on; and brings back those that an operator has cleared. Throws when the endpoints cannot be reached.
    */
   async discover(): Promise<void> {
-    const { endpoints, clock, wall } = this.#options;
+    const { endpoints, clock, memory, wall } = this.#options;
     const [drones, models, bases] = await Promise.all([
       this.#registered(),
       endpoints.listModels({}),
@@ -54,7 +54,8 @@ export class Fleet {
         const isCleared = drone.state === 'idle' || drone.state === 'charging';
         if (isCleared && drone.reservation_id === null) known.recover();
       } else if (model && base) {
-        const aircraft = wakeAircraft(drone, model, base, clockTimeMs(clock, wall()));
+        const unsaid = memory.unsaid(drone.id);
+        const aircraft = wakeAircraft(drone, model, base, clockTimeMs(clock, wall()), unsaid);
         this.#members.set(drone.id, new LinkedAircraft(aircraft, this.#options));
       }
       // Without model or base it was registered after these were read: next time.

@@ -25,7 +25,9 @@ import {
   type Outgoing,
   recover,
   telemetrySample,
+  unsaidMilestones,
 } from './aircraft.ts';
+import type { Memory } from './memory.ts';
 import { TelemetryBuffer } from './telemetry-buffer.ts';
 
 /** The drone endpoints, public (through the api) or the drone service's own: the same operations. */
@@ -45,6 +47,8 @@ export interface LinkOptions {
   logger: Logger;
   /** What will go wrong on a mission that an aircraft takes on. */
   faultsFor: (aircraft: Aircraft, mission: Mission) => readonly Fault[];
+  /** What outlives its computer. */
+  memory: Memory;
 }
 
 const RETRY_FIRST_MS = 200;
@@ -66,6 +70,15 @@ export class LinkedAircraft {
     this.#aircraft = aircraft;
     this.#clock = options.clock;
     this.#options = options;
+  }
+
+  /** What it has done is written down before anybody can see it. */
+  set #now(aircraft: Aircraft) {
+    const before = unsaidMilestones(this.#aircraft);
+    this.#aircraft = aircraft;
+    const unsaid = unsaidMilestones(aircraft);
+    const isSame = unsaid.length === before.length && unsaid.every((one, index) => one === before[index]);
+    if (!isSame) this.#options.memory.keep(aircraft.id, unsaid);
   }
 
   /** How it was at its last event or word. */
@@ -102,7 +115,7 @@ export class LinkedAircraft {
   /** Lets everything happen that is due, and begins to hand over what there is to say. */
   advance(): void {
     if (!this.#awake) return;
-    this.#aircraft = advance(this.#aircraft, this.nowMs());
+    this.#now = advance(this.#aircraft, this.nowMs());
     this.#talk();
   }
 
@@ -160,7 +173,7 @@ export class LinkedAircraft {
     }
     const before = this.#aircraft.mission;
     this.#setTime(orders.mission?.clock ?? this.#clock);
-    this.#aircraft = hearMission(this.#aircraft, orders, this.nowMs(), (mission) =>
+    this.#now = hearMission(this.#aircraft, orders, this.nowMs(), (mission) =>
       faultsFor(this.#aircraft, mission).map((fault) => ({ ...fault, dueMs: null })),
     );
     this.#awake = true;
@@ -174,10 +187,10 @@ export class LinkedAircraft {
 
   /** Brings it to now; from here on its time is that of this clock. */
   #setTime(clock: ClockSettings): void {
-    if (this.#awake) this.#aircraft = advance(this.#aircraft, this.nowMs());
+    if (this.#awake) this.#now = advance(this.#aircraft, this.nowMs());
     const beforeMs = this.#awake ? this.nowMs() : this.#aircraft.since.atMs;
     this.#clock = clock;
-    this.#aircraft = shifted(this.#aircraft, this.nowMs() - beforeMs);
+    this.#now = shifted(this.#aircraft, this.nowMs() - beforeMs);
   }
 
   #talk(): void {
@@ -241,14 +254,14 @@ export class LinkedAircraft {
     logger.info({ ...params, reservation_id, outcome, reason }, 'asked to load');
     if (reason === 'not_at_pickup') return false;
     const atMs = this.nowMs();
-    this.#aircraft = advance(this.#aircraft, atMs);
+    this.#now = advance(this.#aircraft, atMs);
     this.#settle(message);
-    this.#aircraft = hearLoadAnswer(this.#aircraft, answer, reservation_id, atMs);
+    this.#now = hearLoadAnswer(this.#aircraft, answer, reservation_id, atMs);
     return true;
   }
 
   #settle(message: Outgoing): void {
-    this.#aircraft = {
+    this.#now = {
       ...this.#aircraft,
       outbox: this.#aircraft.outbox.filter((one) => one !== message),
     };
@@ -256,11 +269,11 @@ export class LinkedAircraft {
 
   arm(fault: Fault): void {
     const atMs = this.nowMs();
-    this.#aircraft = arm(advance(this.#aircraft, atMs), fault, atMs);
+    this.#now = arm(advance(this.#aircraft, atMs), fault, atMs);
   }
 
   disarm(faultId: string): void {
-    this.#aircraft = {
+    this.#now = {
       ...this.#aircraft,
       faults: this.#aircraft.faults.filter((fault) => fault.id !== faultId),
     };
@@ -268,7 +281,7 @@ export class LinkedAircraft {
 
   /** An operator has cleared it. */
   recover(): void {
-    this.#aircraft = recover(this.#aircraft, this.nowMs());
+    this.#now = recover(this.#aircraft, this.nowMs());
   }
 }
 

@@ -10,6 +10,7 @@ import { buildControl } from './control.ts';
 import type { SimulatorEnvironment } from './environment.ts';
 import { Failures } from './failures.ts';
 import { Fleet } from './fleet.ts';
+import { fileMemory, FORGETFUL } from './memory.ts';
 import { run } from './runner.ts';
 
 const CALL_TIMEOUT_MS = 5_000;
@@ -34,12 +35,14 @@ export async function startSimulator(
       dropoff_blocked: env.DROPOFF_BLOCKED_CHANCE,
     },
   });
+  const memory = env.MEMORY_FILE === '' ? FORGETFUL : fileMemory(env.MEMORY_FILE);
   const fleet = new Fleet({
     endpoints,
     clock: clock.settings,
     wall: Date.now,
     logger,
     faultsFor: (aircraft, mission) => failures.faultsFor(aircraft, mission),
+    memory,
   });
   const control = await buildControl({ fleet, failures, clock, logger });
   const runner = run({ fleet, logger, telemetryIntervalMs: env.TELEMETRY_INTERVAL_MS });
@@ -47,6 +50,7 @@ export async function startSimulator(
   const close = async () => {
     await Promise.all([control.close(), runner.stop()]);
     await endpoints.close();
+    memory.close();
   };
   try {
     return { url: await control.listen({ host: env.HOST, port: env.PORT }), close };

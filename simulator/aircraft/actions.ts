@@ -118,10 +118,13 @@ export function land(aircraft: Aircraft, atMs: number): Aircraft {
 
 /** Cannot go on: says so, and lands where it is. */
 export function goDown(aircraft: Aircraft, atMs: number, cause: string): Aircraft {
-  const told = tellFailed(aircraft, atMs, cause, false);
-  const { location, altitudeM } = observe(told, atMs);
-  const profile = legProfile(told.model, location, location, { fromAltitudeM: altitudeM });
-  return begin(told, { kind: 'emergency_landing', profile }, atMs);
+  return landHere(tellFailed(aircraft, atMs, cause, false), atMs);
+}
+
+export function landHere(aircraft: Aircraft, atMs: number): Aircraft {
+  const { location, altitudeM } = observe(aircraft, atMs);
+  const profile = legProfile(aircraft.model, location, location, { fromAltitudeM: altitudeM });
+  return begin(aircraft, { kind: 'emergency_landing', profile }, atMs);
 }
 
 /** Cannot do the job, but can still come home. Only when empty. */

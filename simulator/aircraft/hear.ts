@@ -3,9 +3,19 @@ import { DROPOFF_ALTITUDE_M } from '../../services/drone/contract/flight.ts';
 import type { Output } from '../../shared/http/contract.ts';
 import type { ReservationId } from '../../shared/ids.ts';
 import type { aircraftContract, Mission } from '../../services/drone/contract/index.ts';
-import { begin, departLoaded, fly, land, release, tell, turnBack, waitForSender } from './actions.ts';
+import {
+  begin,
+  departLoaded,
+  fly,
+  land,
+  landHere,
+  release,
+  tell,
+  turnBack,
+  waitForSender,
+} from './actions.ts';
 import type { ArmedFault } from './faults.ts';
-import { type Aircraft, hasLink } from './state.ts';
+import { type Aircraft, hasLink, type MilestoneBody, unsaidMilestones } from './state.ts';
 
 /** The drone service's answer about the mission to fly now. */
 export type Orders = Output<typeof aircraftContract.getMission>;
@@ -34,15 +44,27 @@ export function hearMission(
     return mission.version > aircraft.mission.version ? obey({ ...aircraft, mission }, atMs) : aircraft;
   }
   if (mission.reservation_id === aircraft.lastReservationId || aircraft.payloadKg > 0) return aircraft;
+  const done = [...told, ...unsaidAfter(told, aircraft, mission)];
   const taken: Aircraft = {
     ...aircraft,
     mission,
     lastReservationId: mission.reservation_id,
-    sequence: told.at(-1)?.aircraft_sequence ?? 0,
+    sequence: done.at(-1)?.aircraft_sequence ?? 0,
     faults: faultsFor(mission),
   };
-  return told.length === 0 ? setOut(taken, atMs) : resume(taken, told, atMs);
+  return done.length === 0 ? setOut(taken, atMs) : resume(taken, done, atMs);
 }
+
+/** What it has done on the mission and nobody has heard of, because its computer was stopped before. */
+function unsaidAfter(told: Orders['told'], aircraft: Aircraft, mission: Mission): Done[] {
+  const heard = told.at(-1)?.aircraft_sequence ?? 0;
+  return unsaidMilestones(aircraft)
+    .map(({ body }) => body)
+    .filter((one) => one.reservation_id === mission.reservation_id && one.aircraft_sequence > heard);
+}
+
+/** A milestone that it has reached, whether it could tell it or not. */
+type Done = Pick<MilestoneBody, 'kind' | 'aircraft_sequence' | 'detail'>;
 
 function setOut(aircraft: Aircraft, atMs: number): Aircraft {
   if (aircraft.mission?.command === 'fly') return fly(tell(aircraft, 'took_off', atMs), 'to_pickup', atMs);
@@ -114,10 +136,10 @@ export function hearLoadAnswer(
   return fly(aircraft, 'home', atMs);
 }
 
-/** Takes up a mission where it was left when the aircraft's computer stopped, by what it had told. */
-function resume(aircraft: Aircraft, told: Orders['told'], atMs: number): Aircraft {
+/** Takes up a mission where it was left when the aircraft's computer stopped, by what it had done. */
+function resume(aircraft: Aircraft, done: readonly Done[], atMs: number): Aircraft {
   const mission = aircraft.mission;
-  const last = told.at(-1)?.kind;
+  const { kind: last, detail } = done.at(-1) ?? {};
   if (mission === null || last === undefined) return aircraft;
   const loaded = { ...aircraft, payloadKg: mission.payload_kg };
   const { command } = mission;
@@ -146,9 +168,12 @@ function resume(aircraft: Aircraft, told: Orders['told'], atMs: number): Aircraf
       return fly(loaded, 'to_return', atMs);
     case 'arrived_at_return':
       return begin(at(loaded, mission.pickup, 0), { kind: 'unloading' }, atMs);
+    case 'failed':
+      // Where the service has heard of it, it has grounded the drone, and it is down before it hears this.
+      if (detail?.['coming_home'] === false) return landHere(aircraft, atMs);
+      return fly(aircraft, 'home', atMs);
     case 'released':
     case 'recalled_empty':
-    case 'failed':
       return fly(aircraft, 'home', atMs);
     case 'landed':
       return { ...aircraft, mission: null };

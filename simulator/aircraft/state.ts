@@ -38,8 +38,17 @@ export type MilestoneBody = Input<typeof aircraftContract.postMilestone>['body']
 export type LoadTokenBody = Input<typeof aircraftContract.requestLoadToken>['body'];
 
 /** What the aircraft has to say to the drone service, oldest first, each until it is acknowledged. */
-export type Outgoing =
-  { kind: 'milestone'; body: MilestoneBody } | { kind: 'load_request'; body: LoadTokenBody };
+export type Outgoing = UnsaidMilestone | { kind: 'load_request'; body: LoadTokenBody };
+
+export interface UnsaidMilestone {
+  kind: 'milestone';
+  body: MilestoneBody;
+}
+
+/** The milestones that nobody has acknowledged, oldest first. */
+export function unsaidMilestones({ outbox }: Aircraft): UnsaidMilestone[] {
+  return outbox.filter((message) => message.kind === 'milestone');
+}
 
 export interface Aircraft {
   readonly id: DroneId;

@@ -1,6 +1,8 @@
 /** A drone service with the public drone endpoints before it, on a fast clock, for tests of the simulator. */
 import { expect } from 'vitest';
 import { droneOperations } from '../../api/contract/drones.ts';
+import type { MilestoneKind } from '../../services/drone/contract/index.ts';
+import { Problem } from '../../shared/errors.ts';
 import { destination } from '../../shared/geodesy.ts';
 import { CITY, type TestDelivery, World } from '../../services/drone/test/support.ts';
 import { standIn, type StandIn } from '../support/stand-in.ts';
@@ -24,6 +26,8 @@ export class City {
   readonly clock: { rate: number; anchorWallMs: number; anchorMs: number };
   /** How many drones each telemetry message was about. */
   readonly batchSizes: number[];
+  /** Milestones that nobody takes for now. */
+  readonly unheard: Set<MilestoneKind>;
   readonly #door: StandIn<typeof droneOperations>;
   #isShut = false;
   #areas = 0;
@@ -33,10 +37,12 @@ export class City {
     door: StandIn<typeof droneOperations>,
     clock: City['clock'],
     batchSizes: number[],
+    unheard: Set<MilestoneKind>,
   ) {
     this.world = world;
     this.clock = clock;
     this.batchSizes = batchSizes;
+    this.unheard = unheard;
     this.#door = door;
   }
 
@@ -48,6 +54,7 @@ export class City {
     const world = await World.open({ wall: Date.now, clock, linkLoss });
     const { drone, aircraft } = world;
     const batchSizes: number[] = [];
+    const unheard = new Set<MilestoneKind>();
     const door = await standIn(droneOperations, {
       listDrones: drone.listDrones,
       listModels: () => drone.listModels({}),
@@ -59,9 +66,12 @@ export class City {
       },
       getMission: ({ params, query }) => aircraft.getMission({ params, query }),
       requestLoadToken: ({ params, body }) => aircraft.requestLoadToken({ params, body }),
-      postMilestone: ({ params, body }) => aircraft.postMilestone({ params, body }),
+      postMilestone: ({ params, body }) => {
+        if (unheard.has(body.kind)) throw new Problem('unavailable', { detail: 'Nobody listens' });
+        return aircraft.postMilestone({ params, body });
+      },
     });
-    return new City(world, door, clock, batchSizes);
+    return new City(world, door, clock, batchSizes, unheard);
   }
 
   /** The simulator's environment. */

@@ -61,7 +61,8 @@ describe('the simulator', { timeout: TEST_TIMEOUT_MS }, () => {
     // It flies on, delivers and comes home, and nobody knows.
     await expect.poll(async () => (await truth(droneId))?.activity, WITHIN).toBe('parked');
     expect(await city.told(delivery)).toEqual(HAPPY.slice(0, 4));
-    expect((await truth(droneId))?.unsaid).toBe(3);
+    // The answer to the fourth may have been cut off: then it says that once more.
+    expect((await truth(droneId))?.unsaid).toBeOneOf([3, 4]);
     await city.reopen();
     await city.untilEnded(delivery);
     expect(await city.told(delivery)).toEqual(HAPPY);

@@ -7,6 +7,7 @@ import type { Client } from '../../shared/http/client.ts';
 import type { DroneId } from '../../shared/ids.ts';
 import { createLogger } from '../../shared/logger.ts';
 import type { aircraftContract, droneContract } from '../../services/drone/contract/index.ts';
+import { FORGETFUL } from '../../simulator/memory.ts';
 import { type Aircraft, type Failure, type Stage, wakeAircraft } from '../../simulator/aircraft.ts';
 import { type DroneEndpoints, LinkedAircraft } from '../../simulator/linked-aircraft.ts';
 
@@ -74,6 +75,7 @@ export class Pilot {
       clock: LIVE_CLOCK,
       wall: () => this.#wallMs,
       logger: this.#logger,
+      memory: FORGETFUL,
       faultsFor: () => (this.#script.get(droneId)?.splice(0) ?? []).map(faultOf),
     });
     this.#aircraft.set(droneId, linked);
