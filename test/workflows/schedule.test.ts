@@ -281,6 +281,36 @@ describe('a long wait', () => {
     await delivery.untilNothingHeld();
   }, 120_000);
 
+  it('of a month, and then 20 drones that fail one after the other: the history stays bounded', async () => {
+    const historyEvents = 100;
+    const drones = 20;
+    const scene = await lab.prepare({ drones });
+    for (const droneId of scene.droneIds)
+      lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_pickup' });
+    await scene.addDrone();
+    const delivery = await scene.order({
+      pickup: { fromS: 29 * DAY_S, toS: 30 * DAY_S },
+      policy: { historyEvents, maxAttempts: drones + 1 },
+    });
+    await delivery.untilStatus('scheduled');
+    await lab.leapUntil(after(29 * DAY_S - LEAD_S), delivery);
+    const runs = new Map<string, number>();
+    for (let attempt = 2; attempt <= drones + 1; attempt += 1) {
+      await lab.until(`drone ${attempt} is sent`, async () => {
+        const { runId, historyLength } = await delivery.handle.describe();
+        runs.set(runId, historyLength);
+        return (await countOf(delivery, 'delivery.confirmed')) >= attempt;
+      });
+    }
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'delivered', attempts: drones + 1 });
+    expect(runs.size).toBeGreaterThan(5);
+    // A flight is never left for a new history: the longest run has one drone more than it may begin with.
+    expect(Math.max(...runs.values())).toBeLessThan(historyEvents + 120);
+    expect(await countOf(delivery, 'delivery.drone_failed')).toBe(drones);
+    await delivery.untilNothingHeld();
+  }, 120_000);
+
   it('updates sent across every continue-as-new are neither lost nor doubled', async () => {
     const delivery = await scheduled(24, { policy: { historyEvents: 50 } });
     const runs = new Set<string>();

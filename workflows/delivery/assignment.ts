@@ -1,7 +1,7 @@
 /** Step 4: the best drone, or the wait for one, or nobody: then the carrier takes over if it may. */
 import type { FailureReason } from '../../services/delivery/contract/status.ts';
 import { failed } from './endings.ts';
-import { waitPatiently } from './patience.ts';
+import { continueWhenLong, waitPatiently } from './patience.ts';
 import type { DeliveryRun, DroneAssignment } from './run.ts';
 import { leaseS, move, takeOffTimeMs } from './schedule.ts';
 import { plainStep } from './steps.ts';
@@ -27,6 +27,8 @@ export async function findDrone(run: DeliveryRun): Promise<Found> {
 
 async function lookForDrone(run: DeliveryRun): Promise<Found> {
   const { record, happenings, compensations, input, policy } = run;
+  // One drone after the other may fail, without a wait between them.
+  await continueWhenLong(run);
   if (record.state.attempt - run.reassignments >= policy.maxAttempts) {
     return instead(run, {
       reason: 'drone_lost',

@@ -53,8 +53,11 @@ async function renewAuthorization(run: DeliveryRun): Promise<void> {
   authorized.expiresAt = answer.expires_at;
 }
 
-/** Goes on with a new history when this one has become long, unless there is something to do first. */
-async function continueWhenLong(run: DeliveryRun): Promise<void> {
+/**
+ * Goes on with a new history when this one has become long, unless there is something to do first. Only to be called while
+ * nothing is in flight.
+ */
+export async function continueWhenLong(run: DeliveryRun): Promise<void> {
   const { happenings, record, policy, input } = run;
   const { continueAsNewSuggested, historyLength } = workflowInfo();
   if (!continueAsNewSuggested && historyLength < Math.max(policy.historyEvents, SHORTEST_HISTORY)) return;
