@@ -109,8 +109,10 @@ describe('when a compensation fails', () => {
       lab.faults.arm({ activity: cause, how: 'act_then_refuse' }, { activity: compensation, how: 'refuse' });
       const delivery = await lab.start();
       await lab.until(
-        'the others have gone on',
-        async () => (await undone(delivery)) === expectedOthers(cause),
+        'the others have gone on, and a person is asked',
+        async () =>
+          (await undone(delivery)) === expectedOthers(cause) &&
+          (await delivery.read()).interventions.length === 1,
       );
       const { compensation: state, interventions, complete } = await delivery.read();
       expect(complete).toBe(false);
@@ -141,7 +143,8 @@ describe('when a compensation fails', () => {
     expect(events.find((event) => event.data['outcome'] === 'closed_by_hand')?.data['step']).toBe(
       'void_packages',
     );
-  });
+    // Ten minutes of attempts, each of them real.
+  }, 120_000);
 
   async function undone(delivery: LabDelivery): Promise<number> {
     return (await delivery.events()).filter((event) => event.type === 'delivery.compensated').length;

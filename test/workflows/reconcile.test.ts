@@ -94,6 +94,13 @@ async function ordered(status: DeliveryStatus, scene: Scene): Promise<LabDeliver
   }
   const delivery = await scene.order();
   await delivery.untilStatus(status);
+  // It is confirmed a moment before its drone has its mission.
+  if (status === 'confirmed') {
+    await lab.until('its drone has its mission', async () => {
+      const { data } = await lab.clients.drone.listReservations({ query: { delivery_id: delivery.id } });
+      return data.some(({ state }) => state === 'committed');
+    });
+  }
   return delivery;
 }
 
