@@ -64,14 +64,13 @@ async function book(run: DeliveryRun, instead: Instead): Promise<Booked> {
     );
   }
   const bookKey = record.key('book');
-  compensations.register({
-    name: CANCEL_BOOKING,
+  const bookCarrier = compensations.prepare('bookCarrier', {
+    input: { key: bookKey, ...job, quote_id: quote.quote_id },
+    summary: `book ${quote.carrier}`,
+    undo: { kind: CANCEL_BOOKING, bookKey },
     leaves: `A booking with ${quote.carrier} may still stand.`,
-    undo: { kind: 'cancel_booking', bookKey },
   });
-  const answer = await run.beforeDispatch(() =>
-    plainStep('bookCarrier', { key: bookKey, ...job, quote_id: quote.quote_id }, `book ${quote.carrier}`),
-  );
+  const answer = await run.beforeDispatch(bookCarrier);
   if (answer.outcome === 'refused') {
     throw failed(
       'carrier_unavailable',

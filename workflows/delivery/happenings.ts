@@ -20,6 +20,7 @@ import { OrderedInbox } from './inbox.ts';
 import { type Answer, type OrderHappening, Orders, refused, refusedByStatus } from './orders.ts';
 import type { DeliveryRecord } from './record.ts';
 import { type PendingReschedule, Reschedules } from './reschedules.ts';
+import type { Wait } from './registry.ts';
 import { shortStep } from './steps.ts';
 
 export type Happening =
@@ -255,7 +256,7 @@ export class Happenings {
    * The next happening, or `deadline` when the delivery's clock shows `untilMs` before there is one. `waitingFor` is what an
    * operator reads meanwhile.
    */
-  async next(waitingFor: string, untilMs: number | null): Promise<Happening> {
+  async next(waitingFor: Wait, untilMs: number | null): Promise<Happening> {
     this.record.waiting(waitingFor, untilMs);
     for (;;) {
       const happening = this.take();
