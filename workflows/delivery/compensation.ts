@@ -105,8 +105,9 @@ export class Compensations {
         () => settlement.settled !== undefined || this.isStuck(compensation),
         this.stuckMs,
       );
-      if (!inTime)
-        await this.openIntervention(compensation, 'has not succeeded so far; it is still being retried');
+      if (!inTime) {
+        left.push(this.openIntervention(compensation, 'has not succeeded so far; it is still being retried'));
+      }
       left.push(settling);
     }
     await Promise.all(left);

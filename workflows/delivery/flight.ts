@@ -11,15 +11,11 @@ import { type Ending, failed } from './endings.ts';
 import { refusal } from './happenings.ts';
 import { cancelQuestion, RETURNING, TURN_ROUND } from './native-cancel.ts';
 import { type Answer, refused } from './orders.ts';
+import { lookAgainInMs, SHORTEST_WAIT_MS } from './overdue.ts';
 import { type BoundedWait, type Wait, WAITS } from './registry.ts';
 import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
 import { untilTakeOff } from './schedule.ts';
 import { plainStep, StepFailed, type StepInput } from './steps.ts';
-
-/** Between two looks at a drone that is overdue for long. */
-const LONGEST_LOOK_MS = 6 * 60 * 60 * 1000;
-/** Between two looks, and from a wait's begin to its deadline, at least. */
-const SHORTEST_WAIT_MS = 1_000;
 
 /** How a flight went on after one happening: it goes on, the delivery ends, or another drone is needed. */
 type Next = 'on' | 'replace_drone' | Ending;
@@ -328,21 +324,27 @@ class Flight {
       delivery_id: input.deliveryId,
       reason: 'dropoff_blocked',
     };
-    if (input.undeliverableAction === 'leave') {
-      await plainStep(
-        'leaveUnattended',
-        { key: record.key('leave'), ...step },
-        'leave the package unattended',
+    try {
+      if (input.undeliverableAction === 'leave') {
+        const key = record.key('leave');
+        await plainStep('leaveUnattended', { key, ...step }, 'leave the package unattended');
+        this.leaving = true;
+        return this.expect('the package to be set down');
+      }
+      const key = record.key('return');
+      const answer = await plainStep('returnToSender', { key, ...step }, 'return to the sender');
+      return this.expectBack(
+        answer.eta_return_at === null ? record.nowMs() : Date.parse(answer.eta_return_at),
       );
-      this.leaving = true;
-      return this.expect('the package to be set down');
+    } catch (error) {
+      // It is in the air with the package, so that cannot be the delivery's end.
+      if (!(error instanceof StepFailed)) throw error;
+      await this.askAPerson(
+        'drone_refused',
+        `Drone ${this.drone.droneId} cannot release the package at the dropoff, and takes no order: ${error.message}.`,
+      );
+      return this.expect('the release at the dropoff');
     }
-    const answer = await plainStep(
-      'returnToSender',
-      { key: record.key('return'), ...step },
-      'return to the sender',
-    );
-    return this.expectBack(answer.eta_return_at === null ? record.nowMs() : Date.parse(answer.eta_return_at));
   }
 
   private expectBack(atMs: number): 'on' {
@@ -514,9 +516,7 @@ class Flight {
     const { record, policy } = this.run;
     this.overdue += 1;
     const expectedBy = isoTime(this.untilMs);
-    // A person may take days to answer: it looks less and less often for what it may have missed, so that the history stays short.
-    const firstMs = Math.max(policy.dropoffArrivalSlackS * 1000, SHORTEST_WAIT_MS);
-    this.untilMs = record.nowMs() + Math.min(firstMs * 2 ** Math.max(0, this.overdue - 2), LONGEST_LOOK_MS);
+    this.untilMs = record.nowMs() + lookAgainInMs(policy.dropoffArrivalSlackS, this.overdue);
     if (this.overdue === 1) {
       await record.note('overdue', {
         patch: { delayed: true },
@@ -562,7 +562,7 @@ class Flight {
     }
   }
 
-  private async askAPerson(kind: 'overdue' | 'drone_down', reason: string): Promise<void> {
+  private async askAPerson(kind: 'overdue' | 'drone_down' | 'drone_refused', reason: string): Promise<void> {
     const { record } = this.run;
     const id = record.interventionId(`${kind}_${record.state.attempt}`);
     this.intervention = id;
@@ -576,7 +576,7 @@ class Flight {
           { answer: 'lost', effect: 'fails the delivery as lost; nothing is charged' },
           { answer: 'delivered', effect: 'ends it as delivered by hand; the price is charged' },
           { answer: 'returned', effect: 'ends it as returned to the sender by hand; the price is charged' },
-          ...(kind === 'overdue' ? [{ answer: 'wait', effect: 'goes on waiting for the drone' }] : []),
+          ...(kind !== 'drone_down' ? [{ answer: 'wait', effect: 'goes on waiting for the drone' }] : []),
         ],
       },
       { delayed: true, delay_reason: 'drone_failed' },
