@@ -19,6 +19,16 @@ const servicePrivacy = services.map((service) => ({
   message: `Only services/${service}/contract may be imported from outside the ${service} service.`,
 }));
 
+/** So that no activity of a delivery is called past the registry, and no step without what undoes it. */
+const onlyBySteps = {
+  selector: 'ImportSpecifier[imported.name=/^proxy(Local)?Activities$/]',
+  message: 'The activities of a delivery are called through workflows/delivery/steps.ts only.',
+};
+const onlyWithItsUndo = {
+  selector: 'ImportSpecifier[imported.name="undoableStep"]',
+  message: 'A step that is undone is run by Compensations.prepare, which registers what undoes it.',
+};
+
 export default tseslint.config(
   {
     ignores: ['node_modules', '.local', 'dist', 'coverage', 'prisma/*/generated'],
@@ -81,6 +91,20 @@ export default tseslint.config(
         })),
       ],
     },
+  },
+  {
+    files: ['workflows/**/*.ts'],
+    ignores: ['workflows/delivery/**'],
+    rules: { 'no-restricted-syntax': ['error', onlyWithItsUndo] },
+  },
+  {
+    files: ['workflows/delivery/**/*.ts'],
+    ignores: ['workflows/delivery/steps.ts', 'workflows/delivery/compensation.ts'],
+    rules: { 'no-restricted-syntax': ['error', onlyBySteps, onlyWithItsUndo] },
+  },
+  {
+    files: ['workflows/delivery/compensation.ts'],
+    rules: { 'no-restricted-syntax': ['error', onlyBySteps] },
   },
   {
     files: ['test/**/*.ts', '**/*.test.ts'],

@@ -41,6 +41,21 @@ const TRESPASSES = [
     rule: '@typescript-eslint/no-floating-promises',
   },
   {
+    file: 'workflows/delivery/lint-trespass/past-the-registry.ts',
+    code: "import { proxyActivities } from '@temporalio/workflow';\nexport const p = proxyActivities;",
+    rule: 'no-restricted-syntax',
+  },
+  {
+    file: 'workflows/delivery/lint-trespass/without-its-undo.ts',
+    code: "import { undoableStep } from '../steps.ts';\nexport const u = undoableStep;",
+    rule: 'no-restricted-syntax',
+  },
+  {
+    file: 'workflows/lint-trespass/without-its-undo.ts',
+    code: "import { undoableStep } from '../delivery/steps.ts';\nexport const u = undoableStep;",
+    rule: 'no-restricted-syntax',
+  },
+  {
     file: 'api/lint-trespass/private.ts',
     code: "import { buildAccountService } from '../../services/account/service.ts';\nexport const b = buildAccountService;",
     rule: 'import-x/no-restricted-paths',

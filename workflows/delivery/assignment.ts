@@ -4,7 +4,6 @@ import { failed } from './endings.ts';
 import { continueWhenLong, waitPatiently } from './patience.ts';
 import type { DeliveryRun, DroneAssignment } from './run.ts';
 import { leaseS, move, takeOffTimeMs } from './schedule.ts';
-import { plainStep } from './steps.ts';
 
 /** No drone does it: why, for the carrier or, where none is allowed, for the failure. */
 export interface Instead {
@@ -41,35 +40,29 @@ async function lookForDrone(run: DeliveryRun): Promise<Found> {
     const reserveKey = record.key('reserve');
     const ordinal = reserveKey.slice(reserveKey.lastIndexOf('/') + 1);
     const release = `release_drone/${ordinal}`;
-    compensations.register({
+    const lease_s = leaseS(run);
+    const reserve = compensations.prepare('reserveDrone', {
       name: release,
-      leaves: 'A drone may still be reserved for it.',
+      input: {
+        key: reserveKey,
+        ...run.ids,
+        pickup: input.pickup.location,
+        dropoff: input.dropoff.location,
+        payload_kg: run.payloadKg,
+        package_sizes: input.packages.map((one) => one.size),
+        clock: input.clock,
+        expedited: input.expedited,
+        wait: true,
+        exclude_drone_ids: run.failedDrones,
+        ...(lease_s !== undefined && { lease_s }),
+      },
+      summary: `reserve the best drone (try ${ordinal})`,
       undo: { kind: 'release_drone', reserveKey },
+      leaves: 'A drone may still be reserved for it.',
     });
     happenings.expectDrone();
     record.waiting('the drone service', null);
-    const lease_s = leaseS(run);
-    const answer = await happenings.interruptible(
-      () =>
-        plainStep(
-          'reserveDrone',
-          {
-            key: reserveKey,
-            ...run.ids,
-            pickup: input.pickup.location,
-            dropoff: input.dropoff.location,
-            payload_kg: run.payloadKg,
-            package_sizes: input.packages.map((one) => one.size),
-            clock: input.clock,
-            expedited: input.expedited,
-            wait: true,
-            exclude_drone_ids: run.failedDrones,
-            ...(lease_s !== undefined && { lease_s }),
-          },
-          `reserve the best drone (try ${ordinal})`,
-        ),
-      { byReschedule: true },
-    );
+    const answer = await happenings.interruptible(reserve, { byReschedule: true });
     if (answer === 'interrupted') {
       if (happenings.cancelIsPending()) throw run.cancelled('cancelled_before_dispatch');
       await compensations.undo(release);

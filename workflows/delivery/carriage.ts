@@ -8,6 +8,7 @@ import { type Ending, failed } from './endings.ts';
 import { refusal } from './happenings.ts';
 import { cancelQuestion } from './native-cancel.ts';
 import { refused } from './orders.ts';
+import { lookAgainInMs } from './overdue.ts';
 import { type DeliveryRun, nameOf } from './run.ts';
 import { plainStep } from './steps.ts';
 
@@ -64,14 +65,13 @@ async function book(run: DeliveryRun, instead: Instead): Promise<Booked> {
     );
   }
   const bookKey = record.key('book');
-  compensations.register({
-    name: CANCEL_BOOKING,
+  const bookCarrier = compensations.prepare('bookCarrier', {
+    input: { key: bookKey, ...job, quote_id: quote.quote_id },
+    summary: `book ${quote.carrier}`,
+    undo: { kind: CANCEL_BOOKING, bookKey },
     leaves: `A booking with ${quote.carrier} may still stand.`,
-    undo: { kind: 'cancel_booking', bookKey },
   });
-  const answer = await run.beforeDispatch(() =>
-    plainStep('bookCarrier', { key: bookKey, ...job, quote_id: quote.quote_id }, `book ${quote.carrier}`),
-  );
+  const answer = await run.beforeDispatch(bookCarrier);
   if (answer.outcome === 'refused') {
     throw failed(
       'carrier_unavailable',
@@ -108,11 +108,15 @@ async function book(run: DeliveryRun, instead: Instead): Promise<Booked> {
 async function followBooking(run: DeliveryRun, booked: Booked): Promise<Ending> {
   const { record, happenings, policy, compensations } = run;
   let overdueAtMs = booked.dropoffEtaMs + policy.carrierSlackS * 1000;
+  let overdue = 0;
+  /** What a person was asked about a carrier that is late for the second time. */
+  const question = record.interventionId('overdue_carrier');
   for (;;) {
     const happening = await happenings.next('the carrier', overdueAtMs);
     switch (happening.kind) {
       case 'carrier': {
         const { state, occurredAt } = happening.milestone;
+        await record.resolveIntervention(question, 'goes_on', 'system', `the carrier goes on: ${state}`);
         if (state === 'failed') {
           throw failed('carrier_failed', 'The carrier could not carry it out.');
         }
@@ -141,13 +145,17 @@ async function followBooking(run: DeliveryRun, booked: Booked): Promise<Ending> 
         compensations.discharge(CANCEL_BOOKING);
         throw run.cancelled('cancelled_after_dispatch');
       }
-      case 'deadline':
-        await record.note('overdue', {
-          patch: { delayed: true },
-          data: { expected_by: isoTime(overdueAtMs) },
-        });
-        overdueAtMs = record.nowMs() + policy.carrierSlackS * 1000;
+      case 'deadline': {
+        overdue += 1;
+        const expectedBy = isoTime(overdueAtMs);
+        overdueAtMs = record.nowMs() + lookAgainInMs(policy.carrierSlackS, overdue);
+        if (overdue === 1) {
+          await record.note('overdue', { patch: { delayed: true }, data: { expected_by: expectedBy } });
+        } else if (record.intervention(question) === undefined) {
+          await record.openIntervention(overdueQuestion(question, expectedBy), { delayed: true });
+        }
         break;
+      }
       case 'abort':
         // It is past the pickup: all that the carrier's contract knows is a cancel before it.
         happenings.orders.answerAbort(
@@ -159,8 +167,13 @@ async function followBooking(run: DeliveryRun, booked: Booked): Promise<Ending> 
         break;
       case 'answered': {
         const { interventionId, answer, actor, why } = happening.command;
-        await record.resolveIntervention(interventionId, answer, nameOf(actor), why);
-        break;
+        const by = nameOf(actor);
+        await record.resolveIntervention(interventionId, answer, by, why);
+        if (interventionId !== question || answer === 'wait') break;
+        if (answer === 'lost') throw failed('carrier_failed', `Given up by ${by}: ${why}`);
+        compensations.discharge(CANCEL_BOOKING);
+        await record.walkTo('delivered', { data: { by, why } });
+        return { status: 'delivered', charged: 'delivered' };
       }
       case 'reassign':
       case 'drone':
@@ -170,3 +183,17 @@ async function followBooking(run: DeliveryRun, booked: Booked): Promise<Ending> 
     }
   }
 }
+
+const overdueQuestion = (id: string, expectedBy: string) => ({
+  id,
+  kind: 'overdue',
+  reason: `The carrier is overdue since ${expectedBy}.`,
+  answers: [
+    {
+      answer: 'lost',
+      effect: 'fails the delivery; nothing is charged, and the booking is cancelled if it still can be',
+    },
+    { answer: 'delivered', effect: 'ends it as delivered by hand; the price is charged' },
+    { answer: 'wait', effect: 'goes on waiting for the carrier' },
+  ],
+});

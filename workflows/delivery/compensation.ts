@@ -5,6 +5,8 @@
 import { CancellationScope, condition, isCancellation } from '@temporalio/workflow';
 import type { CommandActor } from '../messages.ts';
 import type { DeliveryRecord } from './record.ts';
+import type { UndoableStep, UndoneBy } from './registry.ts';
+import { type StepInput, type StepOutput, undoableStep } from './steps.ts';
 import type { Undo, Undoer } from './undo.ts';
 
 export interface Compensation {
@@ -13,6 +15,16 @@ export interface Compensation {
   /** Plain words for the intervention: what is left when this never succeeds. */
   leaves: string;
   undo: Undo;
+}
+
+/** A step, and what undoes it: of the kind that the registry says. */
+interface Undoable<K extends UndoableStep> {
+  input: StepInput<K>;
+  summary: string;
+  undo: Undo & { kind: UndoneBy<K> };
+  /** The compensation's name, where its step is repeated; its kind unless told. */
+  name?: string;
+  leaves: string;
 }
 
 interface Settlement {
@@ -39,7 +51,16 @@ export class Compensations {
     return [...this.registered];
   }
 
-  /** To be called before the step that it undoes. */
+  /** Registers what undoes a step, and makes the step ready to run. */
+  prepare<K extends UndoableStep>(
+    step: K,
+    { input, summary, undo, name, leaves }: Undoable<K>,
+  ): () => Promise<StepOutput<K>> {
+    this.register({ name: name ?? undo.kind, leaves, undo });
+    return () => undoableStep(step, input, summary);
+  }
+
+  /** To be called before what it undoes; for a step, `prepare` does it. */
   register(compensation: Compensation): void {
     this.registered.push(compensation);
   }
@@ -84,8 +105,9 @@ export class Compensations {
         () => settlement.settled !== undefined || this.isStuck(compensation),
         this.stuckMs,
       );
-      if (!inTime)
-        await this.openIntervention(compensation, 'has not succeeded so far; it is still being retried');
+      if (!inTime) {
+        left.push(this.openIntervention(compensation, 'has not succeeded so far; it is still being retried'));
+      }
       left.push(settling);
     }
     await Promise.all(left);

@@ -11,12 +11,11 @@ import { type Ending, failed } from './endings.ts';
 import { refusal } from './happenings.ts';
 import { cancelQuestion, RETURNING, TURN_ROUND } from './native-cancel.ts';
 import { type Answer, refused } from './orders.ts';
+import { lookAgainInMs, SHORTEST_WAIT_MS } from './overdue.ts';
+import { type BoundedWait, type Wait, WAITS } from './registry.ts';
 import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
 import { untilTakeOff } from './schedule.ts';
-import { plainStep, shortStep, StepFailed, type StepInput } from './steps.ts';
-
-/** Between two looks at a drone that is overdue for long, seconds. */
-const LONGEST_LOOK_S = 6 * 60 * 60;
+import { plainStep, StepFailed, type StepInput } from './steps.ts';
 
 /** How a flight went on after one happening: it goes on, the delivery ends, or another drone is needed. */
 type Next = 'on' | 'replace_drone' | Ending;
@@ -67,25 +66,21 @@ async function confirm({ record, happenings }: DeliveryRun, drone: DroneAssignme
  */
 async function dispatch(run: DeliveryRun, drone: DroneAssignment): Promise<boolean> {
   const { record, compensations, happenings, policy, input } = run;
-  compensations.register({
+  const dispatchDrone = compensations.prepare('dispatchDrone', {
     name: drone.recall,
-    leaves: `Drone ${drone.droneId} may still fly for it.`,
+    input: {
+      key: record.key('dispatch'),
+      reserve_key: drone.reserveKey,
+      delivery_id: input.deliveryId,
+      reservation_token: drone.reservationToken,
+      pickup_wait_s: policy.loadingS,
+      dropoff_hover_s: policy.dropoffHoverS,
+    },
+    summary: 'dispatch: upload the mission',
     undo: { kind: 'recall_drone', reserveKey: drone.reserveKey },
+    leaves: `Drone ${drone.droneId} may still fly for it.`,
   });
-  const answer = await happenings.interruptible(() =>
-    shortStep(
-      'dispatchDrone',
-      {
-        key: record.key('dispatch'),
-        reserve_key: drone.reserveKey,
-        delivery_id: input.deliveryId,
-        reservation_token: drone.reservationToken,
-        pickup_wait_s: policy.loadingS,
-        dropoff_hover_s: policy.dropoffHoverS,
-      },
-      'dispatch: upload the mission',
-    ),
-  );
+  const answer = await happenings.interruptible(dispatchDrone);
   if (answer === 'interrupted') return true;
   if (answer.outcome === 'refused') return false;
   drone.pickupEtaMs = Date.parse(answer.eta.pickup_at);
@@ -152,7 +147,7 @@ class Flight {
   private readonly run: DeliveryRun;
   private readonly drone: DroneAssignment;
   private untilMs: number;
-  private waitingFor: string;
+  private waitingFor: Wait;
   /** A recall was asked for and the aircraft, which may load, has not said: for whom is it. */
   private recalling: 'cancel' | 'sender_absent' | 'overdue' | 'reassign' | undefined;
   private reassignCommand: ReassignDroneCommand | undefined;
@@ -169,8 +164,8 @@ class Flight {
   constructor(run: DeliveryRun, drone: DroneAssignment) {
     this.run = run;
     this.drone = drone;
-    this.untilMs = drone.pickupEtaMs + run.policy.pickupArrivalSlackS * 1000;
     this.waitingFor = 'the drone at the pickup';
+    this.untilMs = this.deadline('the drone at the pickup', drone.pickupEtaMs);
   }
 
   async follow(): Promise<Ending | 'replace_drone'> {
@@ -209,16 +204,22 @@ class Flight {
     }
   }
 
-  /** Waits for the next milestone until `seconds` after `fromMs`, by the delivery's clock. */
-  private expect(waitingFor: string, fromMs: number, seconds: number): 'on' {
+  /** Waits for the next milestone until so long after `fromMs` (now unless told) as the policy says, by the delivery's clock. */
+  private expect(waitingFor: BoundedWait, fromMs = this.run.record.nowMs()): 'on' {
     this.waitingFor = waitingFor;
-    this.untilMs = fromMs + seconds * 1000;
+    this.untilMs = this.deadline(waitingFor, fromMs);
     this.overdue = 0;
     return 'on';
   }
 
+  /** Never in the past: nothing may go round without time passing. */
+  private deadline(wait: BoundedWait, fromMs: number): number {
+    const { policy, record } = this.run;
+    return Math.max(fromMs + policy[WAITS[wait].within] * 1000, record.nowMs() + SHORTEST_WAIT_MS);
+  }
+
   private async onMilestone(milestone: DroneMilestoneSignal): Promise<Next> {
-    const { record, policy, happenings, compensations } = this.run;
+    const { record, happenings, compensations } = this.run;
     const occurredAtMs = Date.parse(milestone.occurredAt);
     const details = { occurredAtMs, data: { drone_id: milestone.droneId, milestone: milestone.kind } };
     if (milestone.kind !== 'failed') await this.heardAgain(milestone.kind);
@@ -229,7 +230,7 @@ class Flight {
 
       case 'arrived_at_pickup':
         await record.change('arrived_at_pickup', details);
-        return this.expect('the sender to load', this.loadingBeginsMs(), policy.loadingS);
+        return this.expect('the sender to load', this.loadingBeginsMs());
 
       case 'loaded': {
         // The pickup race is over. Nothing may give this drone back any more but its own landing.
@@ -240,11 +241,7 @@ class Flight {
         if (happenings.cancelIsUnsettled) happenings.answerCancel(refusal('already_picked_up'));
         happenings.answerLate();
         const lateMs = Math.max(0, record.nowMs() - this.drone.pickupEtaMs);
-        return this.expect(
-          'the drone at the dropoff',
-          this.drone.dropoffEtaMs + lateMs,
-          policy.dropoffArrivalSlackS,
-        );
+        return this.expect('the drone at the dropoff', this.drone.dropoffEtaMs + lateMs);
       }
 
       case 'departed_pickup':
@@ -253,7 +250,7 @@ class Flight {
 
       case 'arrived_at_dropoff':
         await record.change('arrived_at_dropoff', details);
-        return this.expect('the release at the dropoff', record.nowMs(), policy.releaseS);
+        return this.expect('the release at the dropoff');
 
       case 'dropoff_blocked':
         return this.onBlocked(milestone);
@@ -268,7 +265,7 @@ class Flight {
 
       case 'arrived_at_return':
         await record.change('arrived_at_return', details);
-        return this.expect('the release at the sender', record.nowMs(), policy.releaseS);
+        return this.expect('the release at the sender');
 
       case 'recalled_empty':
         return this.onRecalledEmpty();
@@ -316,7 +313,7 @@ class Flight {
 
   /** Nobody can receive it there: what the sender asked for in that case is done. */
   private async onBlocked({ occurredAt, detail }: DroneMilestoneSignal): Promise<Next> {
-    const { record, input, policy } = this.run;
+    const { record, input } = this.run;
     await record.note('dropoff_blocked', {
       occurredAtMs: Date.parse(occurredAt),
       data: { ...detail, undeliverable_action: input.undeliverableAction },
@@ -327,31 +324,37 @@ class Flight {
       delivery_id: input.deliveryId,
       reason: 'dropoff_blocked',
     };
-    if (input.undeliverableAction === 'leave') {
-      await plainStep(
-        'leaveUnattended',
-        { key: record.key('leave'), ...step },
-        'leave the package unattended',
+    try {
+      if (input.undeliverableAction === 'leave') {
+        const key = record.key('leave');
+        await plainStep('leaveUnattended', { key, ...step }, 'leave the package unattended');
+        this.leaving = true;
+        return this.expect('the package to be set down');
+      }
+      const key = record.key('return');
+      const answer = await plainStep('returnToSender', { key, ...step }, 'return to the sender');
+      return this.expectBack(
+        answer.eta_return_at === null ? record.nowMs() : Date.parse(answer.eta_return_at),
       );
-      this.leaving = true;
-      return this.expect('the package to be set down', record.nowMs(), policy.releaseS);
+    } catch (error) {
+      // It is in the air with the package, so that cannot be the delivery's end.
+      if (!(error instanceof StepFailed)) throw error;
+      await this.askAPerson(
+        'drone_refused',
+        `Drone ${this.drone.droneId} cannot release the package at the dropoff, and takes no order: ${error.message}.`,
+      );
+      return this.expect('the release at the dropoff');
     }
-    const answer = await plainStep(
-      'returnToSender',
-      { key: record.key('return'), ...step },
-      'return to the sender',
-    );
-    return this.expectBack(answer.eta_return_at === null ? record.nowMs() : Date.parse(answer.eta_return_at));
   }
 
   private expectBack(atMs: number): 'on' {
     this.backAtMs = atMs;
-    return this.expect('the drone back at the sender', atMs, this.run.policy.returnSlackS);
+    return this.expect('the drone back at the sender', atMs);
   }
 
   /** An operator wants another drone for it: the pickup race decides whether that can still be. */
   private async onReassign(command: ReassignDroneCommand): Promise<Next> {
-    const { happenings, record, policy } = this.run;
+    const { happenings, record } = this.run;
     switch (await recall(this.run, this.drone, 'reassigned by an operator')) {
       case 'recalled':
       case 'never_dispatched':
@@ -373,7 +376,7 @@ class Flight {
           reason: 'aircraft_unreachable',
           detail: 'The drone may be loading and has not answered. An event will tell how it went.',
         });
-        return this.expect('the drone’s answer to the recall', record.nowMs(), policy.recallAnswerS);
+        return this.expect('the drone’s answer to the recall');
     }
   }
 
@@ -424,7 +427,7 @@ class Flight {
   }
 
   private async onCancel(): Promise<Next> {
-    const { happenings, record, policy } = this.run;
+    const { happenings, record } = this.run;
     if (!isBeforePickup(record.status)) {
       happenings.answerCancel(refusal('already_picked_up'));
       return 'on';
@@ -445,7 +448,7 @@ class Flight {
           detail: 'The drone may be loading and has not answered. An event will tell how it went.',
         });
         this.recalling = 'cancel';
-        return this.expect('the drone’s answer to the recall', record.nowMs(), policy.recallAnswerS);
+        return this.expect('the drone’s answer to the recall');
     }
   }
 
@@ -492,24 +495,19 @@ class Flight {
       return giveBack(this.run, this.drone, 'the drone did not arrive at the pickup in time');
     }
     if (answer === 'pending') this.recalling ??= 'overdue';
-    return this.expect(
-      'the drone’s answer to the recall',
-      this.run.record.nowMs(),
-      this.run.policy.recallAnswerS,
-    );
+    return this.expect('the drone’s answer to the recall');
   }
 
   private async onNothingLoaded(): Promise<Next> {
-    const { record, policy } = this.run;
     switch (await recall(this.run, this.drone, 'sender absent')) {
       case 'recalled':
       case 'never_dispatched':
         throw this.senderAbsent();
       case 'loaded':
-        return this.expect('the news that it is loaded', record.nowMs(), policy.recallAnswerS);
+        return this.expect('the news that it is loaded');
       case 'pending':
         this.recalling = 'sender_absent';
-        return this.expect('the drone’s answer to the recall', record.nowMs(), policy.recallAnswerS);
+        return this.expect('the drone’s answer to the recall');
     }
   }
 
@@ -518,9 +516,7 @@ class Flight {
     const { record, policy } = this.run;
     this.overdue += 1;
     const expectedBy = isoTime(this.untilMs);
-    // A person may take days to answer: it looks less and less often for what it may have missed, so that the history stays short.
-    const againInS = policy.dropoffArrivalSlackS * 2 ** Math.max(0, this.overdue - 2);
-    this.untilMs = record.nowMs() + Math.min(againInS, LONGEST_LOOK_S) * 1000;
+    this.untilMs = record.nowMs() + lookAgainInMs(policy.dropoffArrivalSlackS, this.overdue);
     if (this.overdue === 1) {
       await record.note('overdue', {
         patch: { delayed: true },
@@ -553,25 +549,20 @@ class Flight {
 
   /** Replaced, if it is certain that it has not loaded: one that was loading and fell silent may have. */
   private async onFailedBeforePickup(cause: string): Promise<Next> {
-    const { record, policy } = this.run;
     switch (await recall(this.run, this.drone, `failed: ${cause}`)) {
       case 'recalled':
       case 'never_dispatched':
         if (this.recalling === 'cancel') throw this.run.cancelled('cancelled_after_dispatch');
         return giveBack(this.run, this.drone, `the drone failed before the pickup: ${cause}`);
       case 'loaded':
-        return this.expect('the news that it is loaded', record.nowMs(), policy.recallAnswerS);
+        return this.expect('the news that it is loaded');
       case 'pending':
         this.recalling ??= 'overdue';
-        return this.expect(
-          'word from the drone, which may have loaded',
-          record.nowMs(),
-          policy.recallAnswerS,
-        );
+        return this.expect('word from the drone, which may have loaded');
     }
   }
 
-  private async askAPerson(kind: 'overdue' | 'drone_down', reason: string): Promise<void> {
+  private async askAPerson(kind: 'overdue' | 'drone_down' | 'drone_refused', reason: string): Promise<void> {
     const { record } = this.run;
     const id = record.interventionId(`${kind}_${record.state.attempt}`);
     this.intervention = id;
@@ -585,7 +576,7 @@ class Flight {
           { answer: 'lost', effect: 'fails the delivery as lost; nothing is charged' },
           { answer: 'delivered', effect: 'ends it as delivered by hand; the price is charged' },
           { answer: 'returned', effect: 'ends it as returned to the sender by hand; the price is charged' },
-          ...(kind === 'overdue' ? [{ answer: 'wait', effect: 'goes on waiting for the drone' }] : []),
+          ...(kind !== 'drone_down' ? [{ answer: 'wait', effect: 'goes on waiting for the drone' }] : []),
         ],
       },
       { delayed: true, delay_reason: 'drone_failed' },

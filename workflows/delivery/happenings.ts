@@ -20,7 +20,8 @@ import { OrderedInbox } from './inbox.ts';
 import { type Answer, type OrderHappening, Orders, refused, refusedByStatus } from './orders.ts';
 import type { DeliveryRecord } from './record.ts';
 import { type PendingReschedule, Reschedules } from './reschedules.ts';
-import { shortStep } from './steps.ts';
+import type { Wait } from './registry.ts';
+import { shortStep, StepFailed } from './steps.ts';
 
 export type Happening =
   | { kind: 'drone'; milestone: DroneMilestoneSignal }
@@ -52,7 +53,9 @@ export interface CarriedHappenings {
   unsortedCarrier: CarrierMilestoneSignal[];
 }
 
+/** Between two looks for a milestone that is missing: twice as long each time. */
 const GAP_RETRY_MS = 2_000;
+const LONGEST_GAP_RETRY_MS = 5 * 60 * 1000;
 
 export class Happenings {
   readonly reschedules = new Reschedules();
@@ -243,7 +246,9 @@ export class Happenings {
     try {
       return await this.step.run(step);
     } catch (error) {
-      if (isCancellation(error) && this.interrupts(byReschedule)) return 'interrupted';
+      // Its last attempt may also have failed, or timed out, when it was told to stop.
+      const isFinal = error instanceof StepFailed;
+      if (!isFinal && this.interrupts(byReschedule)) return 'interrupted';
       throw error;
     } finally {
       this.stepYieldsToReschedule = false;
@@ -255,21 +260,22 @@ export class Happenings {
    * The next happening, or `deadline` when the delivery's clock shows `untilMs` before there is one. `waitingFor` is what an
    * operator reads meanwhile.
    */
-  async next(waitingFor: string, untilMs: number | null): Promise<Happening> {
+  async next(waitingFor: Wait, untilMs: number | null): Promise<Happening> {
     this.record.waiting(waitingFor, untilMs);
-    for (;;) {
+    for (let looks = 0; ; looks += 1) {
       const happening = this.take();
       if (happening) return happening;
-      if (this.flight?.inbox.hasGap === true || this.booking?.inbox.hasGap === true) {
-        if (await this.fetchMissed()) continue;
+      // A signal may be late where its fact is not: look before acting on silence.
+      const isOver = untilMs !== null && this.record.nowMs() >= untilMs;
+      if ((this.hasGap || isOver) && (await this.fetchMissed())) continue;
+      if (isOver) return { kind: 'deadline' };
+      if (this.hasGap) {
         // Numbers are given without a gap, so the missing one is being committed: it will be there in a moment.
-        await sleep(GAP_RETRY_MS, { summary: 'a milestone is missing: ask again' });
+        const summary = 'a milestone is missing: ask again';
+        const leftMs = untilMs === null ? LONGEST_GAP_RETRY_MS : Math.ceil(this.record.wallUntilMs(untilMs));
+        const retryMs = Math.min(GAP_RETRY_MS * 2 ** looks, LONGEST_GAP_RETRY_MS, Math.max(1, leftMs));
+        await condition(() => this.canTake, retryMs, { summary });
         continue;
-      }
-      if (untilMs !== null && this.record.nowMs() >= untilMs) {
-        // A signal may be late where its fact is not: look before acting on silence.
-        if (await this.fetchMissed()) continue;
-        return { kind: 'deadline' };
       }
       this.arm(untilMs);
       const { alarm } = this;
@@ -299,19 +305,25 @@ export class Happenings {
     return undefined;
   }
 
-  /** Something waits to be taken out. */
+  /** Something waits to be taken out, or is missing and to be fetched. */
   hasSomething(): boolean {
+    return this.canTake || this.hasGap;
+  }
+
+  private get canTake(): boolean {
     return (
       this.flight?.inbox.hasNext === true ||
-      this.flight?.inbox.hasGap === true ||
       this.booking?.inbox.hasNext === true ||
-      this.booking?.inbox.hasGap === true ||
       this.answered.length > 0 ||
       (this.cancelIsPending() && this.cancelling?.taken === false) ||
       this.reschedules.isPending ||
       this.orders.hasSomething ||
       this.droneIsAvailable
     );
+  }
+
+  private get hasGap(): boolean {
+    return this.flight?.inbox.hasGap === true || this.booking?.inbox.hasGap === true;
   }
 
   /**
@@ -342,8 +354,18 @@ export class Happenings {
     this.alarm = undefined;
   }
 
-  /** Asks the services for milestones whose signals have not come. True when there was one. */
+  /** Asks the services for milestones whose signals have not come. True when there was one that is next. */
   private async fetchMissed(): Promise<boolean> {
+    try {
+      return await this.fetchFromServices();
+    } catch (error) {
+      // Refused for good: nothing is learnt, and the wait's own deadline says what becomes of it.
+      if (error instanceof StepFailed) return false;
+      throw error;
+    }
+  }
+
+  private async fetchFromServices(): Promise<boolean> {
     if (this.flight) {
       const { reservationId, reservationToken, inbox } = this.flight;
       const missed = await shortStep(

@@ -3,6 +3,7 @@ import { allHandlersFinished, condition, makeContinueAsNewFunc, workflowInfo } f
 import type { delivery } from './workflow.ts';
 import { failed } from './endings.ts';
 import type { Happening } from './happenings.ts';
+import type { Wait } from './registry.ts';
 import type { DeliveryRun } from './run.ts';
 import { shortStep } from './steps.ts';
 
@@ -14,11 +15,7 @@ const SHORTEST_HISTORY = 50;
  * go on as a new run, which comes back here by the saga's own way.
  * @throws {Ended} failed, when the account no longer authorizes the price
  */
-export async function waitPatiently(
-  run: DeliveryRun,
-  waitingFor: string,
-  untilMs: number,
-): Promise<Happening> {
+export async function waitPatiently(run: DeliveryRun, waitingFor: Wait, untilMs: number): Promise<Happening> {
   const { happenings, record } = run;
   for (;;) {
     await continueWhenLong(run);

@@ -2,11 +2,17 @@
  * The delivery as the workflow knows it, and the one way it changes: the state machine is asked, the event is written to the
  * delivery service, then the Temporal UI is told. Writes happen one after the other, each with its own key.
  */
-import { ApplicationFailure, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  condition,
+  setCurrentDetails,
+  upsertSearchAttributes,
+} from '@temporalio/workflow';
 import type { SearchAttributeUpdatePair } from '@temporalio/common';
 import {
   canTransition,
   type DeliveryStatus,
+  isBeforePickup,
   isFinal,
   TRANSITIONS,
 } from '../../services/delivery/contract/status.ts';
@@ -15,9 +21,9 @@ import type { DeliveryPatch, NewDeliveryEvent } from '../../services/delivery/co
 import { clockTimeMs, isoTime, wallDurationMs } from '../../shared/clock.ts';
 import type { BaseId } from '../../shared/ids.ts';
 import { DELIVERY_SEARCH_ATTRIBUTES as KEYS } from '../../shared/temporal/search-attributes.ts';
-import type { DeliveryInput, DeliveryState } from '../messages.ts';
+import type { DeliveryInput, DeliveryState, ResolveInterventionCommand } from '../messages.ts';
 import { COMPENSATION_KIND } from './compensation.ts';
-import { nextKey, type Ordinals, shortStep } from './steps.ts';
+import { nextKey, type Ordinals, shortStep, StepFailed, type StepInput } from './steps.ts';
 
 export interface EventDetails {
   /** By the delivery's clock, Unix milliseconds; now unless told. */
@@ -43,6 +49,9 @@ export interface CarriedRecord {
 
 const HISTORY_SHOWN = 20;
 
+/** The kind of the intervention about an event that the delivery service refuses for good. */
+const UNRECORDED = 'unrecorded';
+
 export class DeliveryRecord {
   readonly ordinals: Ordinals = {};
   readonly state: DeliveryState = {
@@ -62,6 +71,9 @@ export class DeliveryRecord {
   private readonly interventions = new Map<string, OpenedIntervention>();
   private delayed = false;
   private tail: Promise<void> = Promise.resolve();
+  /** A write that is refused for good can no longer end the delivery. */
+  private isConcluding = false;
+  private readonly answers = new Map<string, ResolveInterventionCommand>();
 
   constructor(input: DeliveryInput, carried?: CarriedRecord) {
     this.input = input;
@@ -77,9 +89,21 @@ export class DeliveryRecord {
     return { ordinals, state, interventions: [...this.interventions.values()], delayed };
   }
 
-  /** Settles when every event is written that was asked for. */
+  /** Settles when every event is written that was asked for, or given up by a person. */
   written(): Promise<void> {
     return this.tail;
+  }
+
+  /** The delivery has come to its end: what is written from now on is written, or a person says that it need not be. */
+  conclude(): void {
+    this.isConcluding = true;
+  }
+
+  /** Takes a person's answer, if it is about an event that could not be written. */
+  takesAnswer(command: ResolveInterventionCommand): boolean {
+    if (this.interventions.get(command.interventionId)?.kind !== UNRECORDED) return false;
+    this.answers.set(command.interventionId, command);
+    return true;
   }
 
   /** Now, by the delivery's clock, Unix milliseconds. */
@@ -129,31 +153,53 @@ export class DeliveryRecord {
   }
 
   async openIntervention(intervention: OpenedIntervention, patch: DeliveryPatch = {}): Promise<void> {
-    this.interventions.set(intervention.id, intervention);
-    this.state.openInterventions = [...this.interventions.keys()];
-    this.upsert([{ key: KEYS.hasIntervention, value: 'open' }]);
-    await this.append({
-      ...this.event('delivery.intervention_opened', { patch, data: { kind: intervention.kind } }),
-      open_intervention: intervention,
-    });
+    this.show(intervention);
+    await this.append(this.openingOf(intervention, patch));
   }
 
   async resolveIntervention(id: string, answer: string, by: string, why: string): Promise<void> {
     const intervention = this.interventions.get(id);
     if (!intervention) return;
+    this.hide(id);
+    await this.append(this.resolutionOf(intervention, { answer, by, why }));
+  }
+
+  private show(intervention: OpenedIntervention): void {
+    this.interventions.set(intervention.id, intervention);
+    this.state.openInterventions = [...this.interventions.keys()];
+    this.upsert([{ key: KEYS.hasIntervention, value: 'open' }]);
+    setCurrentDetails(this.currentDetails());
+  }
+
+  private hide(id: string): void {
     this.interventions.delete(id);
     this.state.openInterventions = [...this.interventions.keys()];
     if (this.interventions.size === 0) this.upsert([{ key: KEYS.hasIntervention, value: 'none' }]);
-    await this.append({
-      ...this.event('delivery.intervention_resolved', { data: { kind: intervention.kind, answer, by, why } }),
-      resolve_intervention: { id, answer, by, why },
-    });
+    setCurrentDetails(this.currentDetails());
+  }
+
+  private openingOf(intervention: OpenedIntervention, patch: DeliveryPatch = {}): NewDeliveryEvent {
+    return {
+      ...this.event('delivery.intervention_opened', { patch, data: { kind: intervention.kind } }),
+      open_intervention: intervention,
+    };
+  }
+
+  private resolutionOf(
+    { id, kind }: OpenedIntervention,
+    resolution: { answer: string; by: string; why: string },
+  ): NewDeliveryEvent {
+    return {
+      ...this.event('delivery.intervention_resolved', { data: { kind, ...resolution } }),
+      resolve_intervention: { id, ...resolution },
+    };
   }
 
   /** Whatever a person was asked about the journey is settled by its end; what is left to undo is not. */
   async closeQuestions(why: string): Promise<void> {
     for (const { id, kind } of [...this.interventions.values()]) {
-      if (!kind.startsWith(COMPENSATION_KIND)) await this.resolveIntervention(id, 'ended', 'system', why);
+      if (!kind.startsWith(COMPENSATION_KIND) && kind !== UNRECORDED)
+        await this.resolveIntervention(id, 'ended', 'system', why);
     }
   }
 
@@ -219,12 +265,74 @@ export class DeliveryRecord {
     ];
     setCurrentDetails(this.currentDetails());
     const step = { key, deliveryId: this.input.deliveryId, events: [event] };
-    const written = this.tail.then(async () => {
-      await shortStep('appendEvents', step, `record: ${event.type}`);
+    let askedAPerson: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => {
+      askedAPerson = resolve;
     });
+    const written = this.tail.then(() => this.write(step, event.type, askedAPerson));
     // A write that failed for good fails its caller; the ones behind it still go out.
     this.tail = written.catch(() => undefined);
-    return written;
+    return Promise.race([written, asked]);
+  }
+
+  /**
+   * Writes an event. One that is refused for good ends a delivery that has not been picked up; later than that it is a person's to
+   * settle, and the events behind it wait, for they are written in their order.
+   * @param asked what is called when a person has been asked
+   */
+  private async write(step: StepInput<'appendEvents'>, type: string, asked: () => void): Promise<void> {
+    for (;;) {
+      try {
+        await shortStep('appendEvents', step, `record: ${type}`);
+        return;
+      } catch (error) {
+        const isBinding = this.isConcluding || !isBeforePickup(this.state.status);
+        if (!(error instanceof StepFailed) || !isBinding) throw error;
+        const answer = await this.askAboutRecord(
+          step.key,
+          `Event ${type} is not recorded (${error.message}).`,
+          asked,
+        );
+        if (answer === 'done') return;
+      }
+    }
+  }
+
+  /** Its own events go past those that wait behind the refused one. Where they are refused too, the Temporal UI still shows it. */
+  private async askAboutRecord(key: string, reason: string, asked: () => void): Promise<string> {
+    const { deliveryId } = this.input;
+    const id = this.interventionId(key.replace(`${deliveryId}/`, ''));
+    const intervention = {
+      id,
+      kind: UNRECORDED,
+      reason: `${reason} Step ${key}.`,
+      answers: [
+        { answer: 'retry', effect: 'tries to record it again at once' },
+        { answer: 'done', effect: 'goes on without it in the record' },
+      ],
+    };
+    const tell = async (event: NewDeliveryEvent) => {
+      const eventKey = this.key(event.type.replace('delivery.', 'event_'));
+      try {
+        await shortStep(
+          'appendEvents',
+          { key: eventKey, deliveryId, events: [event] },
+          `record: ${event.type}`,
+        );
+      } catch (error) {
+        if (!(error instanceof StepFailed)) throw error;
+      }
+    };
+    this.show(intervention);
+    asked();
+    await tell(this.openingOf(intervention));
+    await condition(() => this.answers.has(id));
+    const { answer = 'retry', actor, why = '' } = this.answers.get(id) ?? {};
+    this.answers.delete(id);
+    this.hide(id);
+    const by = actor ? `${actor.role}:${actor.id}` : 'unknown';
+    await tell(this.resolutionOf(intervention, { answer, by, why }));
+    return answer;
   }
 
   private currentDetails(): string {

@@ -8,7 +8,6 @@ import { goByCarrier } from './carriage.ts';
 import { findDrone } from './assignment.ts';
 import type { DeliveryRun } from './run.ts';
 import { untilPickupIsNear } from './schedule.ts';
-import { shortStep } from './steps.ts';
 
 export async function saga(run: DeliveryRun): Promise<Ending> {
   // What an earlier run did is carried over with what undoes it.
@@ -33,19 +32,14 @@ export async function saga(run: DeliveryRun): Promise<Ending> {
 async function authorizePrice(run: DeliveryRun): Promise<void> {
   const { record, compensations, ids, input } = run;
   const key = record.key('authorize');
-  compensations.register({
-    name: VOID_AUTHORIZATION,
+  const authorize = compensations.prepare('authorize', {
+    input: { key, ...ids, amount: input.price },
+    summary: 'verify the account and authorize the price',
+    undo: { kind: VOID_AUTHORIZATION, authorizeKey: key },
     leaves: `The price of ${input.price.amount} ${input.price.currency} may still be authorized.`,
-    undo: { kind: 'void_authorization', authorizeKey: key },
   });
   record.waiting('the account service', null);
-  const answer = await run.beforeDispatch(() =>
-    shortStep(
-      'authorize',
-      { key, ...ids, amount: input.price },
-      'verify the account and authorize the price',
-    ),
-  );
+  const answer = await run.beforeDispatch(authorize);
   if (answer.outcome === 'refused') {
     if (answer.reason === 'voided')
       throw failed('step_failed', 'The authorization had been voided before it was made.');
@@ -64,13 +58,12 @@ export const VOID_AUTHORIZATION = 'void_authorization';
 async function registerPackages(run: DeliveryRun): Promise<void> {
   const { record, compensations, ids, input } = run;
   const key = record.key('register');
-  compensations.register({
-    name: 'void_packages',
-    leaves: 'Its packages are still registered.',
+  const register = compensations.prepare('registerPackages', {
+    input: { key, ...ids, packages: input.packages },
+    summary: 'register the packages',
     undo: { kind: 'void_packages', registerKey: key },
+    leaves: 'Its packages are still registered.',
   });
   record.waiting('the package service', null);
-  await run.beforeDispatch(() =>
-    shortStep('registerPackages', { key, ...ids, packages: input.packages }, 'register the packages'),
-  );
+  await run.beforeDispatch(register);
 }

@@ -1,5 +1,5 @@
 /**
- * How the saga calls activities. A step's key is the delivery, the step and the step's ordinal in this delivery: a retry
+ * How the saga calls activities, and only those of the registry. A step's key is the delivery, the step and the step's ordinal in this delivery: a retry
  * repeats the key, a second drone is a new one. What Temporal writes is what a delivery costs, so a short step runs as a
  * local activity (no events of its own but a marker) and falls back to the same step as a plain one when the service is down.
  */
@@ -14,6 +14,7 @@ import {
 } from '@temporalio/workflow';
 import type { DeliveryActivities } from '../../activities/index.ts';
 import type { DeliveryId } from '../../shared/ids.ts';
+import { type Activity, type COMPENSATIONS, type LoneStep, STEPS, type UndoableStep } from './registry.ts';
 
 /** One attempt of a plain step; beyond it the service is taken for dead and the step is tried again, for ever. */
 const plain: ActivityInterfaceFor<DeliveryActivities> = proxyActivities<DeliveryActivities>({
@@ -28,12 +29,14 @@ const local: LocalActivityInterfaceFor<DeliveryActivities> = proxyLocalActivitie
   retry: { initialInterval: '50ms', backoffCoefficient: 3, maximumAttempts: 4 },
 });
 
-export type StepName = keyof DeliveryActivities;
-export type StepInput<K extends StepName> = Parameters<DeliveryActivities[K]>[0];
-type StepOutput<K extends StepName> = Awaited<ReturnType<DeliveryActivities[K]>>;
+export type StepInput<K extends Activity> = Parameters<DeliveryActivities[K]>[0];
+export type StepOutput<K extends Activity> = Awaited<ReturnType<DeliveryActivities[K]>>;
+
+type Short = { [K in LoneStep]: (typeof STEPS)[K]['how'] extends 'short' ? K : never }[LoneStep];
+type Plain = LoneStep | (typeof COMPENSATIONS)[keyof typeof COMPENSATIONS];
 
 /** An activity of either kind, with its options at the call. */
-interface Callable<K extends StepName> {
+interface Callable<K extends Activity> {
   executeWithOptions(options: { summary?: string }, args: [StepInput<K>]): Promise<StepOutput<K>>;
 }
 
@@ -47,13 +50,14 @@ export function nextKey(deliveryId: DeliveryId, ordinals: Ordinals, step: string
   return `${deliveryId}/${step}/${ordinal}`;
 }
 
-/** A step's service answered, and the answer will not change: repeating the step is no use. */
-export class StepFailed extends Error {
-  override readonly name = 'StepFailed';
-
+/**
+ * A step's service answered, and the answer will not change: repeating the step is no use. Should it ever get out of the workflow,
+ * that fails; a plain error would block it for ever.
+ */
+export class StepFailed extends ApplicationFailure {
   /** `type` is the failure's own: the problem's slug and reason. No personal data. */
-  constructor(step: StepName, type: string) {
-    super(`${step} failed for good: ${type}`);
+  constructor(step: Activity, type: string) {
+    super(`${step} failed for good: ${type}`, 'step_failed', true);
   }
 }
 
@@ -61,7 +65,39 @@ export class StepFailed extends Error {
  * A step that may take its time, or must not be lost with a workflow task: retried until it works or fails for good.
  * @throws {StepFailed} when it failed for good
  */
-export async function plainStep<K extends StepName>(
+export function plainStep<K extends Plain>(
+  name: K,
+  input: StepInput<K>,
+  summary: string,
+): Promise<StepOutput<K>> {
+  return runPlain(name, input, summary);
+}
+
+/**
+ * A short step: at once within the workflow task while its service answers, else as a plain step with the same key.
+ * @throws {StepFailed} when it failed for good
+ */
+export function shortStep<K extends Short>(
+  name: K,
+  input: StepInput<K>,
+  summary: string,
+): Promise<StepOutput<K>> {
+  return runShort(name, input, summary);
+}
+
+/**
+ * A step that something undoes. Only for `Compensations.prepare`, which registers that first.
+ * @throws {StepFailed} when it failed for good
+ */
+export function undoableStep<K extends UndoableStep>(
+  name: K,
+  input: StepInput<K>,
+  summary: string,
+): Promise<StepOutput<K>> {
+  return STEPS[name].how === 'short' ? runShort(name, input, summary) : runPlain(name, input, summary);
+}
+
+async function runPlain<K extends Activity>(
   name: K,
   input: StepInput<K>,
   summary: string,
@@ -73,11 +109,7 @@ export async function plainStep<K extends StepName>(
   }
 }
 
-/**
- * A short step: at once within the workflow task while its service answers, else as a plain step with the same key.
- * @throws {StepFailed} when it failed for good
- */
-export async function shortStep<K extends StepName>(
+async function runShort<K extends Activity>(
   name: K,
   input: StepInput<K>,
   summary: string,
@@ -88,12 +120,12 @@ export async function shortStep<K extends StepName>(
     if (isCancellation(error)) throw error;
     const failure = finalFailure(name, error);
     if (failure) throw failure;
-    return plainStep(name, input, summary);
+    return runPlain(name, input, summary);
   }
 }
 
 /** A plain activity's failure comes wrapped in an `ActivityFailure`, a local one's does not. */
-function finalFailure(name: StepName, error: unknown): StepFailed | undefined {
+function finalFailure(name: Activity, error: unknown): StepFailed | undefined {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   const isFinal = cause instanceof ApplicationFailure && cause.nonRetryable === true;
   return isFinal ? new StepFailed(name, cause.type ?? 'unknown') : undefined;

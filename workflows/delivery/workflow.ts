@@ -129,8 +129,9 @@ function openDoors(run: DeliveryRun): void {
     (command) =>
       handled.once(() => {
         const compensation = compensationOf(command.interventionId);
-        if (compensation === undefined) happenings.interventionAnswered(command);
-        else {
+        if (compensation === undefined) {
+          if (!record.takesAnswer(command)) happenings.interventionAnswered(command);
+        } else {
           compensations.answer(compensation, command.answer === 'retry' ? 'retry' : 'done', command);
         }
         return addressed(ACCEPTED, command);
@@ -220,6 +221,7 @@ async function endingOf(run: DeliveryRun): Promise<{ ending: Ending; bug?: Appli
 
 async function conclude(run: DeliveryRun, ending: Ending): Promise<void> {
   const charge = chargeFor(ending.charged, run.input.price);
+  run.record.conclude();
   await run.record.closeQuestions('the delivery has ended');
   if (ending.status === 'delivered' || ending.status === 'returned') {
     run.happenings.answerLate();
@@ -230,6 +232,7 @@ async function conclude(run: DeliveryRun, ending: Ending): Promise<void> {
     await decide(run, ending);
     await compensate(run, ending, charge);
   }
+  await run.record.written();
 }
 
 /** The package has arrived: the price is captured, and the delivery is complete. */
