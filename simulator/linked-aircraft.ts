@@ -2,6 +2,7 @@
  * One aircraft and its talk with the drone service: it fetches its mission, and hands over what it has to say in order, each
  * until it is acknowledged. Nothing is lost while the link or the api is down, and nothing is said twice with another number.
  */
+import type { droneOperations } from '../api/contract/drones.ts';
 import { type ClockSettings, clockTimeMs, firstWallMs, type WallClock } from '../shared/clock.ts';
 import { messageOf, Problem } from '../shared/errors.ts';
 import type { Client } from '../shared/http/client.ts';
@@ -28,6 +29,7 @@ import {
   unsaidMilestones,
 } from './aircraft.ts';
 import type { Memory } from './memory.ts';
+import { simulatedPhoto } from './pictures.ts';
 import { TelemetryBuffer } from './telemetry-buffer.ts';
 
 /** The drone endpoints, public (through the api) or the drone service's own: the same operations. */
@@ -35,7 +37,8 @@ export type DroneEndpoints = Pick<
   Client<typeof aircraftContract>,
   'postTelemetry' | 'getMission' | 'requestLoadToken' | 'postMilestone'
 > &
-  Pick<Client<typeof droneContract>, 'listDrones' | 'listModels' | 'listBases'>;
+  Pick<Client<typeof droneContract>, 'listDrones' | 'listModels' | 'listBases'> &
+  Pick<Client<typeof droneOperations>, 'postPhoto'>;
 
 export type Fault = Omit<ArmedFault, 'dueMs'>;
 
@@ -244,6 +247,16 @@ export class LinkedAircraft {
       if (!this.hasLink) return false;
       const level = answer.outcome === 'refused' ? 'warn' : 'info';
       logger[level]({ ...params, reservation_id, kind: message.body.kind, ...answer }, 'milestone');
+      this.#settle(message);
+      return true;
+    }
+    if (message.kind === 'photo') {
+      const { outcome, reason } = await endpoints.postPhoto({
+        params,
+        body: { ...message.body, photo: simulatedPhoto(reservation_id) },
+      });
+      if (!this.hasLink) return false;
+      logger.info({ ...params, reservation_id, outcome, reason }, 'photo');
       this.#settle(message);
       return true;
     }

@@ -33,6 +33,7 @@ export async function startSimulator(
       lost_link: env.LOST_LINK_CHANCE,
       sender_absent: env.SENDER_ABSENT_CHANCE,
       dropoff_blocked: env.DROPOFF_BLOCKED_CHANCE,
+      recipient_absent: env.RECIPIENT_ABSENT_CHANCE,
     },
   });
   const memory = env.MEMORY_FILE === '' ? FORGETFUL : fileMemory(env.MEMORY_FILE);

@@ -229,10 +229,14 @@ function handlers(
         deliveryId: params.delivery_id,
         ...orderOf(body),
         key: idempotencyKey,
-        clock,
-      });
+      }, clock);
       if (outcome === 'refused') throw new Error('A refused order is a problem, not an answer');
       return { outcome, reason, detail };
+    },
+
+    confirm: async ({ params, body }) => {
+      const { detail } = await commander.confirm(params.delivery_id, body.given);
+      return { outcome: 'accepted', detail };
     },
 
     backlog: async () => {

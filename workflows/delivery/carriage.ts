@@ -175,6 +175,7 @@ async function followBooking(run: DeliveryRun, booked: Booked): Promise<Ending> 
         await record.walkTo('delivered', { data: { by, why } });
         return { status: 'delivered', charged: 'delivered' };
       }
+      case 'confirm':
       case 'reassign':
       case 'drone':
       case 'drone_available':
