@@ -208,7 +208,9 @@ function problemsOf(operation: PublicOperation): ProblemSlug[] {
 
 function descriptionOf(operation: PublicOperation): string {
   const access =
-    operation.access === 'anybody' ? 'Keys: none. The link is the key.' : `Keys: ${operation.access.join(', ')}.`;
+    operation.access === 'anybody'
+      ? 'Keys: none. The link is the key.'
+      : `Keys: ${operation.access.join(', ')}.`;
   return operation.description === undefined ? access : `${operation.description}\n\n${access}`;
 }
 

@@ -37,7 +37,9 @@ export const RecipientTracking = Type.Object(
     position_status: OneOf(['live', 'none', 'unavailable'] as const),
     position: Nullable(LivePosition),
     confirmation: Closed({
-      kind: OneOf(CONFIRMATION_KINDS, { description: 'What the recipient is asked for; `photo` is the drone’s' }),
+      kind: OneOf(CONFIRMATION_KINDS, {
+        description: 'What the recipient is asked for; `photo` is the drone’s',
+      }),
       status: OneOf(CONFIRMATION_STATUSES, { description: '`awaited`: the drone hovers and waits for it' }),
       due_at: { ...Nullable(Timestamp), description: 'How long the drone waits' },
       attempts_left: Type.Integer({ minimum: 0 }),
@@ -53,7 +55,8 @@ export const Confirmed = Closed(
   {
     object: Type.Literal('confirmation'),
     outcome: OneOf(['confirmed', 'pending'] as const, {
-      description: '`confirmed`: the drone lowers the package. `pending`: it counts, and the drone will be told',
+      description:
+        '`confirmed`: the drone lowers the package. `pending`: it counts, and the drone will be told',
     }),
     confirmed_at: Timestamp,
     detail: Nullable(Type.String()),

@@ -36,7 +36,8 @@ export const Tracking = Type.Object(
     eta: Eta,
     drone_id: Nullable(idSchema('drone')),
     confirmation_status: OneOf(CONFIRMATION_STATUSES, {
-      description: '`awaited`: the drone hovers at the dropoff and waits for the recipient, until `confirmation_due_at`',
+      description:
+        '`awaited`: the drone hovers at the dropoff and waits for the recipient, until `confirmation_due_at`',
     }),
     confirmation_due_at: Nullable(Timestamp),
     position_status: OneOf(['live', 'none', 'unavailable'] as const, {

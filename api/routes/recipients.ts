@@ -78,9 +78,13 @@ export function recipientRoutes(
       await tell(delivery_id, 'exhausted').catch((error: unknown) => {
         if (!(error instanceof Problem)) throw error;
       });
-      return conflict('attempts_exhausted', 'It was tried wrongly too often: the package goes back to the sender.');
+      return conflict(
+        'attempts_exhausted',
+        'It was tried wrongly too often: the package goes back to the sender.',
+      );
     }
-    const [field, what] = given.pin === undefined ? ['barcodes', 'the tags of the packages'] : ['pin', 'the PIN'];
+    const [field, what] =
+      given.pin === undefined ? ['barcodes', 'the tags of the packages'] : ['pin', 'the PIN'];
     const left = `${attempts_left} ${attempts_left === 1 ? 'try' : 'tries'} left`;
     return new Problem('unserviceable', {
       reason: `wrong_${field}`,

@@ -82,7 +82,6 @@ export function trackingRoutes(
       );
     },
   });
-
 }
 
 function trackingOf(delivery: Delivery, live: Live, clock: Clock): Tracking {

@@ -13,7 +13,13 @@ export const STAGES = [
 ] as const;
 export type Stage = (typeof STAGES)[number];
 
-export const FAILURES = ['motor_failure', 'lost_link', 'sender_absent', 'dropoff_blocked', 'recipient_absent'] as const;
+export const FAILURES = [
+  'motor_failure',
+  'lost_link',
+  'sender_absent',
+  'dropoff_blocked',
+  'recipient_absent',
+] as const;
 export const Failure = OneOf(FAILURES, {
   description:
     'motor_failure: emergency landing where it is · lost_link: silent for `for_s`, then tells all it kept · sender_absent: nobody loads · dropoff_blocked: it cannot set the package down · recipient_absent: where somebody has to confirm it, nobody does',

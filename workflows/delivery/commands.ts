@@ -44,7 +44,8 @@ const actor: Field = {
 };
 /** Set by the API: whoever had the link. An operator may have it looked at again. */
 const recipient: Field = {
-  isRight: (value) => isRecord(value) && [...ROLES, 'recipient'].includes(String(value['role'])) && isText(value['id']),
+  isRight: (value) =>
+    isRecord(value) && [...ROLES, 'recipient'].includes(String(value['role'])) && isText(value['id']),
   must: 'must name who asks: {"role": "operator", "id": "your name or key"}',
 };
 const why: Field = { isRight: isText, must: 'must say the reason, in 1 to 500 characters' };

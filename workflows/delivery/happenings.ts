@@ -18,7 +18,14 @@ import type {
   ResolveInterventionCommand,
 } from '../messages.ts';
 import { OrderedInbox } from './inbox.ts';
-import { type Answer, confirmRefusedByStatus, type OrderHappening, Orders, refused, refusedByStatus } from './orders.ts';
+import {
+  type Answer,
+  confirmRefusedByStatus,
+  type OrderHappening,
+  Orders,
+  refused,
+  refusedByStatus,
+} from './orders.ts';
 import type { DeliveryRecord } from './record.ts';
 import { type PendingReschedule, Reschedules } from './reschedules.ts';
 import type { Wait } from './registry.ts';

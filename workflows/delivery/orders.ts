@@ -147,7 +147,10 @@ export function refusedByStatus(status: DeliveryRecord['status']): Answer | unde
 export function confirmRefusedByStatus(status: DeliveryRecord['status']): Answer | undefined {
   if (status === 'arrived_at_dropoff') return undefined;
   if (isFinal(status)) return refused(`already_${status}`, `The delivery has ended: it is ${status}.`);
-  return refused('not_awaited', `Nobody waits for a confirmation: the delivery is ${status.replaceAll('_', ' ')}.`);
+  return refused(
+    'not_awaited',
+    `Nobody waits for a confirmation: the delivery is ${status.replaceAll('_', ' ')}.`,
+  );
 }
 
 export function refused(reason: string, detail: string): Answer {

@@ -7,7 +7,13 @@ export type ConfirmationKind = (typeof CONFIRMATION_KINDS)[number];
  * How far it is. `not_required`: none was asked for. `pending`: the drone is not there yet. `awaited`: it hovers at the
  * dropoff and waits for the recipient. `confirmed`. `not_given`: the delivery ended, or turned back, without.
  */
-export const CONFIRMATION_STATUSES = ['not_required', 'pending', 'awaited', 'confirmed', 'not_given'] as const;
+export const CONFIRMATION_STATUSES = [
+  'not_required',
+  'pending',
+  'awaited',
+  'confirmed',
+  'not_given',
+] as const;
 export type ConfirmationStatus = (typeof CONFIRMATION_STATUSES)[number];
 
 /** So many different wrong PINs, or scans, and the package goes back: a guess at six digits has a chance of 1 in 200,000. */

@@ -9,7 +9,12 @@ import { conflict, notFound, Problem } from '../../../shared/errors.ts';
 import type { DeliveryId } from '../../../shared/ids.ts';
 import type { Location } from '../../../shared/schemas.ts';
 import { type ConfirmationKind, MAX_WRONG_CONFIRMATIONS } from '../contract/confirmation.ts';
-import { type GivenConfirmation, MAX_PHOTO_BYTES, MAX_SIGNATURE_BYTES, type Photo } from '../contract/proof.ts';
+import {
+  type GivenConfirmation,
+  MAX_PHOTO_BYTES,
+  MAX_SIGNATURE_BYTES,
+  type Photo,
+} from '../contract/proof.ts';
 import { givenDigest, isPin, recognizeToken, type RecognizedToken } from '../contract/recipient.ts';
 import { isFinal } from '../contract/status.ts';
 import {
@@ -66,7 +71,11 @@ export class Confirmations {
     assertAwaited(stored);
     if (!isRight(token, stored, given)) {
       await countWrong(this.#database, of, proof.digest);
-      return { outcome: 'wrong', deliveryId, attemptsLeft: attemptsLeft(await findConfirmation(this.#database, deliveryId)) };
+      return {
+        outcome: 'wrong',
+        deliveryId,
+        attemptsLeft: attemptsLeft(await findConfirmation(this.#database, deliveryId)),
+      };
     }
     if (await storeProof(this.#database, of, proof))
       return { outcome: 'confirmed', deliveryId, confirmedAt: proof.at };
@@ -128,7 +137,8 @@ const FIELD_OF = { pin: 'pin', signature: 'signature', barcode: 'barcodes' } as 
 
 function assertRecipientGives(kind: ConfirmationKind, given: GivenConfirmation): void {
   if (kind === 'none') throw conflict('not_required', 'Nothing has to be confirmed: the drone sets it down.');
-  if (kind === 'photo') throw conflict('given_by_drone', 'The drone takes a photo: nobody has to confirm it.');
+  if (kind === 'photo')
+    throw conflict('given_by_drone', 'The drone takes a photo: nobody has to confirm it.');
   const [field = ''] = Object.keys(given);
   if (field === FIELD_OF[kind]) return;
   throw new Problem('unserviceable', {

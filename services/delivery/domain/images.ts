@@ -13,7 +13,8 @@ export function imageBytes(
   maxBytes: number,
 ): Buffer {
   const bytes = Buffer.from(data, 'base64');
-  if (bytes.length > maxBytes) throw wrong(field, `must be at most ${maxBytes} bytes; these are ${bytes.length}`);
+  if (bytes.length > maxBytes)
+    throw wrong(field, `must be at most ${maxBytes} bytes; these are ${bytes.length}`);
   if (!BEGINS_LIKE[type](bytes)) throw wrong(field, `must be the bytes of an ${type}, as content_type says`);
   return bytes;
 }

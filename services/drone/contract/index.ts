@@ -458,7 +458,8 @@ export const droneContract = defineContract({
   lowerPackage: {
     method: 'POST',
     path: '/reservations/lower',
-    summary: 'Tells a drone that waits at the dropoff for the recipient to let the package go: it is confirmed',
+    summary:
+      'Tells a drone that waits at the dropoff for the recipient to let the package go: it is confirmed',
     description:
       '`too_late`: it has turned back, by itself or because it was told to. `not_there`: it has not arrived, or was not told to wait. Idempotent.',
     body: Closed({ reserve_key: Type.String(), delivery_id: idSchema('delivery') }),

@@ -3,7 +3,15 @@ import { isoTime } from '../../../shared/clock.ts';
 import { type ConfirmationKind, needsRecipient } from '../../delivery/contract/confirmation.ts';
 import type { DroneState } from '../contract/index.ts';
 import { barredUnlessSettled, closed, isNews, parkedState } from './milestones.ts';
-import { deliveryPlan, type Eta, etaOf, leaveMission, lowerMission, recallMission, returnMission } from './missions.ts';
+import {
+  deliveryPlan,
+  type Eta,
+  etaOf,
+  leaveMission,
+  lowerMission,
+  recallMission,
+  returnMission,
+} from './missions.ts';
 import { recall } from './pickup-race.ts';
 import {
   clockNow,
