@@ -26,7 +26,7 @@ import {
   type Outgoing,
   recover,
   telemetrySample,
-  unsaidMilestones,
+  unsaidFacts,
 } from './aircraft.ts';
 import type { Memory } from './memory.ts';
 import { simulatedPhoto } from './pictures.ts';
@@ -77,9 +77,9 @@ export class LinkedAircraft {
 
   /** What it has done is written down before anybody can see it. */
   set #now(aircraft: Aircraft) {
-    const before = unsaidMilestones(this.#aircraft);
+    const before = unsaidFacts(this.#aircraft);
     this.#aircraft = aircraft;
-    const unsaid = unsaidMilestones(aircraft);
+    const unsaid = unsaidFacts(aircraft);
     const isSame = unsaid.length === before.length && unsaid.every((one, index) => one === before[index]);
     if (!isSame) this.#options.memory.keep(aircraft.id, unsaid);
   }

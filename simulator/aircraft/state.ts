@@ -42,15 +42,19 @@ export type PhotoBody = Input<typeof droneOperations.postPhoto>['body'];
 export type LoadTokenBody = Input<typeof aircraftContract.requestLoadToken>['body'];
 
 /** What the aircraft has to say to the drone service, oldest first, each until it is acknowledged. */
-export type Outgoing =
-  | UnsaidMilestone
-  | { kind: 'load_request'; body: LoadTokenBody }
-  /** The image itself is taken when it is sent. */
-  | { kind: 'photo'; body: Omit<PhotoBody, 'photo'> };
+export type Outgoing = UnsaidFact | { kind: 'load_request'; body: LoadTokenBody };
+
+/** What must be said, however late. The image of a photo is made when it is sent. */
+export type UnsaidFact = UnsaidMilestone | { kind: 'photo'; body: Omit<PhotoBody, 'photo'> };
 
 export interface UnsaidMilestone {
   kind: 'milestone';
   body: MilestoneBody;
+}
+
+/** What nobody has acknowledged and must not be forgotten, oldest first. */
+export function unsaidFacts({ outbox }: Aircraft): UnsaidFact[] {
+  return outbox.filter((message) => message.kind !== 'load_request');
 }
 
 /** The milestones that nobody has acknowledged, oldest first. */
