@@ -21,8 +21,8 @@ export interface RecipientsOptions {
   logger: Logger;
 }
 
-/** From the arrival until somebody has come out and found the message, seconds of the clock. */
-const COMES_OUT_AFTER_S = 15;
+/** From the arrival until somebody who was told that it is coming has come out, seconds of the clock. */
+const COMES_OUT_AFTER_S = 5;
 /** Between two tries of one recipient, seconds of the clock. */
 const TRIES_AGAIN_AFTER_S = 3;
 

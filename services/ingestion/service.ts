@@ -225,11 +225,14 @@ function handlers(
       }),
 
     order: async ({ params, body }, { idempotencyKey }) => {
-      const { outcome, reason, detail } = await commander.order({
-        deliveryId: params.delivery_id,
-        ...orderOf(body),
-        key: idempotencyKey,
-      }, clock);
+      const { outcome, reason, detail } = await commander.order(
+        {
+          deliveryId: params.delivery_id,
+          ...orderOf(body),
+          key: idempotencyKey,
+        },
+        clock,
+      );
       if (outcome === 'refused') throw new Error('A refused order is a problem, not an answer');
       return { outcome, reason, detail };
     },
