@@ -211,9 +211,9 @@ describe('a confirmation that races the drone’s patience', () => {
   });
 
   it('loses when the order to lower it comes after the drone has turned back', async () => {
-    const { delivery } = await awaited({ policy: { dropoffHoverS: 40, confirmationS: 35 } });
+    const { delivery } = await awaited({ policy: { dropoffHoverS: 20, confirmationS: 15 } });
     const { pin } = await delivery.recipient();
-    lab.faults.arm({ activity: 'lowerPackage', how: 'down', times: 8, key: new RegExp(delivery.id) });
+    lab.faults.arm({ activity: 'lowerPackage', how: 'down', times: 6, key: new RegExp(delivery.id) });
     await delivery.give({ pin });
     expect(await delivery.tellConfirmed()).toMatchObject({ outcome: 'refused', reason: 'too_late' });
     const { delivery: ended } = await delivery.untilComplete();

@@ -5,6 +5,7 @@
 import { needsRecipient } from '../../services/delivery/contract/confirmation.ts';
 import type { DeliveryPatch } from '../../services/delivery/contract/index.ts';
 import { isoTime } from '../../shared/clock.ts';
+import type { DeliveryId } from '../../shared/ids.ts';
 import type { DroneMilestoneSignal } from '../messages.ts';
 import { type Answer, refused } from './orders.ts';
 import type { EventDetails } from './record.ts';
@@ -79,7 +80,7 @@ export class Handover {
       const detail = 'Nobody has to confirm it, or it is on its way back already.';
       return { settled: 'waiting', answer: refused('not_awaited', detail) };
     }
-    switch (await this.given()) {
+    switch (await readGiven(this.run.input.deliveryId)) {
       case 'confirmed':
         return this.lower();
       case 'too_often_wrong':
@@ -99,8 +100,9 @@ export class Handover {
 
   /** After the release: what the event says of a photo, which the drone hands in before it tells of the release. */
   async proven(): Promise<DeliveryPatch> {
-    if (this.kind !== 'photo' || (await this.given()) !== 'confirmed') return {};
-    return { confirmation_status: 'confirmed' };
+    if (this.kind !== 'photo') return {};
+    const given = await readGiven(this.run.input.deliveryId);
+    return given === 'confirmed' ? { confirmation_status: 'confirmed' } : {};
   }
 
   private async lower(): Promise<Settled> {
@@ -139,16 +141,16 @@ export class Handover {
       throw error;
     }
   }
+}
 
-  private async given(): Promise<Given> {
-    const { deliveryId } = this.run.input;
-    try {
-      const answer = await shortStep('readConfirmation', { deliveryId }, 'read what was given as proof');
-      if (answer.confirmed_at !== null) return 'confirmed';
-      return answer.attempts_left === 0 ? 'too_often_wrong' : 'nothing';
-    } catch (error) {
-      if (error instanceof StepFailed) return 'nothing';
-      throw error;
-    }
+/** What was given so far. A delivery service that says no for good has nothing. */
+export async function readGiven(deliveryId: DeliveryId): Promise<Given> {
+  try {
+    const answer = await shortStep('readConfirmation', { deliveryId }, 'read what was given as proof');
+    if (answer.confirmed_at !== null) return 'confirmed';
+    return answer.attempts_left === 0 ? 'too_often_wrong' : 'nothing';
+  } catch (error) {
+    if (error instanceof StepFailed) return 'nothing';
+    throw error;
   }
 }

@@ -78,6 +78,7 @@ export const DELAY_REASONS = [
   'dropoff_blocked',
   'recipient_absent',
   'confirmation_failed',
+  'carrier_failed',
 ] as const;
 export type DelayReason = (typeof DELAY_REASONS)[number];
 
