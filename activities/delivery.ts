@@ -10,6 +10,15 @@ type Contract = typeof deliveryContract;
 /** Steps at the delivery service: every change of state is one idempotent write. */
 export function deliveryActivities(delivery: Client<Contract>) {
   return {
+    readConfirmation: ({
+      deliveryId,
+    }: {
+      deliveryId: DeliveryId;
+    }): Promise<Output<Contract['getConfirmation']>> =>
+      callService(undefined, (options) =>
+        delivery.getConfirmation({ params: { delivery_id: deliveryId } }, options),
+      ),
+
     appendEvents: async ({
       key,
       deliveryId,

@@ -28,6 +28,12 @@ export function droneActivities(drone: Client<Contract>) {
     }: Keyed & Body<'returnToSender'>): Promise<Output<Contract['returnToSender']>> =>
       callService(key, (options) => drone.returnToSender({ body }, options)),
 
+    lowerPackage: ({
+      key,
+      ...body
+    }: Keyed & Body<'lowerPackage'>): Promise<Output<Contract['lowerPackage']>> =>
+      callService(key, (options) => drone.lowerPackage({ body }, options)),
+
     leaveUnattended: ({
       key,
       ...body

@@ -20,6 +20,8 @@ import pressure from './plugins/under-pressure.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { deliveryRoutes } from './routes/deliveries.ts';
 import { droneRoutes } from './routes/drones.ts';
+import { proofRoutes } from './routes/proof.ts';
+import { recipientRoutes } from './routes/recipients.ts';
 import { opsRoutes } from './routes/ops.ts';
 import { trackingRoutes } from './routes/tracking.ts';
 import { connectServices, type ServiceUrls } from './services.ts';
@@ -95,6 +97,7 @@ export async function buildApi(options: ApiOptions): Promise<FastifyInstance> {
     });
     await v1.register(auth, { keyring, wrongKeysPerMinute: options.wrongKeysPerMinute ?? 300 });
 
+    proofRoutes(v1, { services, reader });
     deliveryRoutes(v1, { services, reader, fleetLimits, clock });
     trackingRoutes(v1, {
       services,
@@ -106,6 +109,15 @@ export async function buildApi(options: ApiOptions): Promise<FastifyInstance> {
     accountRoutes(v1, services);
     droneRoutes(v1, services);
     opsRoutes(v1, { services, reader });
+  });
+  // For those who have a tracking link and no key.
+  await app.register(async (open) => {
+    await open.register(responseHeaders);
+    await open.register(bodies);
+    await open.register(pressure, { maxEventLoopDelayMs: options.maxEventLoopDelayMs ?? 2_000 });
+    const { openPerMinute, telemetryPerMinute } = { ...DEFAULT_RATE_LIMITS, ...options.rateLimits };
+    await open.register(rateLimits, { perMinute: openPerMinute, telemetryPerMinute, by: 'address' });
+    recipientRoutes(open, { services, clock, logger });
   });
   return app;
 }

@@ -33,6 +33,11 @@ export const ApiEnvironment = Type.Object({
     default: DEFAULT_RATE_LIMITS.telemetryPerMinute,
     description: 'Posts of telemetry of one key a minute, in one api process',
   }),
+  API_OPEN_LIMIT_PER_MINUTE: Type.Integer({
+    minimum: 1,
+    default: DEFAULT_RATE_LIMITS.openPerMinute,
+    description: 'Requests without a key (tracking links) from one address a minute, in one api process',
+  }),
   API_STREAMS_PER_KEY: Type.Integer({
     minimum: 1,
     default: DEFAULT_STREAM_OPTIONS.perKey,

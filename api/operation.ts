@@ -11,12 +11,20 @@ import { ProblemSchema } from '../shared/schemas.ts';
 
 export type Role = (typeof KEY_ROLES)[number];
 
-export const TAGS = ['Deliveries', 'Tracking', 'Accounts', 'Drones', 'Operations'] as const;
+export const TAGS = [
+  'Deliveries',
+  'Tracking',
+  'Recipients',
+  'Accounts',
+  'Drones',
+  'Operations',
+  'Test helpers',
+] as const;
 
 export interface PublicOperation extends OperationSpec {
   tag: (typeof TAGS)[number];
-  /** Whose keys may call it. */
-  access: readonly Role[];
+  /** Whose keys may call it; `anybody`: it needs none. */
+  access: readonly Role[] | 'anybody';
   /** Problems it answers with beside those that every operation may (see `COMMON_PROBLEMS`). */
   problems?: readonly ProblemSlug[];
   /** Successful statuses beside the main one, with what each says. */
@@ -32,7 +40,7 @@ export interface PublicOperation extends OperationSpec {
   /** Headers of its successful answer beside the common ones, with what each says. */
   answerHeaders?: Readonly<Record<string, string>>;
   /** The answer's media type, when it is not JSON. */
-  produces?: 'text/event-stream';
+  produces?: 'text/event-stream' | 'image/*';
   examples?: { body?: unknown; response?: unknown };
 }
 
@@ -58,11 +66,17 @@ export interface PublicContext {
   reply: FastifyReply;
 }
 
+/** The same for an operation that needs no key. */
+export type OpenContext = Omit<PublicContext, 'principal'>;
+
 /** Returned by a handler that has nothing to send, 304 for example. */
 export const NO_BODY = Symbol('no body');
 
 export type PublicHandlers<C extends PublicContract> = {
-  [K in keyof C]: (input: Input<C[K]>, context: PublicContext) => Promise<Output<C[K]> | typeof NO_BODY>;
+  [K in keyof C]: (
+    input: Input<C[K]>,
+    context: C[K]['access'] extends 'anybody' ? OpenContext : PublicContext,
+  ) => Promise<Output<C[K]> | typeof NO_BODY>;
 };
 
 /** Registers a route for every operation of a contract. A handler may set a status of its own on the reply. */
@@ -120,7 +134,7 @@ export function routeOf(
     method: operation.method,
     url: operation.path,
     config: {
-      access: operation.access,
+      access: operation.access === 'anybody' ? [] : operation.access,
       ...(operation.bodyOptional && { bodyOptional: true }),
       ...(operation.limit === 'telemetry' && { telemetry: true }),
     },
@@ -129,7 +143,7 @@ export function routeOf(
       tags: [operation.tag],
       summary: operation.summary,
       description: descriptionOf(operation),
-      security: [{ apiKey: [] }],
+      security: operation.access === 'anybody' ? [] : [{ apiKey: [] }],
       ...(operation.params && { params: operation.params }),
       ...(operation.query && { querystring: operation.query }),
       ...(operation.body && { body: bodyOf(operation) }),
@@ -143,7 +157,7 @@ export function routeOf(
       response: {
         [operation.status ?? 200]: {
           description: 'Success',
-          headers: headersOf({ ...operation.answerHeaders, ...COMMON_HEADERS }),
+          headers: headersOf({ ...operation.answerHeaders, ...commonHeaders(operation) }),
           content: {
             [mediaType]: {
               schema: operation.response,
@@ -159,12 +173,12 @@ export function routeOf(
 }
 
 /** Every answer has these. */
-const COMMON_HEADERS = {
+const commonHeaders = ({ access }: PublicOperation) => ({
   'X-Request-Id': 'The request’s name, yours where you sent one',
-  'RateLimit-Limit': 'Requests a minute with this key',
+  'RateLimit-Limit': `Requests a minute ${access === 'anybody' ? 'from this address' : 'with this key'}`,
   'RateLimit-Remaining': 'How many of them are left',
   'RateLimit-Reset': 'Seconds until they are all there again',
-};
+});
 
 function headersOf(descriptions: Readonly<Record<string, string>>): object {
   return Object.fromEntries(
@@ -172,10 +186,11 @@ function headersOf(descriptions: Readonly<Record<string, string>>): object {
   );
 }
 
+/** Every operation with a key may answer with these. */
+const KEY_PROBLEMS = ['unauthorized', 'forbidden'] as const satisfies readonly ProblemSlug[];
+
 /** Every operation may answer with these. */
 const COMMON_PROBLEMS = [
-  'unauthorized',
-  'forbidden',
   'too-many-requests',
   'internal',
   'unavailable',
@@ -185,13 +200,17 @@ function problemsOf(operation: PublicOperation): ProblemSlug[] {
   const takesInput = operation.params ?? operation.query ?? operation.body;
   return [
     ...(takesInput ? (['invalid-request'] as const) : []),
+    ...(operation.access === 'anybody' ? [] : KEY_PROBLEMS),
     ...COMMON_PROBLEMS,
     ...(operation.problems ?? []),
   ];
 }
 
 function descriptionOf(operation: PublicOperation): string {
-  const access = `Keys: ${operation.access.join(', ')}.`;
+  const access =
+    operation.access === 'anybody'
+      ? 'Keys: none. The link is the key.'
+      : `Keys: ${operation.access.join(', ')}.`;
   return operation.description === undefined ? access : `${operation.description}\n\n${access}`;
 }
 

@@ -29,6 +29,7 @@ const settings: StackSettings = {
     payloadKeys: 'k1:AAAA',
     codecSecret: 'c'.repeat(32),
     accountKeySecret: 'a'.repeat(32),
+    recipientSecret: 'r'.repeat(32),
     operatorKey: 'o'.repeat(32),
     droneKey: 'd'.repeat(32),
     accountKeys: {},

@@ -99,6 +99,7 @@ function servicesRole(settings: StackSettings, services: readonly ServiceName[])
       ...(Object.fromEntries(own) as Record<string, string>),
       ...(services.some((one) => USES_TEMPORAL.has(one)) && temporalEnv(settings)),
       ...(services.includes('account') && { ACCOUNT_KEY_SECRET: settings.secrets.accountKeySecret }),
+      ...(services.includes('delivery') && { RECIPIENT_SECRETS: settings.secrets.recipientSecret }),
     },
     listeners: [...services],
   };
@@ -137,6 +138,7 @@ function simulatorRole(settings: StackSettings): RoleStart {
       PORT: String(settings.ports.simulator),
       DRONE_KEY: settings.secrets.droneKey,
       MEMORY_FILE: join(settings.directory, 'aircraft.jsonl'),
+      RECIPIENT_SECRETS: settings.secrets.recipientSecret,
       // In a time-lapse a second is long: a mission must be noticed, and a position be known, sooner.
       ...(settings.clock.rate > 1 && { TELEMETRY_INTERVAL_MS: '250' }),
     },

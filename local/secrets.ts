@@ -14,6 +14,8 @@ export interface Secrets {
   codecSecret: string;
   /** `ACCOUNT_KEY_SECRET` */
   accountKeySecret: string;
+  /** `RECIPIENT_SECRETS` */
+  recipientSecret: string;
   operatorKey: string;
   droneKey: string;
   /** By account id. */
@@ -33,6 +35,7 @@ export async function keptSecrets(path: string, accountIds: readonly string[]): 
     payloadKeys: kept.payloadKeys ?? generatePayloadKey('k1'),
     codecSecret: kept.codecSecret ?? random(),
     accountKeySecret: kept.accountKeySecret ?? random(),
+    recipientSecret: kept.recipientSecret ?? random(),
     operatorKey: kept.operatorKey ?? `dd_operator_${random()}`,
     droneKey: kept.droneKey ?? `dd_drone_${random()}`,
     accountKeys: Object.fromEntries(

@@ -62,6 +62,17 @@ export const DroneEnvironment = Type.Object({
   }),
 });
 
+export const DeliveryEnvironment = Type.Object({
+  RECIPIENT_SECRETS: Type.Optional(
+    Type.String({
+      pattern: '^[^,]{32,}(,[^,]{32,})*$',
+      description:
+        'Of which tracking links and PINs are made; the same for every process. Several, separated by commas: the first ' +
+        'makes new ones, all are believed. Without, what recipients were sent ends with the process',
+    }),
+  ),
+});
+
 export const IngestionEnvironment = Type.Object({
   DELIVERY_URL: Type.String({
     default: `http://127.0.0.1:${USUAL_PORT.delivery}`,
@@ -77,6 +88,7 @@ export function servicesEnvironment(services: readonly ServiceName[]) {
     ...(services.some((one) => USES_TEMPORAL.has(one)) && TemporalEnvironment.properties),
     ...(services.includes('account') && AccountEnvironment.properties),
     ...(services.includes('drone') && DroneEnvironment.properties),
+    ...(services.includes('delivery') && DeliveryEnvironment.properties),
     ...(services.includes('ingestion') && IngestionEnvironment.properties),
   });
 }

@@ -11,9 +11,11 @@ import { parsePayloadKeys } from '../shared/temporal/codec.ts';
 import { createDataConverter } from '../shared/temporal/data-converter.ts';
 import { type DeliveryWorkflows, temporalDeliveryWorkflows } from '../shared/temporal/delivery-workflows.ts';
 import { deliveryContract } from './delivery/contract/index.ts';
+import { parseRecipientSecrets } from './delivery/contract/recipient.ts';
 import {
   AccountEnvironment,
   CommonEnvironment,
+  DeliveryEnvironment,
   DroneEnvironment,
   IngestionEnvironment,
   ownEnvironment,
@@ -55,7 +57,9 @@ const BUILD: Readonly<Record<ServiceName, Build>> = {
   },
   delivery: async (options) => {
     const { buildDeliveryService } = await import('./delivery/service.ts');
-    return buildDeliveryService(options);
+    const { RECIPIENT_SECRETS: secrets } = parseEnv(DeliveryEnvironment);
+    if (secrets === undefined) return buildDeliveryService(options);
+    return buildDeliveryService({ ...options, recipientSecrets: parseRecipientSecrets(secrets) });
   },
   ingestion: async (options, { workflows, deliveryUrl, onClosed }) => {
     const { buildIngestionService } = await import('./ingestion/service.ts');

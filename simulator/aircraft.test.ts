@@ -451,7 +451,7 @@ describe('whatever it is told, and whatever goes wrong', () => {
     {
       weight: 1,
       arbitrary: fc
-        .constantFrom(...(['refuse', 'gone', 'recall', 'return', 'leave'] as const))
+        .constantFrom(...(['refuse', 'gone', 'recall', 'return', 'leave', 'lower'] as const))
         .map((what) => ({ do: what })),
     },
     { weight: 1, arbitrary: fc.constant({ do: 'restart' as const }) },
@@ -463,6 +463,7 @@ describe('whatever it is told, and whatever goes wrong', () => {
         'lost_link' as const,
         'sender_absent' as const,
         'dropoff_blocked' as const,
+        'recipient_absent' as const,
       ),
       stage: fc.constantFrom(
         'to_pickup' as const,
@@ -478,120 +479,127 @@ describe('whatever it is told, and whatever goes wrong', () => {
     { maxLength: 2 },
   );
 
+  const proof = fc.constantFrom('none' as const, 'pin' as const, 'photo' as const);
+
   it('tells a legal story, never jumps, gains battery only on its pad, and carries only what it was allowed to load', () => {
     fc.assert(
-      fc.property(fc.array(event, { minLength: 5, maxLength: 40 }), faults, (events, wrong) => {
-        const start = parked();
-        let mission = missionFor(start, ROUTE);
-        let atMs = START_MS;
-        let granted = false;
-        const armed = wrong.map((one, index) => ({ ...one, id: String(index), dueMs: null }));
-        let aircraft = hearMission(start, orders(mission), atMs, () => armed);
-        let unheard: Aircraft['outbox'] = [];
-        const heard: Outgoing[] = [];
+      fc.property(
+        fc.array(event, { minLength: 5, maxLength: 40 }),
+        faults,
+        proof,
+        (events, wrong, confirmation) => {
+          const start = parked();
+          let mission = missionFor(start, ROUTE, { confirmation });
+          let atMs = START_MS;
+          let granted = false;
+          const armed = wrong.map((one, index) => ({ ...one, id: String(index), dueMs: null }));
+          let aircraft = hearMission(start, orders(mission), atMs, () => armed);
+          let unheard: Aircraft['outbox'] = [];
+          const heard: Outgoing[] = [];
 
-        /** What the drone service would answer: no mission any more once it heard that the drone has landed. */
-        const served = () => {
-          const told = heard.flatMap((one) =>
-            one.kind === 'milestone'
-              ? [
-                  {
-                    aircraft_sequence: one.body.aircraft_sequence,
-                    kind: one.body.kind,
-                    occurred_at: one.body.occurred_at,
-                  },
-                ]
-              : [],
-          );
-          return told.at(-1)?.kind === 'landed' ? orders(null) : { mission, told };
-        };
+          /** What the drone service would answer: no mission any more once it heard that the drone has landed. */
+          const served = () => {
+            const told = heard.flatMap((one) =>
+              one.kind === 'milestone'
+                ? [
+                    {
+                      aircraft_sequence: one.body.aircraft_sequence,
+                      kind: one.body.kind,
+                      occurred_at: one.body.occurred_at,
+                    },
+                  ]
+                : [],
+            );
+            return told.at(-1)?.kind === 'landed' ? orders(null) : { mission, told };
+          };
 
-        const goOn = (toMs: number) => {
-          while (atMs < toMs) {
-            const before = observe(aircraft, atMs);
-            const wasParked = aircraft.activity.kind === 'parked';
-            const stepMs = Math.min(15_000, toMs - atMs);
-            aircraft = advance(aircraft, atMs + stepMs);
-            const after = observe(aircraft, atMs + stepMs);
-            const movedM =
-              distanceM(before.location, after.location) + Math.abs(before.altitudeM - after.altitudeM);
-            expect(movedM).toBeLessThanOrEqual((stepMs / 1000) * model.cruise_speed_mps + 1e-3);
-            const isOnPad = wasParked || aircraft.activity.kind === 'parked';
-            if (!isOnPad) expect(after.batteryWh).toBeLessThanOrEqual(before.batteryWh + 1e-9);
-            if (aircraft.payloadKg > 0) expect(granted).toBe(true);
-            atMs += stepMs;
-          }
-          // What it could say by now has been heard.
-          if (hasLink(aircraft)) {
-            unheard = aircraft.outbox.filter((one) => one.kind === 'load_request');
-            heard.push(...aircraft.outbox.filter((one) => one.kind === 'milestone'));
-            aircraft = { ...aircraft, outbox: unheard };
-          }
-        };
-
-        for (const what of events) {
-          switch (what.do) {
-            case 'wait':
-              goOn(atMs + what.s * 1000);
-              break;
-            case 'grant':
-            case 'refuse': {
-              const isAsking = aircraft.outbox.some((one) => one.kind === 'load_request');
-              if (!isAsking || !hasLink(aircraft)) break;
-              granted ||= what.do === 'grant';
-              aircraft = {
-                ...aircraft,
-                outbox: aircraft.outbox.filter((one) => one.kind !== 'load_request'),
-              };
-              aircraft = hearLoadAnswer(
-                aircraft,
-                what.do === 'grant'
-                  ? { outcome: 'granted', load_token: 'lt' }
-                  : { outcome: 'refused', reason: 'recalled' },
-                mission.reservation_id,
-                atMs,
-              );
-              break;
+          const goOn = (toMs: number) => {
+            while (atMs < toMs) {
+              const before = observe(aircraft, atMs);
+              const wasParked = aircraft.activity.kind === 'parked';
+              const stepMs = Math.min(15_000, toMs - atMs);
+              aircraft = advance(aircraft, atMs + stepMs);
+              const after = observe(aircraft, atMs + stepMs);
+              const movedM =
+                distanceM(before.location, after.location) + Math.abs(before.altitudeM - after.altitudeM);
+              expect(movedM).toBeLessThanOrEqual((stepMs / 1000) * model.cruise_speed_mps + 1e-3);
+              const isOnPad = wasParked || aircraft.activity.kind === 'parked';
+              if (!isOnPad) expect(after.batteryWh).toBeLessThanOrEqual(before.batteryWh + 1e-9);
+              if (aircraft.payloadKg > 0) expect(granted).toBe(true);
+              atMs += stepMs;
             }
-            case 'gone':
-              aircraft = hearMission(aircraft, orders(null), atMs);
-              break;
-            case 'restart': {
-              // Killed in the middle: all it knows is what the drone service heard, and what it has written down.
-              const now = observe(aircraft, atMs);
-              const isDown = heard.some((one) => one.kind === 'milestone' && isDownForGood(one));
-              const woken = wakeAircraft(
-                drone({
-                  id: aircraft.id,
-                  state: isDown ? 'grounded' : 'committed',
-                  position: now.location,
-                  altitude_m: now.altitudeM,
-                  battery: now.batteryWh / model.battery_capacity_wh,
-                }),
-                model,
-                base,
-                atMs,
-                unsaidMilestones(aircraft),
-              );
-              aircraft = hearMission(woken, served(), atMs);
-              break;
+            // What it could say by now has been heard.
+            if (hasLink(aircraft)) {
+              unheard = aircraft.outbox.filter((one) => one.kind === 'load_request');
+              heard.push(...aircraft.outbox.filter((one) => one.kind === 'milestone'));
+              aircraft = { ...aircraft, outbox: unheard };
             }
-            default:
-              mission = revised(mission, what.do);
-              aircraft = hearMission(aircraft, served(), atMs);
+          };
+
+          for (const what of events) {
+            switch (what.do) {
+              case 'wait':
+                goOn(atMs + what.s * 1000);
+                break;
+              case 'grant':
+              case 'refuse': {
+                const isAsking = aircraft.outbox.some((one) => one.kind === 'load_request');
+                if (!isAsking || !hasLink(aircraft)) break;
+                granted ||= what.do === 'grant';
+                aircraft = {
+                  ...aircraft,
+                  outbox: aircraft.outbox.filter((one) => one.kind !== 'load_request'),
+                };
+                aircraft = hearLoadAnswer(
+                  aircraft,
+                  what.do === 'grant'
+                    ? { outcome: 'granted', load_token: 'lt' }
+                    : { outcome: 'refused', reason: 'recalled' },
+                  mission.reservation_id,
+                  atMs,
+                );
+                break;
+              }
+              case 'gone':
+                aircraft = hearMission(aircraft, orders(null), atMs);
+                break;
+              case 'restart': {
+                // Killed in the middle: all it knows is what the drone service heard, and what it has written down.
+                const now = observe(aircraft, atMs);
+                const isDown = heard.some((one) => one.kind === 'milestone' && isDownForGood(one));
+                const woken = wakeAircraft(
+                  drone({
+                    id: aircraft.id,
+                    state: isDown ? 'grounded' : 'committed',
+                    position: now.location,
+                    altitude_m: now.altitudeM,
+                    battery: now.batteryWh / model.battery_capacity_wh,
+                  }),
+                  model,
+                  base,
+                  atMs,
+                  unsaidMilestones(aircraft),
+                );
+                aircraft = hearMission(woken, served(), atMs);
+                break;
+              }
+              default:
+                mission = revised(mission, what.do);
+                aircraft = hearMission(aircraft, served(), atMs);
+            }
           }
-        }
-        // A day later whoever can come home is home.
-        goOn(atMs + HOUR_MS);
-        let last: MilestoneKind | 'start' = 'start';
-        heard.forEach((message, index) => {
-          if (message.kind !== 'milestone') return;
-          expect(LEGAL[last], `after ${last}`).toContain(message.body.kind);
-          expect(message.body.aircraft_sequence).toBe(index + 1);
-          if (message.body.kind === 'loaded') expect(granted).toBe(true);
-          last = message.body.kind;
-        });
-      }),
+          // A day later whoever can come home is home.
+          goOn(atMs + HOUR_MS);
+          let last: MilestoneKind | 'start' = 'start';
+          heard.forEach((message, index) => {
+            if (message.kind !== 'milestone') return;
+            expect(LEGAL[last], `after ${last}`).toContain(message.body.kind);
+            expect(message.body.aircraft_sequence).toBe(index + 1);
+            if (message.body.kind === 'loaded') expect(granted).toBe(true);
+            last = message.body.kind;
+          });
+        },
+      ),
       { numRuns: 200 },
     );
   });

@@ -7,7 +7,7 @@ import { ARRIVED_WITHIN_M } from '../services/drone/contract/flight.ts';
 import type { Base, Drone, DroneModel } from '../services/drone/contract/index.ts';
 import { distanceM } from '../shared/geodesy.ts';
 import { begin, fly, landHere } from './aircraft/actions.ts';
-import type { Aircraft, UnsaidMilestone } from './aircraft/state.ts';
+import type { Aircraft, UnsaidFact } from './aircraft/state.ts';
 
 export { arm } from './aircraft/actions.ts';
 export { advance, nextEventAtMs } from './aircraft/advance.ts';
@@ -23,6 +23,8 @@ export {
   stageOf,
   telemetrySample,
   type UnsaidMilestone,
+  type UnsaidFact,
+  unsaidFacts,
   unsaidMilestones,
 } from './aircraft/state.ts';
 
@@ -39,7 +41,7 @@ export function wakeAircraft(
   model: DroneModel,
   base: Base,
   atMs: number,
-  unsaid: readonly UnsaidMilestone[] = [],
+  unsaid: readonly UnsaidFact[] = [],
 ): Aircraft {
   const airborne = drone.altitude_m > ARRIVED_WITHIN_M;
   const isAtBase = distanceM(drone.position, base.location) <= AT_BASE_M && !airborne;

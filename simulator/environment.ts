@@ -29,5 +29,13 @@ export const SimulatorEnvironment = Type.Object({
   LOST_LINK_CHANCE: Chance('the link is lost'),
   SENDER_ABSENT_CHANCE: Chance('nobody is at the pickup'),
   DROPOFF_BLOCKED_CHANCE: Chance('the dropoff is blocked'),
+  RECIPIENT_ABSENT_CHANCE: Chance('nobody confirms it at the dropoff'),
+  RECIPIENT_SECRETS: Type.Optional(
+    Type.String({
+      pattern: '^[^,]{32,}(,[^,]{32,})*$',
+      description:
+        'The delivery service’s: simulated recipients know their links and PINs by it. Without, nobody confirms a delivery',
+    }),
+  ),
   ...ClockEnv,
 });

@@ -114,6 +114,7 @@ export class Failures {
 const OWN_STAGE: Partial<Record<Failure, Stage>> = {
   sender_absent: 'at_pickup',
   dropoff_blocked: 'at_dropoff',
+  recipient_absent: 'at_dropoff',
 };
 
 /** A number in [0, 1) that depends on the text alone: no order of events, and no restart, changes what chance brings. */

@@ -2,6 +2,7 @@
  * One aircraft and its talk with the drone service: it fetches its mission, and hands over what it has to say in order, each
  * until it is acknowledged. Nothing is lost while the link or the api is down, and nothing is said twice with another number.
  */
+import type { droneOperations } from '../api/contract/drones.ts';
 import { type ClockSettings, clockTimeMs, firstWallMs, type WallClock } from '../shared/clock.ts';
 import { messageOf, Problem } from '../shared/errors.ts';
 import type { Client } from '../shared/http/client.ts';
@@ -25,9 +26,10 @@ import {
   type Outgoing,
   recover,
   telemetrySample,
-  unsaidMilestones,
+  unsaidFacts,
 } from './aircraft.ts';
 import type { Memory } from './memory.ts';
+import { simulatedPhoto } from './pictures.ts';
 import { TelemetryBuffer } from './telemetry-buffer.ts';
 
 /** The drone endpoints, public (through the api) or the drone service's own: the same operations. */
@@ -35,7 +37,8 @@ export type DroneEndpoints = Pick<
   Client<typeof aircraftContract>,
   'postTelemetry' | 'getMission' | 'requestLoadToken' | 'postMilestone'
 > &
-  Pick<Client<typeof droneContract>, 'listDrones' | 'listModels' | 'listBases'>;
+  Pick<Client<typeof droneContract>, 'listDrones' | 'listModels' | 'listBases'> &
+  Pick<Client<typeof droneOperations>, 'postPhoto'>;
 
 export type Fault = Omit<ArmedFault, 'dueMs'>;
 
@@ -74,9 +77,9 @@ export class LinkedAircraft {
 
   /** What it has done is written down before anybody can see it. */
   set #now(aircraft: Aircraft) {
-    const before = unsaidMilestones(this.#aircraft);
+    const before = unsaidFacts(this.#aircraft);
     this.#aircraft = aircraft;
-    const unsaid = unsaidMilestones(aircraft);
+    const unsaid = unsaidFacts(aircraft);
     const isSame = unsaid.length === before.length && unsaid.every((one, index) => one === before[index]);
     if (!isSame) this.#options.memory.keep(aircraft.id, unsaid);
   }
@@ -244,6 +247,16 @@ export class LinkedAircraft {
       if (!this.hasLink) return false;
       const level = answer.outcome === 'refused' ? 'warn' : 'info';
       logger[level]({ ...params, reservation_id, kind: message.body.kind, ...answer }, 'milestone');
+      this.#settle(message);
+      return true;
+    }
+    if (message.kind === 'photo') {
+      const { outcome, reason } = await endpoints.postPhoto({
+        params,
+        body: { ...message.body, photo: simulatedPhoto(reservation_id) },
+      });
+      if (!this.hasLink) return false;
+      logger.info({ ...params, reservation_id, outcome, reason }, 'photo');
       this.#settle(message);
       return true;
     }

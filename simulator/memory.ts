@@ -1,16 +1,17 @@
 /**
- * What an aircraft writes down before it says it: milestones that nobody has acknowledged outlive its computer. Without it an
+ * What an aircraft writes down before it says it: milestones and photos that nobody has acknowledged outlive its
+ * computer. Without it an
  * aircraft that was killed between loading and telling would come back not knowing what is in its bay.
  */
 import { appendFileSync, closeSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { DroneId } from '../shared/ids.ts';
-import type { UnsaidMilestone } from './aircraft.ts';
+import type { UnsaidFact } from './aircraft.ts';
 
 export interface Memory {
   /** What it had to say when its computer stopped, oldest first. */
-  unsaid(droneId: DroneId): readonly UnsaidMilestone[];
+  unsaid(droneId: DroneId): readonly UnsaidFact[];
   /** Written before anybody can see what they tell of. */
-  keep(droneId: DroneId, unsaid: readonly UnsaidMilestone[]): void;
+  keep(droneId: DroneId, unsaid: readonly UnsaidFact[]): void;
   close(): void;
 }
 
@@ -19,7 +20,7 @@ export const FORGETFUL: Memory = { unsaid: () => [], keep: () => undefined, clos
 
 interface Line {
   drone_id: DroneId;
-  unsaid: readonly UnsaidMilestone[];
+  unsaid: readonly UnsaidFact[];
 }
 
 /** So many lines more than there are drones, and the file is written anew. */

@@ -11,6 +11,8 @@ export interface RunnerOptions {
   telemetryIntervalMs: number;
   /** Wall milliseconds between two looks at the registry: new drones, cleared ones. */
   discoverIntervalMs?: number;
+  /** Whatever else lives in the simulated world looks whenever the fleet has moved on. */
+  onLook?: () => void;
 }
 
 export interface Runner {
@@ -31,6 +33,7 @@ export function run({
   logger,
   telemetryIntervalMs,
   discoverIntervalMs = DISCOVER_EVERY_MS,
+  onLook,
 }: RunnerOptions): Runner {
   let isDiscovered = false;
   const discovering = repeat(async () => {
@@ -51,6 +54,7 @@ export function run({
   });
   const flying = repeat(async () => {
     fleet.advance();
+    onLook?.();
     const nextMs = fleet.nextEventWallMs();
     return nextMs === null ? LOOK_EVERY_MS : Math.min(LOOK_EVERY_MS, Math.max(1, nextMs - Date.now()));
   });

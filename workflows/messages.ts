@@ -6,6 +6,7 @@ import type { ClockSettings } from '../shared/clock.ts';
 import type { AccountId, BookingId, DeliveryId, DroneId, PackageId, ReservationId } from '../shared/ids.ts';
 import type { Location, Money, PackageSize, PickupWindow, Stop } from '../shared/schemas.ts';
 import type { BookingState } from '../services/carrier/contract/index.ts';
+import type { ConfirmationKind } from '../services/delivery/contract/confirmation.ts';
 import type {
   CancellationReason,
   CompensationState,
@@ -51,6 +52,11 @@ export interface DeliveryPolicy {
   dropoffArrivalSlackS: number;
   /** How long the mission lets the drone hover at the dropoff; bounded, because hovering costs battery. */
   dropoffHoverS: number;
+  /**
+   * How long the recipient may take to confirm, from the arrival at the dropoff: less than the drone may hover, so that the
+   * order to lower the package, or to bring it back, still reaches it.
+   */
+  confirmationS: number;
   /** From the arrival at the dropoff to the release, until the delivery counts as delayed. */
   releaseS: number;
   /** How long a recall may stay unanswered by an aircraft that holds the load token. */
@@ -87,6 +93,8 @@ export interface DeliveryInput {
   /** When the sender hands it over (RFC 3339); null or absent: at once. */
   pickupWindow?: PickupWindow | null;
   undeliverableAction: 'return' | 'leave';
+  /** Proof of delivery that the sender asked for; absent: none. */
+  confirmation?: ConfirmationKind;
   price: Money;
   clock: ClockSettings;
   acceptedAt: string;
@@ -201,6 +209,17 @@ export interface RetryCompensationCommand extends OperatorCommand {
   interventionId: string;
 }
 
+/**
+ * The recipient has given what confirms the delivery, or has tried it wrongly too often. The workflow reads which: an update
+ * cannot claim what was not given.
+ */
+export const CONFIRM_UPDATE = 'confirm';
+export interface ConfirmCommand {
+  /** `recipient`: of whom nothing is known but that they had the link. */
+  actor: { role: 'recipient' | 'operator'; id: string };
+  request?: string;
+}
+
 /** The operators' updates and what each takes. */
 export interface OperatorCommands {
   [REASSIGN_DRONE_UPDATE]: ReassignDroneCommand;
@@ -209,9 +228,14 @@ export interface OperatorCommands {
   [RETRY_COMPENSATION_UPDATE]: RetryCompensationCommand;
 }
 
+/** All updates that are answered in an operator's words. */
+export interface OrderCommands extends OperatorCommands {
+  [CONFIRM_UPDATE]: ConfirmCommand;
+}
+
 /**
  * `reassigning`: the drone is recalled, another one is being reserved. `cancelled`, `returning`: what an abort led to.
- * `accepted`: the intervention has its answer. `pending`: the aircraft holds the load token and has not answered; settled by
+ * `accepted`: the intervention has its answer; the confirmed package is let go. `pending`: the aircraft holds the load token and has not answered; settled by
  * event. `refused`: not in this state, with the reason.
  */
 export const OPERATOR_OUTCOMES = [

@@ -1,7 +1,11 @@
 /** Public operations of aircraft and of fleet gateways that speak for many. Shapes are those of the drone service's aircraft contract. */
+import { Type } from 'typebox';
+import { Photo } from '../../services/delivery/contract/proof.ts';
 import { aircraftContract, droneContract } from '../../services/drone/contract/index.ts';
+import { idSchema } from '../../shared/ids.ts';
+import { Closed, Location, Nullable, OneOf, Timestamp } from '../../shared/schemas.ts';
 import { definePublicContract } from '../operation.ts';
-import { EXAMPLE_IDS } from './examples.ts';
+import { EXAMPLE_IDS, PNG_EXAMPLE } from './examples.ts';
 
 const { postTelemetry, getMission, requestLoadToken, postMilestone } = aircraftContract;
 const { listDrones, getDrone, listModels, listBases } = droneContract;
@@ -94,6 +98,37 @@ export const droneOperations = definePublicContract({
     response: requestLoadToken.response,
     problems: ['not-found'],
     examples: { body: { reservation_id: EXAMPLE_IDS.reservation, reservation_token: 17 } },
+  },
+  postPhoto: {
+    method: 'POST',
+    path: '/v1/drones/:drone_id/photos',
+    tag: 'Drones',
+    summary: 'The photo of a delivery whose sender asked for one; the first one stays',
+    description: `To be posted before the \`released\` milestone. \`ignored\`: another drone, or nobody any more, flies for this reservation. 409 \`not_required\` when no photo was asked for. ${SPEAKS_FOR_ITSELF}`,
+    access: ['drone', 'operator'],
+    params: postMilestone.params,
+    body: Closed({
+      reservation_id: idSchema('reservation'),
+      reservation_token: Type.Integer(),
+      taken_at: Timestamp,
+      position: Location,
+      photo: Photo,
+    }),
+    response: Closed({
+      outcome: OneOf(['stored', 'duplicate', 'ignored'] as const),
+      reason: Nullable(Type.String()),
+    }),
+    problems: ['not-found', 'conflict'],
+    examples: {
+      body: {
+        reservation_id: EXAMPLE_IDS.reservation,
+        reservation_token: 17,
+        taken_at: '2026-03-01T12:09:10.000Z',
+        position: { latitude: 47.6205, longitude: -122.1493 },
+        photo: PNG_EXAMPLE,
+      },
+      response: { outcome: 'stored', reason: null },
+    },
   },
   postMilestone: {
     method: 'POST',

@@ -28,6 +28,12 @@ export const CREATE_DELIVERY_EXAMPLE = {
   expedited: false,
 };
 
+/** One grey pixel. */
+export const PNG_EXAMPLE = {
+  content_type: 'image/png',
+  data: 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==',
+};
+
 const price = { amount: 732, currency: 'USD' };
 
 /** As it stands right after the 201. */
@@ -62,6 +68,9 @@ export const ACCEPTED_DELIVERY_EXAMPLE = {
   compensation: 'none',
   charge: null,
   left_unattended: false,
+  undeliverable_reason: null,
+  confirmation_status: 'not_required',
+  confirmation_due_at: null,
   complete: false,
   imminent: false,
   sequence: 1,
@@ -129,6 +138,8 @@ export const TRACKING_EXAMPLE = {
   delay_reason: null,
   eta: CONFIRMED_ETA,
   drone_id: EXAMPLE_IDS.drone,
+  confirmation_status: 'not_required',
+  confirmation_due_at: null,
   position_status: 'live',
   position: {
     location: { latitude: 47.6342, longitude: -122.1344 },

@@ -1,6 +1,7 @@
 /** Public operations that follow a delivery live. */
 import { type Static, Type } from 'typebox';
 import {
+  CONFIRMATION_STATUSES,
   DELAY_REASONS,
   DeliveryEvent,
   DeliveryStatusSchema,
@@ -34,6 +35,11 @@ export const Tracking = Type.Object(
     delay_reason: Nullable(OneOf(DELAY_REASONS)),
     eta: Eta,
     drone_id: Nullable(idSchema('drone')),
+    confirmation_status: OneOf(CONFIRMATION_STATUSES, {
+      description:
+        '`awaited`: the drone hovers at the dropoff and waits for the recipient, until `confirmation_due_at`',
+    }),
+    confirmation_due_at: Nullable(Timestamp),
     position_status: OneOf(['live', 'none', 'unavailable'] as const, {
       description:
         '`none`: no drone is on this delivery, or it has not been heard yet; `unavailable`: it cannot be asked right now',

@@ -51,8 +51,8 @@ describe('The door', () => {
       'packages[0].size',
       'dropoff.location',
       'deadline',
-      'confirmation',
       'undeliverable_action',
+      'dropoff.contact',
       'packages[1].declared_value.currency',
     ]);
     expect(errors[1]!.message).toBe('weigh 5.5 kg together; the strongest drone carries 5 kg');
@@ -77,10 +77,25 @@ describe('The door', () => {
     expect(fields({ deadline: inSeconds(3600) })).toEqual([]);
   });
 
-  it.each(['photo', 'signature', 'barcode'] as const)(
-    'refuses confirmation by %s rather than ignoring it',
-    (confirmation) => expect(fields({ confirmation })).toContain('confirmation'),
+  it.each(['pin', 'signature', 'barcode'] as const)(
+    'refuses confirmation by %s of a recipient who cannot be reached, or when it is to be left there',
+    (confirmation) => {
+      const reachable = (contact: CreateDeliveryRequest['dropoff']['contact']) => ({
+        confirmation,
+        dropoff: { location: request().dropoff.location, ...(contact && { contact }) },
+      });
+      expect(fields(reachable(undefined))).toEqual(['dropoff.contact']);
+      expect(fields(reachable({ name: 'A. Recipient' }))).toEqual(['dropoff.contact']);
+      expect(fields(reachable({ phone: '+14255550100' }))).toEqual([]);
+      expect(fields(reachable({ email: 'r@example.com' }))).toEqual([]);
+      const left = { ...reachable({ email: 'r@example.com' }), undeliverable_action: 'leave' } as const;
+      expect(fields(left)).toEqual(['undeliverable_action']);
+    },
   );
+
+  it('takes a photo also of what is left there, whoever may be reached', () => {
+    expect(fields({ confirmation: 'photo', undeliverable_action: 'leave' })).toEqual([]);
+  });
 
   it.each(['USD', 'EUR', 'JPY'])('knows %s', (currency) => {
     const declared_value = { amount: 1000, currency };

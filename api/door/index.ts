@@ -8,7 +8,7 @@ import { type FieldError, Problem } from '../../shared/errors.ts';
 import type { PackageSize } from '../../shared/schemas.ts';
 import type { DroneModel } from '../../services/drone/contract/index.ts';
 import { ARRIVED_WITHIN_M, legProfile } from '../../services/drone/contract/flight.ts';
-import { windowRefusals } from '../../services/delivery/contract/index.ts';
+import { needsRecipient, windowRefusals } from '../../services/delivery/contract/index.ts';
 import type { CreateDeliveryRequest } from '../../services/ingestion/contract/index.ts';
 
 /** What the fleet can do at best. */
@@ -117,24 +117,27 @@ function shortestFlightS(limits: FleetLimits | null, ...[from, to]: Parameters<t
   return Math.min(...limits.models.map((model) => legProfile(model, from, to).durationS));
 }
 
-function handover({ confirmation = 'none', undeliverable_action }: CreateDeliveryRequest): FieldError[] {
+function handover({
+  confirmation = 'none',
+  undeliverable_action,
+  dropoff: { contact },
+}: CreateDeliveryRequest): FieldError[] {
+  if (!needsRecipient(confirmation)) return [];
   const errors: FieldError[] = [];
-  if (confirmation !== 'none') {
-    errors.push({
-      field: 'confirmation',
-      message: `must be none: proof of delivery by ${confirmation} is not offered yet`,
-    });
-  }
-  if (undeliverable_action === 'leave' && NEEDS_SOMEBODY.has(confirmation)) {
+  if (undeliverable_action === 'leave') {
     errors.push({
       field: 'undeliverable_action',
       message: `must be return with confirmation ${confirmation}: nobody would be there to give it`,
     });
   }
+  if (contact?.phone === undefined && contact?.email === undefined) {
+    errors.push({
+      field: 'dropoff.contact',
+      message: `must have a phone or an email with confirmation ${confirmation}: the recipient is sent there what it takes`,
+    });
+  }
   return errors;
 }
-
-const NEEDS_SOMEBODY: ReadonlySet<string> = new Set(['pin', 'signature', 'barcode']);
 
 function currencies({ packages }: CreateDeliveryRequest): FieldError[] {
   return packages.flatMap(({ declared_value }, index) =>

@@ -25,9 +25,11 @@ export default fp(docs, { name: 'docs' });
 const TAG_DESCRIPTIONS: Readonly<Record<(typeof TAGS)[number], string>> = {
   Deliveries: 'Request deliveries and see what became of them.',
   Tracking: 'Where a delivery is right now, once or as a stream.',
+  Recipients: 'For whoever has a tracking link: where it is, and the proof that it arrived.',
   Accounts: 'Businesses and their first API key.',
   Drones: 'For aircraft and fleet gateways: telemetry, missions, milestones.',
   Operations: 'For operators: the whole fleet and every tenant.',
+  'Test helpers': 'With a test key only: what a test must know and nobody else may.',
 };
 
 export const API_DESCRIPTION = `Request a drone delivery, follow it live, cancel it while its package is not aboard.

@@ -9,9 +9,20 @@ export interface RateLimits {
   perMinute: number;
   /** Of these, telemetry is counted apart. */
   telemetryPerMinute: number;
+  /** Requests without a key, of one address, a minute: many recipients may share one. */
+  openPerMinute: number;
 }
 
-export const DEFAULT_RATE_LIMITS: RateLimits = { perMinute: 300_000, telemetryPerMinute: 600_000 };
+export const DEFAULT_RATE_LIMITS: RateLimits = {
+  perMinute: 300_000,
+  telemetryPerMinute: 600_000,
+  openPerMinute: 600,
+};
+
+export interface RateLimitOptions extends Omit<RateLimits, 'openPerMinute'> {
+  /** Who is counted: the key unless told. */
+  by?: 'key' | 'address';
+}
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -24,7 +35,7 @@ const MINUTE_MS = 60_000;
 
 async function rateLimits(
   app: FastifyInstance,
-  { perMinute, telemetryPerMinute }: RateLimits,
+  { perMinute, telemetryPerMinute, by = 'key' }: RateLimitOptions,
 ): Promise<void> {
   // Comes before the library's own hook on this event, which reads what this sets.
   app.addHook('onRoute', (route) => {
@@ -38,10 +49,10 @@ async function rateLimits(
     timeWindow: MINUTE_MS,
     cache: 20_000,
     enableDraftSpec: true,
-    keyGenerator: (request: FastifyRequest) => request.principal.key_id,
+    keyGenerator: (request: FastifyRequest) => (by === 'key' ? request.principal.key_id : request.ip),
     errorResponseBuilder: (_request, { max, ttl }) =>
       new Problem('too-many-requests', {
-        detail: `At most ${max} such requests a minute with one key.`,
+        detail: `At most ${max} such requests a minute ${by === 'key' ? 'with one key' : 'from one address'}.`,
         retryAfterS: Math.ceil(ttl / 1000),
       }),
   });

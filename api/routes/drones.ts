@@ -10,7 +10,7 @@ import type { Services } from '../services.ts';
 /** Beyond the wait that was asked for. */
 const ANSWER_WITHIN_MS = 5_000;
 
-export function droneRoutes(app: FastifyInstance, { drone, aircraft }: Services): void {
+export function droneRoutes(app: FastifyInstance, { drone, aircraft, delivery }: Services): void {
   implementPublic(app, droneOperations, {
     async postTelemetry({ body }, { principal }) {
       for (const { drone_id } of body.drones) assertSpeaksFor(principal, drone_id);
@@ -39,12 +39,23 @@ export function droneRoutes(app: FastifyInstance, { drone, aircraft }: Services)
       assertSpeaksFor(principal, params.drone_id);
       return aircraft.requestLoadToken({ params, body });
     },
+    async postPhoto({ params, body }, { principal }) {
+      assertSpeaksFor(principal, params.drone_id);
+      const { reservation_id, reservation_token, ...photo } = body;
+      const reservation = await drone.getReservation({ params: { reservation_id } });
+      const isItsOwn = reservation.drone_id === params.drone_id && reservation.token === reservation_token;
+      if (!isItsOwn) return STALE;
+      const { delivery_id } = reservation;
+      return { ...(await delivery.keepPhoto({ params: { delivery_id }, body: photo })), reason: null };
+    },
     async postMilestone({ params, body }, { principal }) {
       assertSpeaksFor(principal, params.drone_id);
       return aircraft.postMilestone({ params, body });
     },
   });
 }
+
+const STALE = { outcome: 'ignored', reason: 'stale_reservation' } as const;
 
 /** @throws {Problem} `forbidden` when the key is bound to another drone. */
 function assertSpeaksFor(principal: Principal, droneId: DroneId): void {

@@ -7,10 +7,11 @@ import type { Logger } from '../../shared/logger.ts';
 import { type Tracking, trackingOperations, trackingStream } from '../contract/tracking.ts';
 import type { DeliveryReader } from '../delivery-reader.ts';
 import { implementPublic, routeOf } from '../operation.ts';
-import { isOutage, type Services } from '../services.ts';
+import type { Services } from '../services.ts';
 import { followFeed } from '../tracking/feed-follower.ts';
 import { follow } from '../tracking/follow.ts';
-import { type LiveDrone, positionOf, watchPositions } from '../tracking/positions.ts';
+import { etaWith, type Live, liveDroneOf } from '../tracking/live.ts';
+import { positionOf, watchPositions } from '../tracking/positions.ts';
 import { createStreams, type StreamOptions } from '../tracking/streams.ts';
 
 export interface TrackingRoutesOptions {
@@ -38,7 +39,7 @@ export function trackingRoutes(
   implementPublic(app, trackingOperations, {
     async getTracking({ params }, { principal }) {
       const delivery = await reader.read(principal, params.delivery_id);
-      return trackingOf(delivery, await liveDrone(delivery), clock);
+      return trackingOf(delivery, await liveDroneOf(services.drone, delivery), clock);
     },
   });
 
@@ -81,22 +82,10 @@ export function trackingRoutes(
       );
     },
   });
-
-  async function liveDrone(delivery: Delivery): Promise<LiveDrone | 'none' | 'unavailable'> {
-    if (delivery.complete || delivery.drone_id === null) return 'none';
-    try {
-      const { data } = await services.drone.live({ query: { delivery_id: [delivery.id] } });
-      return data[0] ?? 'none';
-    } catch (error) {
-      if (isOutage(error)) return 'unavailable';
-      throw error;
-    }
-  }
 }
 
-function trackingOf(delivery: Delivery, live: LiveDrone | 'none' | 'unavailable', clock: Clock): Tracking {
-  const drone = typeof live === 'string' ? null : live;
-  const position = drone && positionOf(drone, clock);
+function trackingOf(delivery: Delivery, live: Live, clock: Clock): Tracking {
+  const position = typeof live === 'string' ? null : positionOf(live, clock);
   return {
     object: 'tracking',
     delivery_id: delivery.id,
@@ -106,13 +95,10 @@ function trackingOf(delivery: Delivery, live: LiveDrone | 'none' | 'unavailable'
     imminent: delivery.imminent,
     delayed: delivery.delayed,
     delay_reason: delivery.delay_reason,
-    eta: {
-      ...delivery.eta,
-      // The flight's own forecast is newer than the promise.
-      ...(drone?.eta_pickup_at && { pickup_at: drone.eta_pickup_at }),
-      ...(drone?.eta_dropoff_at && { dropoff_at: drone.eta_dropoff_at }),
-    },
+    eta: etaWith(delivery, live),
     drone_id: delivery.drone_id,
+    confirmation_status: delivery.confirmation_status,
+    confirmation_due_at: delivery.confirmation_due_at,
     position_status: position ? 'live' : live === 'unavailable' ? 'unavailable' : 'none',
     position,
     updated_at: delivery.updated_at,

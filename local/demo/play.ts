@@ -46,6 +46,7 @@ export function deviations({ scenario: { expected }, followed, refusal }: Play):
     ...differs('attempts', delivery.attempt, expected.attempts),
     ...differs('charge', delivery.charge?.amount ?? 0, charge),
     ...differs('left unattended', delivery.left_unattended, expected.leftUnattended ?? false),
+    ...differs('confirmation', delivery.confirmation_status, expected.confirmation ?? 'not_required'),
     ...(isInOrder(expected.undone, undone)
       ? []
       : [`undone was ${undone.join(', ') || 'nothing'}, not ${expected.undone.join(', ') || 'nothing'}`]),

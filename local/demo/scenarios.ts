@@ -1,6 +1,10 @@
 /** What the demo flies: one delivery for each thing that can become of one, between real places around Seattle. */
 import type { ChargedOutcome } from '../../services/account/contract/index.ts';
-import type { DeliveryStatus, FailureReason } from '../../services/delivery/contract/index.ts';
+import type {
+  ConfirmationStatus,
+  DeliveryStatus,
+  FailureReason,
+} from '../../services/delivery/contract/index.ts';
 import type { CreateDeliveryRequest } from '../../services/ingestion/contract/index.ts';
 import type { ProblemSlug } from '../../shared/errors.ts';
 import type { Stop } from '../../shared/schemas.ts';
@@ -23,7 +27,7 @@ export interface Scenario {
 export type DemoFault =
   | { failure: 'motor_failure'; stage: 'to_pickup'; at: number }
   | { failure: 'sender_absent'; stage: 'at_pickup' }
-  | { failure: 'dropoff_blocked'; stage: 'at_dropoff' };
+  | { failure: 'dropoff_blocked' | 'recipient_absent'; stage: 'at_dropoff' };
 
 export type Expected =
   /** Not accepted: the API says no at once. */
@@ -38,6 +42,8 @@ export type Expected =
       /** Compensations that must have run, in this order among others; the numbers are of the try. */
       undone: readonly string[];
       leftUnattended?: true;
+      /** What became of the proof of delivery, where one was asked for. */
+      confirmation?: ConfirmationStatus;
     };
 
 const stop = (address: string, latitude: number, longitude: number): Stop => ({
@@ -68,6 +74,9 @@ const small = (weightKg: number): CreateDeliveryRequest['packages'][number] => (
   size: 'small',
   weight_kg: weightKg,
 });
+
+/** Somebody who can be sent a link and a PIN. */
+const reachable = (place: Stop): Stop => ({ ...place, contact: { email: 'recipient@example.com' } });
 
 const DELIVERED = {
   outcome: 'delivered',
@@ -151,11 +160,16 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: 'nobody can receive it: returned',
+    name: 'nobody there to confirm it: returned',
     account: 'standard',
-    request: { pickup: PLACES.houghton, dropoff: PLACES.kirklandUrban, packages: [small(1)] },
-    fault: { failure: 'dropoff_blocked', stage: 'at_dropoff' },
-    expected: { ...DELIVERED, outcome: 'returned', charged: 'returned' },
+    request: {
+      pickup: PLACES.houghton,
+      dropoff: reachable(PLACES.kirklandUrban),
+      packages: [small(1)],
+      confirmation: 'pin',
+    },
+    fault: { failure: 'recipient_absent', stage: 'at_dropoff' },
+    expected: { ...DELIVERED, outcome: 'returned', charged: 'returned', confirmation: 'not_given' },
   },
   {
     name: 'cancelled before the pickup',
@@ -195,15 +209,25 @@ export const SCENARIOS: readonly Scenario[] = [
     expected: DELIVERED,
   },
   {
-    name: 'across Green Lake',
+    name: 'across Green Lake, by PIN',
     account: 'carrierFallback',
-    request: { pickup: PLACES.wallingford, dropoff: PLACES.greenLake, packages: [small(2)] },
-    expected: DELIVERED,
+    request: {
+      pickup: PLACES.wallingford,
+      dropoff: reachable(PLACES.greenLake),
+      packages: [small(2)],
+      confirmation: 'pin',
+    },
+    expected: { ...DELIVERED, confirmation: 'confirmed' },
   },
   {
-    name: 'over the hills of Renton',
+    name: 'over the hills of Renton, with a photo',
     account: 'standard',
-    request: { pickup: PLACES.skyway, dropoff: PLACES.rentonHighlands, packages: [small(1.8)] },
-    expected: DELIVERED,
+    request: {
+      pickup: PLACES.skyway,
+      dropoff: PLACES.rentonHighlands,
+      packages: [small(1.8)],
+      confirmation: 'photo',
+    },
+    expected: { ...DELIVERED, confirmation: 'confirmed' },
   },
 ];

@@ -1,4 +1,5 @@
 /** The delivery service: what each delivery is now, everything that happened to it, and the feed that others follow. */
+import { randomBytes } from 'node:crypto';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { Gauge } from 'prom-client';
 import { clientOptions } from '../../prisma/client-options.ts';
@@ -13,12 +14,18 @@ import { type Delivery, deliveryContract, type ListedIntervention } from './cont
 import { findDeliveries, findDelivery, type StoredDelivery } from './data/deliveries.ts';
 import { findEvents } from './data/events.ts';
 import { findInterventions } from './data/interventions.ts';
+import { type ConfirmationOperation, confirmationHandlers } from './confirmation-handlers.ts';
 import { Feed } from './domain/feed.ts';
 import { DeliveryWriter } from './domain/writer.ts';
 import { deliveryView } from './domain/view.ts';
 
+export interface DeliveryServiceOptions extends ServiceOptions {
+  /** Of which tracking links and PINs are made, the first of them, and recognized; made anew unless told. */
+  recipientSecrets?: readonly [string, ...string[]] | undefined;
+}
+
 /** Builds the service; it works as soon as it listens or is injected into, and closes its pool with itself. */
-export async function buildDeliveryService(options: ServiceOptions): Promise<FastifyInstance> {
+export async function buildDeliveryService(options: DeliveryServiceOptions): Promise<FastifyInstance> {
   const { databaseUrl, poolSize, logger, clock: settings = LIVE_CLOCK, wall } = options;
   const clock = runningClock(settings, wall);
   const database = new PrismaClient(
@@ -37,7 +44,14 @@ export async function buildDeliveryService(options: ServiceOptions): Promise<Fas
   });
   const feed = new Feed(database, logger);
   const writer = new DeliveryWriter(database, clock, () => feed.written());
-  implement(app, deliveryContract, handlers(database, clock, writer, feed));
+  if (!options.recipientSecrets) {
+    logger.warn('RECIPIENT_SECRETS is not set: tracking links and PINs end with this process');
+  }
+  const secrets = options.recipientSecrets ?? ([randomBytes(32).toString('hex')] as const);
+  implement(app, deliveryContract, {
+    ...handlers(database, clock, writer, feed),
+    ...confirmationHandlers(database, clock, writer, secrets),
+  });
   new Gauge({
     name: 'feed_waiting_readers',
     help: 'Readers of the feed that wait for the next event',
@@ -57,7 +71,7 @@ function handlers(
   clock: Clock,
   writer: DeliveryWriter,
   feed: Feed,
-): Handlers<typeof deliveryContract> {
+): Omit<Handlers<typeof deliveryContract>, ConfirmationOperation> {
   const viewNow = ({ identity, impersonal, personal, state }: StoredDelivery): Delivery =>
     deliveryView(identity, impersonal, personal, state, clock.nowMs());
   return {

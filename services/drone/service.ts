@@ -96,6 +96,7 @@ export async function buildDroneService(options: DroneServiceOptions): Promise<F
     dispatch: ({ body }, { idempotencyKey }) => steps.dispatch(engine, idempotencyKey, body),
     recall: ({ body }) => steps.recall(engine, body),
     returnToSender: ({ body }, { idempotencyKey }) => steps.returnToSender(engine, idempotencyKey, body),
+    lowerPackage: ({ body }, { idempotencyKey }) => steps.lowerPackage(engine, idempotencyKey, body),
     leaveUnattended: ({ body }, { idempotencyKey }) => steps.leaveUnattended(engine, idempotencyKey, body),
     getReservation: ({ params }) => reading.getReservation(engine, params.reservation_id),
     listReservations: (input) => reading.listReservations(engine, input),

@@ -225,14 +225,21 @@ function handlers(
       }),
 
     order: async ({ params, body }, { idempotencyKey }) => {
-      const { outcome, reason, detail } = await commander.order({
-        deliveryId: params.delivery_id,
-        ...orderOf(body),
-        key: idempotencyKey,
+      const { outcome, reason, detail } = await commander.order(
+        {
+          deliveryId: params.delivery_id,
+          ...orderOf(body),
+          key: idempotencyKey,
+        },
         clock,
-      });
+      );
       if (outcome === 'refused') throw new Error('A refused order is a problem, not an answer');
       return { outcome, reason, detail };
+    },
+
+    confirm: async ({ params, body }) => {
+      const { detail } = await commander.confirm(params.delivery_id, body.given);
+      return { outcome: 'accepted', detail };
     },
 
     backlog: async () => {

@@ -25,7 +25,7 @@ import {
   RESCHEDULE_UPDATE,
   type RescheduleAnswer,
   type RescheduleCommand,
-  type OperatorCommands,
+  type OrderCommands,
 } from '../../workflows/messages.ts';
 import { type OrderResult, sendOrder } from './operator-orders.ts';
 import { startSearchAttributes } from './search-attributes.ts';
@@ -56,10 +56,10 @@ export interface DeliveryWorkflows {
     options: { updateId: string; timeoutMs: number },
   ): Promise<RescheduleAnswer | { outcome: 'impossible'; errors: FieldError[] } | 'gone' | 'no_answer'>;
   /** Sends an operator's update and waits for its answer, as `sendOrder` says. */
-  order<K extends keyof OperatorCommands>(
+  order<K extends keyof OrderCommands>(
     deliveryId: DeliveryId,
     update: K,
-    command: OperatorCommands[K],
+    command: OrderCommands[K],
     options: { updateId: string; timeoutMs: number },
   ): Promise<OrderResult>;
 }

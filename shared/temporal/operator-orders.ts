@@ -11,7 +11,7 @@ import type { DeliveryId } from '../ids.ts';
 import {
   deliveryWorkflowId,
   type OperatorAnswer,
-  type OperatorCommands,
+  type OrderCommands,
   REJECTED,
 } from '../../workflows/messages.ts';
 
@@ -31,18 +31,18 @@ export type OrderResult = OperatorAnswer | RejectedOrder | 'gone' | 'no_answer';
  * Sends the update and waits for its answer. The same `updateId` never runs twice: a repetition gets the first answer, also
  * when the workflow has ended since, for as long as Temporal keeps its history. Throws when Temporal is down.
  */
-export async function sendOrder<K extends keyof OperatorCommands>(
+export async function sendOrder<K extends keyof OrderCommands>(
   { workflow, connection }: Client,
   deliveryId: DeliveryId,
   update: K,
-  command: OperatorCommands[K],
+  command: OrderCommands[K],
   { updateId, timeoutMs }: { updateId: string; timeoutMs: number },
 ): Promise<OrderResult> {
   const handle = workflow.getHandle(deliveryWorkflowId(deliveryId));
   const deadline = Date.now() + timeoutMs;
   const within = (work: () => Promise<OperatorAnswer>) => resultOf(connection.withDeadline(deadline, work));
   const result = await within(() =>
-    handle.executeUpdate<OperatorAnswer, [OperatorCommands[K]]>(update, { args: [command], updateId }),
+    handle.executeUpdate<OperatorAnswer, [OrderCommands[K]]>(update, { args: [command], updateId }),
   );
   if (result !== 'gone') return result;
   return within(() => handle.getUpdateHandle<OperatorAnswer>(updateId).result());

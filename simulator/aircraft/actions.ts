@@ -1,5 +1,6 @@
 /** What an aircraft can begin to do: each takes it as it is and gives it as it becomes. */
 import { isoTime } from '../../shared/clock.ts';
+import { needsRecipient } from '../../services/delivery/contract/confirmation.ts';
 import { DROPOFF_ALTITUDE_M, legProfile } from '../../services/drone/contract/flight.ts';
 import type { Mission, MilestoneKind, MissionLeg } from '../../services/drone/contract/index.ts';
 import type { ArmedFault, Failure } from './faults.ts';
@@ -87,6 +88,34 @@ export function waitForSender(aircraft: Aircraft, atMs: number): Aircraft {
 /** Leaves the pickup with the package. */
 export function departLoaded(aircraft: Aircraft, atMs: number): Aircraft {
   return fly(tell(aircraft, 'departed_pickup', atMs), 'to_dropoff', atMs);
+}
+
+/** There with the package: waits for the recipient where the mission says so and nobody has confirmed it yet, else lowers it. */
+export function handOver(aircraft: Aircraft, atMs: number): Aircraft {
+  const { command, confirmation, dropoff_hover_s: hoverS } = missionOf(aircraft);
+  const mustWait = needsRecipient(confirmation) && command !== 'lower' && command !== 'leave';
+  if (!mustWait) return release(aircraft, atMs);
+  const absent = takeFault(aircraft, 'recipient_absent');
+  return begin(
+    absent ?? aircraft,
+    {
+      kind: 'awaiting_confirmation',
+      absent: absent !== undefined,
+      hoverUntilMs: atMs + hoverS * 1000,
+    },
+    atMs,
+  );
+}
+
+/** Takes the photo that the mission asks for. It is said before the release is: what is delivered has its proof. */
+export function photograph(aircraft: Aircraft, atMs: number): Aircraft {
+  const { confirmation, reservation_id, reservation_token } = missionOf(aircraft);
+  if (confirmation !== 'photo') return aircraft;
+  const position = observe(aircraft, atMs).location;
+  return say(aircraft, {
+    kind: 'photo',
+    body: { reservation_id, reservation_token, taken_at: isoTime(atMs), position },
+  });
 }
 
 /** Lowers the package, unless it will find that it cannot. */

@@ -9,7 +9,8 @@ import {
   goDown,
   land,
   missionOf,
-  release,
+  handOver,
+  photograph,
   tell,
   turnBack,
   waitForSender,
@@ -80,8 +81,13 @@ function activityEnd(aircraft: Aircraft): Event | undefined {
           );
         }
         const detail = activity.unattended ? { detail: { unattended: true } } : {};
-        return fly(setDown(tell(aircraft, 'released', atMs, detail), atMs), 'home', atMs);
+        const seen = photograph(aircraft, atMs);
+        return fly(setDown(tell(seen, 'released', atMs, detail), atMs), 'home', atMs);
       });
+    case 'awaiting_confirmation': {
+      const atMs = Math.max(since.atMs, activity.hoverUntilMs);
+      return { atMs, happen: () => turnBack(aircraft, atMs, 'recipient_absent') };
+    }
     case 'blocked': {
       const atMs = Math.max(since.atMs, activity.hoverUntilMs);
       return { atMs, happen: () => turnBack(aircraft, atMs, 'dropoff_blocked') };
@@ -109,7 +115,7 @@ function arrive(
     case 'to_pickup':
       return waitForSender(tell(aircraft, 'arrived_at_pickup', atMs), atMs);
     case 'to_dropoff':
-      return release(tell(aircraft, 'arrived_at_dropoff', atMs), atMs);
+      return handOver(tell(aircraft, 'arrived_at_dropoff', atMs), atMs);
     case 'to_return':
       return begin(tell(aircraft, 'arrived_at_return', atMs), { kind: 'unloading' }, atMs);
     case 'home':
@@ -142,6 +148,7 @@ function faultDue(aircraft: Aircraft, fault: ArmedFault): Event | undefined {
       return { atMs, happen: () => loseLink(without, atMs, fault.forS) };
     case 'sender_absent':
     case 'dropoff_blocked':
+    case 'recipient_absent':
       // Not a matter of time: met on arrival.
       return undefined;
   }
@@ -184,6 +191,7 @@ function batteryLow(aircraft: Aircraft): Event | undefined {
       return at(elapsedAtEnergyS(model, activity.profile, payloadKg, since.batteryWh - criticalWh), (atMs) =>
         goDown(aircraft, atMs, 'low_battery'),
       );
+    case 'awaiting_confirmation':
     case 'releasing':
     case 'blocked':
       return at(secondsAbove(criticalWh, 'hover'), (atMs) => goDown(aircraft, atMs, 'low_battery'));

@@ -13,16 +13,22 @@ export const STAGES = [
 ] as const;
 export type Stage = (typeof STAGES)[number];
 
-export const FAILURES = ['motor_failure', 'lost_link', 'sender_absent', 'dropoff_blocked'] as const;
+export const FAILURES = [
+  'motor_failure',
+  'lost_link',
+  'sender_absent',
+  'dropoff_blocked',
+  'recipient_absent',
+] as const;
 export const Failure = OneOf(FAILURES, {
   description:
-    'motor_failure: emergency landing where it is · lost_link: silent for `for_s`, then tells all it kept · sender_absent: nobody loads · dropoff_blocked: it cannot set the package down',
+    'motor_failure: emergency landing where it is · lost_link: silent for `for_s`, then tells all it kept · sender_absent: nobody loads · dropoff_blocked: it cannot set the package down · recipient_absent: where somebody has to confirm it, nobody does',
 });
 export type Failure = Static<typeof Failure>;
 
 export const DEFAULT_LINK_LOSS_S = 120;
 
-/** A failure that will happen when its stage is reached. `sender_absent` and `dropoff_blocked` have their own stage. */
+/** A failure that will happen when its stage is reached. Those of people and places have their own stage. */
 export interface ArmedFault {
   /** Who armed it, to tell them that it happened. */
   readonly id: string;

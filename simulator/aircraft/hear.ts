@@ -7,6 +7,7 @@ import {
   begin,
   departLoaded,
   fly,
+  handOver,
   land,
   landHere,
   release,
@@ -81,12 +82,20 @@ function obey(aircraft: Aircraft, atMs: number): Aircraft {
     case 'return': {
       const outbound =
         (activity.kind === 'flying' && activity.leg === 'to_dropoff') ||
+        activity.kind === 'awaiting_confirmation' ||
         activity.kind === 'releasing' ||
         activity.kind === 'blocked';
       return outbound ? turnBack(aircraft, atMs, 'told_to') : aircraft;
     }
+    case 'lower':
+      return activity.kind === 'awaiting_confirmation'
+        ? release(aircraft, atMs, activity.hoverUntilMs)
+        : aircraft;
     case 'leave': {
-      const hovering = activity.kind === 'blocked' || (activity.kind === 'releasing' && activity.blocked);
+      const hovering =
+        activity.kind === 'blocked' ||
+        activity.kind === 'awaiting_confirmation' ||
+        (activity.kind === 'releasing' && activity.blocked);
       return hovering ? release(aircraft, atMs, activity.hoverUntilMs) : aircraft;
     }
     default:
@@ -161,7 +170,8 @@ function resume(aircraft: Aircraft, done: readonly Done[], atMs: number): Aircra
     case 'dropoff_blocked': {
       const hovering = at(loaded, mission.dropoff, DROPOFF_ALTITUDE_M);
       if (command === 'return') return turnBack(hovering, atMs, 'told_to');
-      if (last === 'arrived_at_dropoff' || command === 'leave') return release(hovering, atMs);
+      if (last === 'arrived_at_dropoff') return handOver(hovering, atMs);
+      if (command === 'leave') return release(hovering, atMs);
       return begin(hovering, { kind: 'blocked', hoverUntilMs: atMs + mission.dropoff_hover_s * 1000 }, atMs);
     }
     case 'turned_back':

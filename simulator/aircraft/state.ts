@@ -1,4 +1,5 @@
 /** What an aircraft is and does at a moment. Data only: everything that changes it is in the files beside. */
+import type { droneOperations } from '../../api/contract/drones.ts';
 import type { Input } from '../../shared/http/contract.ts';
 import type { DroneId, ReservationId } from '../../shared/ids.ts';
 import { isoTime } from '../../shared/clock.ts';
@@ -24,6 +25,8 @@ export type Activity =
   /** At the pickup with the sender, not allowed to load yet. */
   | { kind: 'awaiting_load_token' }
   | { kind: 'loading'; loadToken: string }
+  /** Hovering at the dropoff until the recipient has confirmed it, at most until then; `absent`: nobody will. */
+  | { kind: 'awaiting_confirmation'; absent: boolean; hoverUntilMs: number }
   /** Hovering at the dropoff, lowering the package; `blocked`: it will find that it cannot. */
   | { kind: 'releasing'; blocked: boolean; unattended: boolean; hoverUntilMs: number }
   /** Hovering at the dropoff until told what to do, at most until then. */
@@ -35,14 +38,23 @@ export type Activity =
   | { kind: 'down' };
 
 export type MilestoneBody = Input<typeof aircraftContract.postMilestone>['body'];
+export type PhotoBody = Input<typeof droneOperations.postPhoto>['body'];
 export type LoadTokenBody = Input<typeof aircraftContract.requestLoadToken>['body'];
 
 /** What the aircraft has to say to the drone service, oldest first, each until it is acknowledged. */
-export type Outgoing = UnsaidMilestone | { kind: 'load_request'; body: LoadTokenBody };
+export type Outgoing = UnsaidFact | { kind: 'load_request'; body: LoadTokenBody };
+
+/** What must be said, however late. The image of a photo is made when it is sent. */
+export type UnsaidFact = UnsaidMilestone | { kind: 'photo'; body: Omit<PhotoBody, 'photo'> };
 
 export interface UnsaidMilestone {
   kind: 'milestone';
   body: MilestoneBody;
+}
+
+/** What nobody has acknowledged and must not be forgotten, oldest first. */
+export function unsaidFacts({ outbox }: Aircraft): UnsaidFact[] {
+  return outbox.filter((message) => message.kind !== 'load_request');
 }
 
 /** The milestones that nobody has acknowledged, oldest first. */
@@ -130,6 +142,7 @@ export function observe(aircraft: Aircraft, atMs: number): Observation {
     case 'loading':
     case 'unloading':
       return standing('on_ground', 'ground');
+    case 'awaiting_confirmation':
     case 'releasing':
     case 'blocked':
       return standing('hover', 'hover');
@@ -162,6 +175,7 @@ export function stageOf(activity: Activity): Stage | null {
     case 'awaiting_load_token':
     case 'loading':
       return 'at_pickup';
+    case 'awaiting_confirmation':
     case 'releasing':
     case 'blocked':
       return 'at_dropoff';

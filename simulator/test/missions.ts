@@ -97,6 +97,7 @@ export function missionFor(
     payload_kg: payloadKg,
     pickup_wait_s: waits.pickupWaitS,
     dropoff_hover_s: waits.dropoffHoverS,
+    confirmation: 'none',
     legs: plan.legs,
     clock: LIVE_CLOCK,
     issued_at: new Date(START_MS).toISOString(),

@@ -1,6 +1,6 @@
 // Every route against every kind of caller. What is another tenant's must look exactly like what does not exist.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { publicContract, trackingStream } from '../../api/contract.ts';
+import { proofImage, publicContract, trackingStream } from '../../api/contract.ts';
 import type { PublicOperation } from '../../api/operation.ts';
 import { DRONES } from '../../local/seed/index.ts';
 import type { AccountId, DeliveryId } from '../../shared/ids.ts';
@@ -20,13 +20,14 @@ const CALLERS = [
 ] as const;
 type Caller = (typeof CALLERS)[number];
 
-const operations: Record<string, PublicOperation> = { ...publicContract, ...trackingStream };
+const operations: Record<string, PublicOperation> = { ...publicContract, ...trackingStream, ...proofImage };
 const [ownDrone, otherDrone] = [DRONES[0]!.id, DRONES[1]!.id];
 
 let world: World;
 let keys: Record<Caller, string | undefined>;
 let accountA: AccountId;
 let deliveryOfA: DeliveryId;
+let linkOfA: string;
 
 beforeAll(async () => {
   world = await startWorld();
@@ -47,6 +48,10 @@ beforeAll(async () => {
   };
   const made = await world.clientWith(a.key).createDelivery({ body: aRequest() });
   deliveryOfA = made.id;
+  await world.projected(deliveryOfA);
+  ({ tracking_token: linkOfA } = await world.delivery.getRecipientAccess({
+    params: { delivery_id: deliveryOfA },
+  }));
   // Complete, so that its stream ends.
   await world.append(deliveryOfA, { status: 'failed', patch: { complete: true } });
 });
@@ -69,6 +74,7 @@ function request(id: string): { path: string; headers?: Record<string, string>; 
   const path = pattern
     .replace(':delivery_id', deliveryOfA)
     .replace(':intervention_id', `int_${deliveryOfA.slice('del_'.length)}_overdue_1`)
+    .replace(':tracking_token', linkOfA)
     .replace(':account_id', accountA)
     .replace(':drone_id', ownDrone);
   const bodies: Record<string, unknown> = {
@@ -76,6 +82,7 @@ function request(id: string): { path: string; headers?: Record<string, string>; 
     createAccount: { name: 'C' },
     setDroneState: { state: 'idle', reason: 'test' },
     postTelemetry: { drones: [{ drone_id: ownDrone, samples: [sample] }] },
+    postPhoto: { ...(examples?.body as object), reservation_id: newId('reservation') },
     requestLoadToken: { reservation_id: newId('reservation'), reservation_token: 1 },
     postMilestone: {
       reservation_id: newId('reservation'),
@@ -98,6 +105,9 @@ function request(id: string): { path: string; headers?: Record<string, string>; 
 const REFUSED_AS_THINGS_STAND = new Set([
   'requestLoadToken',
   'postMilestone',
+  'postPhoto',
+  'confirmDelivery',
+  'getProofImage',
   'cancelDelivery',
   'changeDelivery',
   'reassignDrone',
@@ -114,6 +124,8 @@ const ABOUT_A = new Set([
   'listDeliveryEvents',
   'getTracking',
   'streamTracking',
+  'getProof',
+  'getProofImage',
   'getAccount',
 ]);
 const ABOUT_ONE_DRONE = new Set([
@@ -122,15 +134,21 @@ const ABOUT_ONE_DRONE = new Set([
   'getMission',
   'requestLoadToken',
   'postMilestone',
+  'postPhoto',
 ]);
 
 /** Right for whom it is for: whatever the services answer to it, but none of the refusals at the door. */
 const ADMITTED = 'admitted';
 function expected(id: string, caller: Caller): 401 | 403 | 404 | typeof ADMITTED {
+  const { access } = operations[id]!;
+  // The link is the key.
+  if (access === 'anybody') return ADMITTED;
   if (caller === 'nobody' || caller === 'wrong key') return 401;
   const role =
     caller === 'operator' ? 'operator' : ['A', 'B', 'A in test mode'].includes(caller) ? 'business' : 'drone';
-  if (!operations[id]!.access.includes(role)) return 403;
+  if (!access.includes(role)) return 403;
+  // For test keys, and this delivery is a live one.
+  if (id === 'getTestRecipient') return caller === 'A in test mode' ? 404 : 403;
   if (role === 'business' && ABOUT_A.has(id) && caller !== 'A') return 404;
   if (caller === 'other drone' && ABOUT_ONE_DRONE.has(id)) return 403;
   // A key that is bound to one drone does not see the fleet.

@@ -40,7 +40,12 @@ const FAILURE_OF: Partial<Record<RequestKind, OrderFailure>> = {
   drone_fails_with_package: { failure: 'motor_failure', stage: 'to_dropoff', at: 0.5 },
   link_lost: { failure: 'lost_link', stage: 'to_dropoff', at: 0.2, for_s: 60 },
   sender_absent: { failure: 'sender_absent' },
+  recipient_absent: { failure: 'recipient_absent' },
 };
+
+/** Of so many requests, whatever else they show, the first few ask for a proof; a package that may be left cannot have a PIN. */
+const PROVEN_ONE_IN = 10;
+const PROOF_OF = ['pin', 'signature', 'photo'] as const;
 
 interface Answers extends AcceptedRequest {
   answers: DeliveryId[];
@@ -181,10 +186,12 @@ function accountOf(kind: RequestKind): string {
 
 function requestOf({ kind, hop, number }: PlannedRequest): CreateDeliveryRequest {
   const [pickup, dropoff] = HOPS[hop % HOPS.length]!;
+  const asked = kind === 'undeliverable_leave' ? undefined : PROOF_OF[number % PROVEN_ONE_IN];
+  const confirmation = kind === 'recipient_absent' ? 'pin' : asked;
   const small = { size: 'small', weight_kg: 0.5 + (number % 3) * 0.5 } as const;
   return {
     pickup: { location: pickup },
-    dropoff: { location: dropoff },
+    dropoff: { location: dropoff, contact: { email: 'recipient@example.com' } },
     packages:
       kind === 'heavy'
         ? [{ size: 'large', weight_kg: 7.5 }]
@@ -193,6 +200,7 @@ function requestOf({ kind, hop, number }: PlannedRequest): CreateDeliveryRequest
           : [small],
     external_id: `chaos-${number}`,
     ...(kind === 'undeliverable_leave' && { undeliverable_action: 'leave' as const }),
+    ...(confirmation && { confirmation }),
     ...(number % 17 === 0 && { expedited: true }),
   };
 }

@@ -26,7 +26,7 @@ export type PlannedAct = Act & { atMs: number };
 
 /** What a request is to show. The checks do not depend on it: chaos may turn any of them into another ending. */
 export const REQUEST_KINDS = {
-  plain: 54,
+  plain: 53,
   cancelled_at_once: 7,
   cancelled_in_flight: 7,
   heavy: 6,
@@ -37,6 +37,7 @@ export const REQUEST_KINDS = {
   drone_fails_with_package: 2,
   link_lost: 3,
   sender_absent: 1,
+  recipient_absent: 1,
   no_credit: 2,
   suspended: 1,
 } as const;

@@ -80,6 +80,7 @@ export const FAULT_KINDS = [
   'double_load',
   'double_flight',
   'flight',
+  'proof',
   'charge',
   'package',
   'held',

@@ -68,6 +68,8 @@ function add(history: Planted, id: string, told: Told): void {
     livemode: true,
     external_id: `ext-${id}`,
     packages: [{ id: `pkg_${id}` }],
+    confirmation: 'none',
+    confirmation_status: 'not_required',
     price: PRICE,
     status,
     fulfilment: 'drone',
@@ -325,6 +327,17 @@ const PLANTS: Plant[] = [
     kind: 'events',
     of: 'del_1',
     says: /delivery.delivered happened 2 times/,
+  },
+  {
+    name: 'a package that was handed over without the PIN that was asked for',
+    plant: (history) =>
+      replace(history.deliveries, ({ id }) => id === 'del_1', {
+        confirmation: 'pin',
+        confirmation_status: 'not_given',
+      }),
+    kind: 'proof',
+    of: 'del_1',
+    says: /handed over without its pin: not_given/,
   },
   {
     name: 'a double load, by the reservations',

@@ -137,6 +137,7 @@ function deliveryFaults(dossier: Dossier): Fault[] {
     ['events', eventFaults(delivery, dossier.events)],
     ['double_load', loadFaults(dossier)],
     ['flight', flightFaults(dossier)],
+    ['proof', proofFaults(delivery)],
     ['charge', chargeFaults(dossier)],
     ['package', packageFaults(dossier)],
   ];
@@ -286,6 +287,20 @@ function outcomeOf({ delivery, events, reservations, history }: Dossier): Charge
     default:
       return undefined;
   }
+}
+
+/** What had to be confirmed was not let go before it was, unless a person says that it was handed over. */
+function proofFaults({
+  status,
+  fulfilment,
+  confirmation,
+  confirmation_status,
+  interventions,
+}: Delivery): string[] {
+  const isOwed = status === 'delivered' && fulfilment === 'drone' && confirmation !== 'none';
+  const byHand = interventions.some(({ resolution }) => resolution?.answer === 'delivered');
+  if (!isOwed || byHand || confirmation_status === 'confirmed') return [];
+  return [`handed over without its ${confirmation}: ${confirmation_status}`];
 }
 
 function packageFaults({ delivery, packages }: Dossier): string[] {

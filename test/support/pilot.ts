@@ -6,6 +6,7 @@ import { LIVE_CLOCK } from '../../shared/clock.ts';
 import type { Client } from '../../shared/http/client.ts';
 import type { DroneId } from '../../shared/ids.ts';
 import { createLogger } from '../../shared/logger.ts';
+import type { deliveryContract } from '../../services/delivery/contract/index.ts';
 import type { aircraftContract, droneContract } from '../../services/drone/contract/index.ts';
 import { FORGETFUL } from '../../simulator/memory.ts';
 import { type Aircraft, type Failure, type Stage, wakeAircraft } from '../../simulator/aircraft.ts';
@@ -17,6 +18,8 @@ export interface PilotOptions {
     Client<typeof aircraftContract>,
     'postTelemetry' | 'getMission' | 'requestLoadToken' | 'postMilestone'
   >;
+  /** Where photos go; a test without any needs none. */
+  delivery?: Pick<Client<typeof deliveryContract>, 'keepPhoto'>;
 }
 
 /** A failure in the script: on the mission that the drone flies, or else on its next. */
@@ -40,13 +43,19 @@ export class Pilot {
   /** Something was said or heard that others may react to. */
   #moved = false;
 
-  constructor({ drone, aircraft }: PilotOptions) {
+  constructor({ drone, aircraft, delivery }: PilotOptions) {
     this.#drone = drone;
     this.#endpoints = {
       listDrones: drone.listDrones,
       listModels: drone.listModels,
       listBases: drone.listBases,
       postTelemetry: aircraft.postTelemetry,
+      postPhoto: async ({ params, body: { photo, taken_at, position } }) => {
+        const delivery_id = this.#linked(params.drone_id).aircraft.mission?.delivery_id;
+        if (!delivery || !delivery_id) throw new Error('Nobody takes photos here');
+        const body = { photo, taken_at, position };
+        return { ...(await delivery.keepPhoto({ params: { delivery_id }, body })), reason: null };
+      },
       getMission: aircraft.getMission,
       requestLoadToken: (input, options) => {
         this.#moved = true;
@@ -181,12 +190,16 @@ const MOST_AT_ONE_MOMENT = 10_000;
 const LONGER_THAN_ANYBODY_WAITS_S = 900;
 
 function faultOf({ failure, stage, at, forS }: ScriptedFailure) {
-  const ownStage = { sender_absent: 'at_pickup', dropoff_blocked: 'at_dropoff' } as const;
+  const ownStage = {
+    sender_absent: 'at_pickup',
+    dropoff_blocked: 'at_dropoff',
+    recipient_absent: 'at_dropoff',
+  } as const;
   return {
     id: `script/${failure}`,
     failure,
     stage:
-      failure === 'sender_absent' || failure === 'dropoff_blocked'
+      failure === 'sender_absent' || failure === 'dropoff_blocked' || failure === 'recipient_absent'
         ? ownStage[failure]
         : (stage ?? ('to_pickup' as const)),
     at: at ?? 0.5,

@@ -9,7 +9,12 @@ import { createActivities, createServiceClients, type ServiceClients } from '../
 import { reconcileActivities } from '../../activities/reconcile.ts';
 import { buildAccountService } from '../../services/account/service.ts';
 import { buildCarrierService } from '../../services/carrier/service.ts';
-import type { Delivery, DeliveryEvent } from '../../services/delivery/contract/index.ts';
+import type {
+  ConfirmationKind,
+  Delivery,
+  DeliveryEvent,
+  GivenConfirmation,
+} from '../../services/delivery/contract/index.ts';
 import { buildDeliveryService } from '../../services/delivery/service.ts';
 import { aircraftContract, type DroneModel } from '../../services/drone/contract/index.ts';
 import { buildDroneService } from '../../services/drone/service.ts';
@@ -33,6 +38,7 @@ import {
   type DeliveryWorkflows,
   temporalDeliveryWorkflows,
 } from '../../shared/temporal/delivery-workflows.ts';
+import type { OrderResult } from '../../shared/temporal/operator-orders.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
 import { createDeliveryWorker } from '../../workers/worker.ts';
 import type { DeliveryInput, DeliveryOutcome, DeliveryPolicy } from '../../workflows/messages.ts';
@@ -56,6 +62,7 @@ export interface DeliveryOptions {
   toPickupM?: number;
   toDropoffM?: number;
   undeliverableAction?: 'return' | 'leave';
+  confirmation?: ConfirmationKind;
   /** Seconds from now. */
   deadlineInS?: number;
   expedited?: boolean;
@@ -179,7 +186,7 @@ export class Lab {
       shutdownGraceMs: 0,
     });
     const running = worker.run();
-    const pilot = new Pilot({ drone: clients.drone, aircraft });
+    const pilot = new Pilot({ drone: clients.drone, aircraft, delivery: clients.delivery });
     return new Lab({
       server,
       taskQueue,
@@ -408,6 +415,7 @@ export class Scene {
       deadline,
       pickupWindow,
       undeliverableAction: options.undeliverableAction ?? 'return',
+      ...(options.confirmation && { confirmation: options.confirmation }),
       price,
       clock: lab.server.clock,
       acceptedAt: isoTime(lab.nowMs),
@@ -424,7 +432,7 @@ export class Scene {
         packages,
         expedited: input.expedited,
         deadline,
-        confirmation: 'none',
+        confirmation: options.confirmation ?? 'none',
         undeliverable_action: input.undeliverableAction,
         metadata: {},
         price,
@@ -503,6 +511,37 @@ export class LabDelivery {
         asked.answer = answer;
       });
     await Promise.race([asking, lab.until('the cancel is answered', () => asked.answer !== undefined)]);
+    await asking;
+    return asked.answer;
+  }
+
+  /** What the recipient was sent. */
+  async recipient(): Promise<{ trackingToken: string; pin: string }> {
+    const { tracking_token, pin } = await this.clients.delivery.getRecipientAccess({
+      params: { delivery_id: this.id },
+    });
+    return { trackingToken: tracking_token, pin: pin ?? '' };
+  }
+
+  /** The recipient gives something; the workflow does not hear of it yet. */
+  async give(given: GivenConfirmation) {
+    const { trackingToken } = await this.recipient();
+    return this.clients.delivery.giveConfirmation({
+      body: { tracking_token: trackingToken, given, position: null },
+    });
+  }
+
+  /** Has the workflow look what was given, and lets time pass until it has answered. */
+  async tellConfirmed(updateId = 'confirm-1') {
+    const { lab } = this.scene;
+    const asked: { answer?: OrderResult } = {};
+    const command = { actor: { role: 'recipient', id: 'test' } } as const;
+    const asking = lab.workflows
+      .order(this.id, 'confirm', command, { updateId, timeoutMs: 20_000 })
+      .then((answer) => {
+        asked.answer = answer;
+      });
+    await Promise.race([asking, lab.until('the confirmation is answered', () => asked.answer !== undefined)]);
     await asking;
     return asked.answer;
   }

@@ -4,6 +4,7 @@ import type { DeliveryRecord } from '../../workflows/delivery/record.ts';
 import {
   checkAbort,
   checkCancel,
+  checkConfirm,
   checkReassignDrone,
   checkRescheduleForm,
   checkResolveIntervention,
@@ -34,6 +35,7 @@ const CHECKS: Record<string, (command: unknown) => void> = {
   reschedule: checkRescheduleForm,
   reassignDrone: checkReassignDrone,
   abort: checkAbort,
+  confirm: checkConfirm,
   resolveIntervention: (command) => checkResolveIntervention(record, command),
   retryCompensation: (command) => checkRetryCompensation(record, command),
 };

@@ -8,6 +8,7 @@ import type { FieldError } from '../../shared/errors.ts';
 import {
   ABORT_UPDATE,
   CANCEL_UPDATE,
+  CONFIRM_UPDATE,
   REASSIGN_DRONE_UPDATE,
   REJECTED,
   RESCHEDULE_UPDATE,
@@ -39,6 +40,12 @@ const ACTOR_EXAMPLE = { role: 'operator', id: 'jo' };
 
 const actor: Field = {
   isRight: (value) => isRecord(value) && ROLES.includes(String(value['role'])) && isText(value['id']),
+  must: 'must name who asks: {"role": "operator", "id": "your name or key"}',
+};
+/** Set by the API: whoever had the link. An operator may have it looked at again. */
+const recipient: Field = {
+  isRight: (value) =>
+    isRecord(value) && [...ROLES, 'recipient'].includes(String(value['role'])) && isText(value['id']),
   must: 'must name who asks: {"role": "operator", "id": "your name or key"}',
 };
 const why: Field = { isRight: isText, must: 'must say the reason, in 1 to 500 characters' };
@@ -104,6 +111,12 @@ const ABORT: Form = {
   example: { why: 'the street is closed', actor: ACTOR_EXAMPLE },
 };
 
+const CONFIRM: Form = {
+  update: CONFIRM_UPDATE,
+  fields: { actor: recipient, request },
+  example: { actor: ACTOR_EXAMPLE },
+};
+
 const RESOLVE_INTERVENTION: Form = {
   update: RESOLVE_INTERVENTION_UPDATE,
   fields: {
@@ -125,6 +138,7 @@ const RETRY_COMPENSATION: Form = {
 export const checkCancel = (command: unknown): void => void checked(CANCEL, command);
 export const checkRescheduleForm = (command: unknown): void => void checked(RESCHEDULE, command);
 export const checkReassignDrone = (command: unknown): void => void checked(REASSIGN_DRONE, command);
+export const checkConfirm = (command: unknown): void => void checked(CONFIRM, command);
 export const checkAbort = (command: unknown): void => void checked(ABORT, command);
 
 export function checkResolveIntervention(record: DeliveryRecord, command: unknown): void {

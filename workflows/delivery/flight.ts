@@ -1,5 +1,5 @@
 /** Steps 5 to 7 with a drone: confirmed, dispatched, then its milestones, each with its own deadline. */
-import { isBeforePickup } from '../../services/delivery/contract/status.ts';
+import { isBeforePickup, type UndeliverableReason } from '../../services/delivery/contract/status.ts';
 import { isoTime } from '../../shared/clock.ts';
 import type {
   CommandActor,
@@ -7,12 +7,14 @@ import type {
   ReassignDroneCommand,
   ResolveInterventionCommand,
 } from '../messages.ts';
+import { Handover } from './confirmation.ts';
 import { type Ending, failed } from './endings.ts';
 import { refusal } from './happenings.ts';
 import { cancelQuestion, RETURNING, TURN_ROUND } from './native-cancel.ts';
 import { type Answer, refused } from './orders.ts';
 import { lookAgainInMs, SHORTEST_WAIT_MS } from './overdue.ts';
 import { type BoundedWait, type Wait, WAITS } from './registry.ts';
+import type { EventDetails } from './record.ts';
 import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
 import { untilTakeOff } from './schedule.ts';
 import { plainStep, StepFailed, type StepInput } from './steps.ts';
@@ -75,6 +77,7 @@ async function dispatch(run: DeliveryRun, drone: DroneAssignment): Promise<boole
       reservation_token: drone.reservationToken,
       pickup_wait_s: policy.loadingS,
       dropoff_hover_s: policy.dropoffHoverS,
+      confirmation: input.confirmation ?? 'none',
     },
     summary: 'dispatch: upload the mission',
     undo: { kind: 'recall_drone', reserveKey: drone.reserveKey },
@@ -157,6 +160,7 @@ class Flight {
   private cancelQuestionId: string | undefined;
   private overdue = 0;
   private leaving = false;
+  private readonly handover: Handover;
   private intervention: string | undefined;
   /** It is on the ground with the package aboard, and has not been heard to go on. */
   private isDown = false;
@@ -164,6 +168,7 @@ class Flight {
   constructor(run: DeliveryRun, drone: DroneAssignment) {
     this.run = run;
     this.drone = drone;
+    this.handover = new Handover(run, drone);
     this.waitingFor = 'the drone at the pickup';
     this.untilMs = this.deadline('the drone at the pickup', drone.pickupEtaMs);
   }
@@ -191,6 +196,9 @@ class Flight {
           break;
         case 'abort':
           happenings.orders.answerAbort(await this.turnRound(happening.command));
+          break;
+        case 'confirm':
+          happenings.orders.answerConfirm(await this.onConfirm());
           break;
         case 'native_cancel':
           await this.onNativeCancel();
@@ -249,17 +257,19 @@ class Flight {
         return 'on';
 
       case 'arrived_at_dropoff':
-        await record.change('arrived_at_dropoff', details);
-        return this.expect('the release at the dropoff');
+        await record.change('arrived_at_dropoff', { ...details, ...this.handover.begin(occurredAtMs) });
+        return this.handover.isAwaited
+          ? this.expect('the recipient’s confirmation', occurredAtMs)
+          : this.expect('the release at the dropoff');
 
       case 'dropoff_blocked':
         return this.onBlocked(milestone);
 
       case 'released':
-        return this.onReleased(details);
+        return this.onReleased(details, milestone);
 
       case 'turned_back':
-        await record.change('enroute_to_return', details);
+        await record.change('enroute_to_return', { ...details, ...this.handover.end(milestone) });
         this.leaving = false;
         return this.backAtMs === undefined ? 'on' : this.expectBack(this.backAtMs);
 
@@ -298,7 +308,10 @@ class Flight {
     );
   }
 
-  private async onReleased(details: { occurredAtMs: number; data: Record<string, unknown> }): Promise<Next> {
+  private async onReleased(
+    details: { occurredAtMs: number; data: Record<string, unknown> },
+    { detail }: DroneMilestoneSignal,
+  ): Promise<Next> {
     const { record } = this.run;
     if (record.status === 'arrived_at_return') {
       await record.change('returned', details);
@@ -306,24 +319,43 @@ class Flight {
     }
     await record.change('delivered', {
       ...details,
-      ...(this.leaving && { patch: { left_unattended: true } }),
+      // A drone that did not wait for the recipient, although it was told to.
+      ...(detail['unconfirmed'] === true && { data: { ...details.data, unconfirmed: true } }),
+      patch: { ...(this.leaving && { left_unattended: true }), ...(await this.handover.proven()) },
     });
     return { status: 'delivered', charged: 'delivered' };
   }
 
-  /** Nobody can receive it there: what the sender asked for in that case is done. */
-  private async onBlocked({ occurredAt, detail }: DroneMilestoneSignal): Promise<Next> {
+  private onBlocked({ occurredAt, detail }: DroneMilestoneSignal): Promise<Next> {
+    return this.undeliverable('dropoff_blocked', { occurredAtMs: Date.parse(occurredAt), data: detail });
+  }
+
+  /** The recipient has given something, or the time for it is over. */
+  private async onConfirm(isOver = false): Promise<Answer> {
+    const { settled, answer } = await this.handover.settle(isOver);
+    if (settled === 'lowering') this.expect('the release at the dropoff');
+    else if (settled === 'left') this.expect('the drone to turn back');
+    else if (settled !== 'waiting') await this.undeliverable(settled, {});
+    return answer;
+  }
+
+  /** It cannot be handed over there: what the sender asked for in that case is done. */
+  private async undeliverable(
+    why: UndeliverableReason,
+    { occurredAtMs, data }: Pick<EventDetails, 'occurredAtMs' | 'data'>,
+  ): Promise<Next> {
     const { record, input } = this.run;
-    await record.note('dropoff_blocked', {
-      occurredAtMs: Date.parse(occurredAt),
-      data: { ...detail, undeliverable_action: input.undeliverableAction },
-      patch: { delayed: true, delay_reason: 'dropoff_blocked' },
+    await record.note(why, {
+      ...(occurredAtMs !== undefined && { occurredAtMs }),
+      data: { ...data, undeliverable_action: input.undeliverableAction },
+      patch: {
+        delayed: true,
+        delay_reason: why,
+        undeliverable_reason: why,
+        confirmation_due_at: null,
+      },
     });
-    const step = {
-      reserve_key: this.drone.reserveKey,
-      delivery_id: input.deliveryId,
-      reason: 'dropoff_blocked',
-    };
+    const step = { reserve_key: this.drone.reserveKey, delivery_id: input.deliveryId, reason: why };
     try {
       if (input.undeliverableAction === 'leave') {
         const key = record.key('leave');
@@ -476,13 +508,17 @@ class Flight {
   }
 
   private async onDeadline(): Promise<Next> {
-    const { record } = this.run;
+    const { happenings, record } = this.run;
     switch (record.status) {
       case 'confirmed':
       case 'enroute_to_pickup':
         return this.onLateForPickup();
       case 'arrived_at_pickup':
         return this.recalling === undefined ? this.onNothingLoaded() : this.onStillOverdue();
+      case 'arrived_at_dropoff':
+        if (!this.handover.isAwaited) return this.onStillOverdue();
+        happenings.orders.answerConfirm(await this.onConfirm(true));
+        return 'on';
       default:
         return this.onStillOverdue();
     }

@@ -10,6 +10,7 @@ import type {
   CancelAnswer,
   CancelCommand,
   CarrierMilestoneSignal,
+  ConfirmCommand,
   DroneMilestoneSignal,
   ReassignDroneCommand,
   RescheduleAnswer,
@@ -17,7 +18,14 @@ import type {
   ResolveInterventionCommand,
 } from '../messages.ts';
 import { OrderedInbox } from './inbox.ts';
-import { type Answer, type OrderHappening, Orders, refused, refusedByStatus } from './orders.ts';
+import {
+  type Answer,
+  confirmRefusedByStatus,
+  type OrderHappening,
+  Orders,
+  refused,
+  refusedByStatus,
+} from './orders.ts';
 import type { DeliveryRecord } from './record.ts';
 import { type PendingReschedule, Reschedules } from './reschedules.ts';
 import type { Wait } from './registry.ts';
@@ -157,6 +165,15 @@ export class Happenings {
       const { answer } = this.askToCancel({ reason: 'requested_by_operator', actor, why });
       if (answer) this.orders.cancelAnswered(answer);
     }
+    await condition(() => order.answer !== undefined);
+    return order.answer ?? refused('already_ended', 'The delivery has ended.');
+  }
+
+  /** Says that the recipient has given something, and waits for what comes of it. */
+  async confirm(command: ConfirmCommand): Promise<Answer> {
+    const early = confirmRefusedByStatus(this.record.status);
+    if (early) return early;
+    const order = this.orders.confirm(command);
     await condition(() => order.answer !== undefined);
     return order.answer ?? refused('already_ended', 'The delivery has ended.');
   }

@@ -1,9 +1,16 @@
 /**
- * Operators' orders that are under way: to take another drone, to abort, and the *Cancel* button of the Temporal UI. Handlers
+ * Orders that are under way: operators' to take another drone and to abort, the *Cancel* button of the Temporal UI, and the
+ * recipient's word that it is confirmed. Handlers
  * put them here and wait; the saga takes them one at a time and answers. A second order shares the first one's answer.
  */
 import { isBeforePickup, isFinal } from '../../services/delivery/contract/status.ts';
-import type { AbortCommand, CancelAnswer, OperatorAnswer, ReassignDroneCommand } from '../messages.ts';
+import type {
+  AbortCommand,
+  CancelAnswer,
+  ConfirmCommand,
+  OperatorAnswer,
+  ReassignDroneCommand,
+} from '../messages.ts';
 import type { DeliveryRecord } from './record.ts';
 
 /** An answer before it is addressed to one of those who asked. */
@@ -12,6 +19,7 @@ export type Answer = Omit<OperatorAnswer, 'request'>;
 export type OrderHappening =
   | { kind: 'reassign'; command: ReassignDroneCommand }
   | { kind: 'abort'; command: AbortCommand }
+  | { kind: 'confirm' }
   /** Native cancel, with the package aboard: a person has to say what it meant. */
   | { kind: 'native_cancel' };
 
@@ -26,6 +34,7 @@ export class Orders {
   private readonly record: DeliveryRecord;
   private reassigning: Order<ReassignDroneCommand> | undefined;
   private aborting: Order<AbortCommand> | undefined;
+  private confirming: Order<ConfirmCommand> | undefined;
   private nativeCancel: 'asked' | 'taken' | undefined;
 
   constructor(record: DeliveryRecord) {
@@ -40,6 +49,11 @@ export class Orders {
   abort(command: AbortCommand): Order<AbortCommand> {
     this.aborting ??= { command, taken: false, answer: undefined };
     return this.aborting;
+  }
+
+  confirm(command: ConfirmCommand): Order<ConfirmCommand> {
+    this.confirming ??= { command, taken: false, answer: undefined };
+    return this.confirming;
   }
 
   cancelledNatively(): void {
@@ -65,17 +79,19 @@ export class Orders {
     const next = this.next();
     if (next?.kind === 'native_cancel') this.nativeCancel = 'taken';
     else if (next?.kind === 'abort' && this.aborting) this.aborting.taken = true;
+    else if (next?.kind === 'confirm' && this.confirming) this.confirming.taken = true;
     else if (this.reassigning && next) this.reassigning.taken = true;
     return next;
   }
 
   private next(): OrderHappening | undefined {
-    const { aborting, reassigning, nativeCancel } = this;
+    const { aborting, confirming, reassigning, nativeCancel } = this;
     const { status } = this.record;
     // Before the pickup an abort and a native cancel are cancels; with the package aboard it takes more.
     const isAboard = !isBeforePickup(status) && !isFinal(status);
     if (aborting && !aborting.taken && isAboard) return { kind: 'abort', command: aborting.command };
     if (nativeCancel === 'asked' && isAboard) return { kind: 'native_cancel' };
+    if (confirming && !confirming.taken) return { kind: 'confirm' };
     if (reassigning && !reassigning.taken) return { kind: 'reassign', command: reassigning.command };
     return undefined;
   }
@@ -91,6 +107,11 @@ export class Orders {
     this.aborting = undefined;
   }
 
+  answerConfirm(answer: Answer): void {
+    if (this.confirming) this.confirming.answer = answer;
+    this.confirming = undefined;
+  }
+
   /** What the cancel that an abort is before the pickup came to. One that was loaded first is turned round instead. */
   cancelAnswered({ outcome, reason, detail }: CancelAnswer): void {
     if (!this.aborting || (outcome === 'refused' && reason === 'already_picked_up')) return;
@@ -103,6 +124,8 @@ export class Orders {
     const { status } = this.record;
     const early = refusedByStatus(status);
     if (early && this.reassigning) this.answerReassign(early);
+    const notAwaited = confirmRefusedByStatus(status);
+    if (notAwaited && this.confirming) this.answerConfirm(notAwaited);
     if (early && isFinal(status) && this.aborting) {
       this.answerAbort(status === 'cancelled' ? { outcome: 'cancelled', reason: null, detail: null } : early);
     }
@@ -118,6 +141,16 @@ export function refusedByStatus(status: DeliveryRecord['status']): Answer | unde
     return refused('already_picked_up', 'The package is aboard: the drone can no longer be replaced.');
   }
   return undefined;
+}
+
+/** What the status alone refuses about a confirmation; undefined while the package is at the dropoff. */
+export function confirmRefusedByStatus(status: DeliveryRecord['status']): Answer | undefined {
+  if (status === 'arrived_at_dropoff') return undefined;
+  if (isFinal(status)) return refused(`already_${status}`, `The delivery has ended: it is ${status}.`);
+  return refused(
+    'not_awaited',
+    `Nobody waits for a confirmation: the delivery is ${status.replaceAll('_', ' ')}.`,
+  );
 }
 
 export function refused(reason: string, detail: string): Answer {

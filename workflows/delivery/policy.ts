@@ -9,6 +9,7 @@ export const DEFAULT_POLICY: DeliveryPolicy = {
   loadingS: 10 * 60,
   dropoffArrivalSlackS: 5 * 60,
   dropoffHoverS: 2 * 60,
+  confirmationS: 105,
   releaseS: 6 * 60,
   recallAnswerS: 2 * 60,
   returnSlackS: 10 * 60,

@@ -36,6 +36,12 @@ export const STEPS = {
   dispatchDrone: { how: 'short', undoneBy: 'recall_drone' },
   recallDrone: { how: 'plain', undoneBy: null, because: 'it undoes a dispatch itself' },
   cancelBooking: { how: 'plain', undoneBy: null, because: 'it undoes a booking itself' },
+  readConfirmation: { how: 'short', undoneBy: null, because: 'it only reads' },
+  lowerPackage: {
+    how: 'plain',
+    undoneBy: null,
+    because: 'a package that was handed over is delivered',
+  },
   leaveUnattended: {
     how: 'plain',
     undoneBy: null,
@@ -95,6 +101,8 @@ export const WAITS = {
   'the news that it is loaded': { within: 'recallAnswerS' },
   'word from the drone, which may have loaded': { within: 'recallAnswerS' },
   'the drone at the dropoff': { within: 'dropoffArrivalSlackS' },
+  'the recipient’s confirmation': { within: 'confirmationS' },
+  'the drone to turn back': { within: 'releaseS' },
   'the release at the dropoff': { within: 'releaseS' },
   'the package to be set down': { within: 'releaseS' },
   'the drone back at the sender': { within: 'returnSlackS' },

@@ -23,6 +23,8 @@ import {
   type CancelCommand,
   CARRIER_MILESTONE_SIGNAL,
   type CarrierMilestoneSignal,
+  CONFIRM_UPDATE,
+  type ConfirmCommand,
   type DeliveryInput,
   type DeliveryOutcome,
   type DeliveryState,
@@ -47,6 +49,7 @@ import type { CarriedDelivery } from './carried.ts';
 import {
   checkAbort,
   checkCancel,
+  checkConfirm,
   checkReassignDrone,
   checkRescheduleForm,
   checkResolveIntervention,
@@ -65,6 +68,7 @@ const droneAvailable = defineSignal(DRONE_AVAILABLE_SIGNAL);
 const cancel = defineUpdate<CancelAnswer, [CancelCommand]>(CANCEL_UPDATE);
 const reschedule = defineUpdate<RescheduleAnswer, [RescheduleCommand]>(RESCHEDULE_UPDATE);
 const reassignDrone = defineUpdate<OperatorAnswer, [ReassignDroneCommand]>(REASSIGN_DRONE_UPDATE);
+const confirm = defineUpdate<OperatorAnswer, [ConfirmCommand]>(CONFIRM_UPDATE);
 const abort = defineUpdate<OperatorAnswer, [AbortCommand]>(ABORT_UPDATE);
 const resolveIntervention = defineUpdate<OperatorAnswer, [ResolveInterventionCommand]>(
   RESOLVE_INTERVENTION_UPDATE,
@@ -123,6 +127,11 @@ function openDoors(run: DeliveryRun): void {
     abort,
     (command) => handled.once(async () => addressed(await happenings.abort(command), command)),
     { validator: unlessHandled(checkAbort) },
+  );
+  setHandler(
+    confirm,
+    (command) => handled.once(async () => addressed(await happenings.confirm(command), command)),
+    { validator: unlessHandled(checkConfirm) },
   );
   setHandler(
     resolveIntervention,
@@ -184,7 +193,7 @@ function checkReschedule({ record, policy, input }: DeliveryRun, command: Resche
   });
 }
 
-const addressed = (answer: Answer, { request }: OperatorCommand): OperatorAnswer => ({
+const addressed = (answer: Answer, { request }: Pick<OperatorCommand, 'request'>): OperatorAnswer => ({
   ...answer,
   request: request ?? null,
 });

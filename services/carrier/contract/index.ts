@@ -159,12 +159,15 @@ export const carrierContract = defineContract({
       available: Type.Optional(Type.Boolean()),
       /** The next so many bookings are taken, and break down on the way to the pickup. */
       fail_next_bookings: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
+      /** The next so many bookings are taken, and break down with the package, on the way to the dropoff. */
+      fail_next_after_pickup: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
       /** The next so many bookings are taken, but the carrier's answer is lost: 503, and the repetition finds the booking. */
       lose_next_answers: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
     }),
     response: Closed({
       available: Type.Boolean(),
       fail_next_bookings: Type.Integer(),
+      fail_next_after_pickup: Type.Integer(),
       lose_next_answers: Type.Integer(),
     }),
   },

@@ -13,11 +13,20 @@ import {
   CarrierUnreachable,
   type Promised,
 } from '../domain/adapter.ts';
-import { COURIER, failingItinerary, itineraryOf, lockedFrom, offerFor, promiseOf } from './rules.ts';
+import {
+  COURIER,
+  failingItinerary,
+  failingLateItinerary,
+  itineraryOf,
+  lockedFrom,
+  offerFor,
+  promiseOf,
+} from './rules.ts';
 
 export interface SimulatedBehaviour {
   available: boolean;
   fail_next_bookings: number;
+  fail_next_after_pickup: number;
   lose_next_answers: number;
 }
 
@@ -71,15 +80,18 @@ export function simulatedCarrier(prisma: PrismaClient): SimulatedCarrier {
       if ('refused' in offer) return offer;
       const normal = itineraryOf(job, nowMs);
       const failing = failingItinerary(normal);
+      const failingLate = failingLateItinerary(normal);
       // The row of the simulation is locked, so that of several bookings at once exactly as many fail as were told to.
       const [row] = await prisma.$queryRaw<{ available: boolean; taken: boolean; loses: boolean }[]>`
         WITH told AS (
-          SELECT available, fail_next_bookings > 0 AS fails, lose_next_answers > 0 AS loses
+          SELECT available, fail_next_bookings > 0 AS fails,
+                 fail_next_bookings = 0 AND fail_next_after_pickup > 0 AS fails_late, lose_next_answers > 0 AS loses
             FROM simulation WHERE id = 1 FOR UPDATE
         ), taken AS (
           INSERT INTO simulated_job (reference, itinerary, locked_from, created_at)
           SELECT ${reference},
-                 CASE WHEN fails THEN ${toJson(failing)}::jsonb ELSE ${toJson(normal)}::jsonb END,
+                 CASE WHEN fails THEN ${toJson(failing)}::jsonb WHEN fails_late THEN ${toJson(failingLate)}::jsonb
+                   ELSE ${toJson(normal)}::jsonb END,
                  CASE WHEN fails THEN ${lockedFrom(failing)}::int ELSE ${lockedFrom(normal)}::int END,
                  ${isoTime(nowMs)}::timestamptz
             FROM told WHERE available
@@ -88,6 +100,7 @@ export function simulatedCarrier(prisma: PrismaClient): SimulatedCarrier {
         ), counted AS (
           UPDATE simulation
              SET fail_next_bookings = fail_next_bookings - told.fails::int,
+                 fail_next_after_pickup = fail_next_after_pickup - told.fails_late::int,
                  lose_next_answers = lose_next_answers - told.loses::int
             FROM told, taken WHERE id = 1
         )
@@ -122,12 +135,16 @@ export function simulatedCarrier(prisma: PrismaClient): SimulatedCarrier {
         data: {
           ...(change.available !== undefined && { available: change.available }),
           ...(change.fail_next_bookings !== undefined && { failNextBookings: change.fail_next_bookings }),
+          ...(change.fail_next_after_pickup !== undefined && {
+            failNextAfterPickup: change.fail_next_after_pickup,
+          }),
           ...(change.lose_next_answers !== undefined && { loseNextAnswers: change.lose_next_answers }),
         },
       });
       return {
         available: row.available,
         fail_next_bookings: row.failNextBookings,
+        fail_next_after_pickup: row.failNextAfterPickup,
         lose_next_answers: row.loseNextAnswers,
       };
     },

@@ -35,7 +35,7 @@ export const COURIER_TARIFF = {
   perKgCents: 30,
 } as const;
 
-/** Part of the way to the pickup after which a job that is to fail breaks down. */
+/** Part of the way to the stop after which a job that is to fail breaks down. */
 const BREAKDOWN_AFTER = 0.5;
 
 /** What the courier would take for the job and when it would arrive when booked now, or why it would not. */
@@ -91,6 +91,15 @@ export function failingItinerary(itinerary: readonly CarrierStep[]): CarrierStep
   if (!departure || !arrival) return [];
   const atMs = Math.round(departure.atMs + (arrival.atMs - departure.atMs) * BREAKDOWN_AFTER);
   return [departure, { state: 'failed', atMs }];
+}
+
+/** The same job, with a car that breaks down on the way to the dropoff: the package is in it. */
+export function failingLateItinerary(itinerary: readonly CarrierStep[]): CarrierStep[] {
+  const at = itinerary.findIndex((step) => step.state === 'enroute_to_dropoff');
+  const [departure, arrival] = itinerary.slice(at);
+  if (at < 0 || !departure || !arrival) return [];
+  const atMs = Math.round(departure.atMs + (arrival.atMs - departure.atMs) * BREAKDOWN_AFTER);
+  return [...itinerary.slice(0, at + 1), { state: 'failed', atMs }];
 }
 
 /** When the courier arrives at both ends. */

@@ -34,7 +34,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  await simulate({ available: true, fail_next_bookings: 0, lose_next_answers: 0 });
+  await simulate({ available: true, fail_next_bookings: 0, fail_next_after_pickup: 0, lose_next_answers: 0 });
 });
 
 afterAll(async () => {
@@ -352,6 +352,29 @@ test('fails as many bookings as it is told to, of many at once', async () => {
   expect(states.filter((state) => state === 'delivered')).toHaveLength(5);
   const failed = deliveries[states.indexOf('failed')]!;
   expect(await failed.cancel()).toEqual({ outcome: 'already_ended' });
+});
+
+test('fails with the package in its hands as it is told to: nobody can cancel that any more', async () => {
+  await simulate({ fail_next_after_pickup: 1 });
+  const [late, sound] = [stepsOf(service), stepsOf(service)];
+  const lateId = (await late.booked()).id;
+  const soundId = (await sound.booked()).id;
+  expect(await simulate({})).toMatchObject({ fail_next_after_pickup: 0 });
+  wallMs = itineraryTimes().delivered;
+  await service.app.carrierPump.runDue();
+  const stepsTold = async (booking_id: typeof lateId) =>
+    (await service.client.readMilestones({ params: { booking_id }, query: { after_sequence: 0 } })).data.map(
+      (one) => one.state,
+    );
+  expect(await stepsTold(lateId)).toEqual([
+    'enroute_to_pickup',
+    'arrived_at_pickup',
+    'picked_up',
+    'enroute_to_dropoff',
+    'failed',
+  ]);
+  expect((await stepsTold(soundId)).at(-1)).toBe('delivered');
+  expect(await late.cancel()).toEqual({ outcome: 'already_ended' });
 });
 
 test('lists bookings newest first, by page, delivery, and whether they are under way', async () => {

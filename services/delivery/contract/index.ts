@@ -4,6 +4,7 @@ import { defineContract } from '../../../shared/http/contract.ts';
 import { idSchema } from '../../../shared/ids.ts';
 import {
   Closed,
+  Location,
   Money,
   Nullable,
   OneOf,
@@ -14,14 +15,19 @@ import {
   Stop,
   Timestamp,
 } from '../../../shared/schemas.ts';
+import { CONFIRMATION_KINDS, CONFIRMATION_STATUSES } from './confirmation.ts';
+import { GivenConfirmation, IMAGE_TYPES, Photo, Proof } from './proof.ts';
 import {
   CANCELLATION_REASONS,
   COMPENSATION_STATES,
   DELAY_REASONS,
   DELIVERY_STATUSES,
   FAILURE_REASONS,
+  UNDELIVERABLE_REASONS,
 } from './status.ts';
 
+export * from './confirmation.ts';
+export * from './proof.ts';
 export * from './schedule.ts';
 export * from './status.ts';
 
@@ -91,7 +97,7 @@ const requested = {
   packages: Type.Array(DeliveryPackage),
   expedited: Type.Boolean(),
   deadline: Nullable(Timestamp),
-  confirmation: OneOf(['none', 'pin', 'signature', 'photo', 'barcode'] as const),
+  confirmation: OneOf(CONFIRMATION_KINDS),
   undeliverable_action: OneOf(['return', 'leave'] as const),
   metadata: Type.Record(Type.String(), Type.String()),
   price: Money,
@@ -118,6 +124,12 @@ const progress = {
   /** What was captured at the end, by outcome; null until settled. */
   charge: Nullable(Money),
   left_unattended: Type.Boolean(),
+  /** Why it was not handed over at the dropoff; null while nothing stood in the way. */
+  undeliverable_reason: Nullable(OneOf(UNDELIVERABLE_REASONS)),
+  /** How far the proof of delivery is. */
+  confirmation_status: OneOf(CONFIRMATION_STATUSES),
+  /** While it is `awaited`: how long the drone waits for the recipient. */
+  confirmation_due_at: Nullable(Timestamp),
 };
 
 export const Delivery = Type.Object(
@@ -201,6 +213,9 @@ export type DeliveryEvent = Static<typeof DeliveryEvent>;
 /** An entry of the feed: the event, its place in the feed and the delivery as it was after it. */
 export const FeedEntry = Type.Object({ position: Type.Integer(), event: DeliveryEvent, delivery: Delivery });
 export type FeedEntry = Static<typeof FeedEntry>;
+
+/** `pin` where the delivery is confirmed by one. */
+const RecipientAccess = Closed({ tracking_token: Type.String(), pin: Nullable(Type.String()) });
 
 const DeliveryParams = Closed({ delivery_id: idSchema('delivery') });
 
@@ -294,6 +309,89 @@ export const deliveryContract = defineContract({
     params: DeliveryParams,
     query: Closed({ ...PageQuery, after_sequence: Type.Optional(Type.Integer({ minimum: 0 })) }),
     response: Page(DeliveryEvent),
+  },
+  track: {
+    method: 'POST',
+    path: '/track',
+    summary: 'The delivery behind a tracking link',
+    description: '404 for a token that we have not made.',
+    body: Closed({ tracking_token: Type.String({ maxLength: 200 }) }),
+    response: Closed({ delivery: Delivery, attempts_left: Type.Integer({ minimum: 0 }) }),
+  },
+  giveConfirmation: {
+    method: 'POST',
+    path: '/confirmations',
+    summary: 'The recipient gives the proof of delivery that the sender asked for',
+    description:
+      'Safe to repeat: the same answer; the same wrong value is counted once. 409 `not_required`, `given_by_drone`, `not_awaited` (the drone is not there, or not any more), `already_confirmed`; 422 `wrong_kind`. What was given is kept; the workflow has to be told to look.',
+    body: Closed({
+      tracking_token: Type.String({ maxLength: 200 }),
+      given: GivenConfirmation,
+      /** Where the drone is, as far as is known. */
+      position: Nullable(Location),
+    }),
+    response: Type.Union([
+      Closed({
+        outcome: Type.Literal('confirmed'),
+        delivery_id: idSchema('delivery'),
+        confirmed_at: Timestamp,
+      }),
+      Closed({
+        outcome: Type.Literal('wrong'),
+        delivery_id: idSchema('delivery'),
+        /** 0: it cannot be confirmed any more. */
+        attempts_left: Type.Integer({ minimum: 0 }),
+      }),
+    ]),
+  },
+  keepPhoto: {
+    method: 'POST',
+    path: '/deliveries/:delivery_id/photo',
+    summary: 'Keeps the drone’s photo as proof of delivery; the first one stays',
+    params: DeliveryParams,
+    body: Closed({ photo: Photo, taken_at: Timestamp, position: Location }),
+    response: Closed({ outcome: OneOf(['stored', 'duplicate'] as const) }),
+  },
+  getConfirmation: {
+    method: 'GET',
+    path: '/deliveries/:delivery_id/confirmation',
+    summary: 'Whether a delivery is confirmed: what its workflow goes by',
+    params: DeliveryParams,
+    response: Closed({
+      confirmed_at: Nullable(Timestamp),
+      given_by: Nullable(OneOf(['recipient', 'drone'] as const)),
+      attempts_left: Type.Integer({ minimum: 0 }),
+    }),
+  },
+  getProof: {
+    method: 'GET',
+    path: '/deliveries/:delivery_id/proof',
+    summary: 'What was given as proof of delivery',
+    params: DeliveryParams,
+    response: Proof,
+  },
+  getProofImage: {
+    method: 'GET',
+    path: '/deliveries/:delivery_id/proof/image',
+    summary: 'The signature or photo itself; 404 when there is none',
+    params: DeliveryParams,
+    response: Closed({ content_type: OneOf(IMAGE_TYPES), data: Type.String({ contentEncoding: 'base64' }) }),
+  },
+  getRecipientAccess: {
+    method: 'GET',
+    path: '/deliveries/:delivery_id/recipient-access',
+    summary: 'What only the recipient is sent: the token of the tracking link, and the PIN',
+    params: DeliveryParams,
+    response: RecipientAccess,
+  },
+  showRecipientAccess: {
+    method: 'POST',
+    path: '/deliveries/:delivery_id/recipient-access',
+    summary: 'The same for an operator who helps the recipient: the timeline says who looked, and why',
+    params: DeliveryParams,
+    body: Closed({ by: Type.String(), why: Type.String() }),
+    response: RecipientAccess,
+    idempotent: true,
   },
   readFeed: {
     method: 'GET',

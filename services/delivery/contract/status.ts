@@ -76,8 +76,21 @@ export const DELAY_REASONS = [
   'sender_not_ready',
   'drone_failed',
   'dropoff_blocked',
+  'recipient_absent',
+  'confirmation_failed',
+  'carrier_failed',
 ] as const;
 export type DelayReason = (typeof DELAY_REASONS)[number];
+
+/** Why a package was not handed over at the dropoff. */
+export const UNDELIVERABLE_REASONS = [
+  'dropoff_blocked',
+  /** Nobody confirmed it while the drone waited. */
+  'recipient_absent',
+  /** Every try at the PIN, or the scan, was wrong. */
+  'confirmation_failed',
+] as const;
+export type UndeliverableReason = (typeof UNDELIVERABLE_REASONS)[number];
 
 export const FAILURE_REASONS = [
   'account_suspended',

@@ -7,6 +7,7 @@ import {
   type DeliveryCreation,
   type DeliveryPatch,
   type DeliveryStatus,
+  initialConfirmationStatus,
   type Intervention,
   isFinal,
   type NewDeliveryEvent,
@@ -48,6 +49,9 @@ export function createdEvent(creation: DeliveryCreation, recordedAt: string): Nu
     compensation: 'none',
     charge: null,
     left_unattended: false,
+    undeliverable_reason: null,
+    confirmation_status: initialConfirmationStatus(creation.confirmation),
+    confirmation_due_at: null,
     complete: false,
     sequence: 1,
     interventions: [],
@@ -111,16 +115,27 @@ function apply(before: DeliveryState, event: NewDeliveryEvent, occurredAt: strin
     interventions: interventionsAfter(before.interventions, event, occurredAt),
     ended_at: isFinal(to) ? (before.ended_at ?? occurredAt) : null,
   };
+  if (!mayStillBeConfirmed(after)) Object.assign(after, NOT_CONFIRMED);
   if (event.patch?.complete === true) refuseUnsettled(after);
   // What was complete and has to compensate again (an operator's act) is not complete any more.
   else if (!isSettled(after)) after.complete = false;
   return after;
 }
 
+/** Once the package goes back, or the delivery has ended, nobody is asked to confirm it any more. */
+function mayStillBeConfirmed({ status, confirmation_status }: DeliveryState): boolean {
+  if (confirmation_status !== 'pending' && confirmation_status !== 'awaited') return true;
+  return !isFinal(status) && status !== 'enroute_to_return' && status !== 'arrived_at_return';
+}
+const NOT_CONFIRMED = { confirmation_status: 'not_given', confirmation_due_at: null } as const;
+
 function patched(patch: DeliveryPatch = {}): Partial<DeliveryState> {
   return {
     ...patch,
     ...(patch.eta && { eta: utcEta(patch.eta) }),
+    ...(typeof patch.confirmation_due_at === 'string' && {
+      confirmation_due_at: utc(patch.confirmation_due_at),
+    }),
     ...(patch.pickup_window && { pickup_window: utcWindow(patch.pickup_window) }),
   };
 }

@@ -57,12 +57,19 @@ export function deliveryView(
     pickup: { ...pickup, ...personal?.pickup },
     dropoff: { ...dropoff, ...personal?.dropoff },
     metadata: personal?.metadata ?? {},
-    // Written before there were windows, a state has none.
-    ...{ pickup_window: null },
+    // Written before there were windows, and proof of delivery, a state has none.
+    ...BEFORE,
     ...state,
     imminent: isImminent(state.status, state.eta, nowMs),
   };
 }
+
+const BEFORE = {
+  pickup_window: null,
+  confirmation_status: 'not_required',
+  confirmation_due_at: null,
+  undeliverable_reason: null,
+} as const;
 
 const IMMINENT_MS = 60_000;
 const ON_THE_WAY: ReadonlySet<DeliveryStatus> = new Set([

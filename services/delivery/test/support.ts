@@ -2,7 +2,6 @@
 import { pino } from 'pino';
 import { createClient } from '../../../shared/http/client.ts';
 import { newId } from '../../../shared/ids.ts';
-import type { ServiceOptions } from '../../../shared/service.ts';
 import {
   type DeliveryCreation,
   deliveryContract,
@@ -10,11 +9,14 @@ import {
   type NewDeliveryEvent,
   TRANSITIONS,
 } from '../contract/index.ts';
-import { buildDeliveryService } from '../service.ts';
+import { buildDeliveryService, type DeliveryServiceOptions } from '../service.ts';
 
 export const CREATED_AT = '2026-03-01T12:00:00.000Z';
 
-export async function runningDeliveryService(databaseUrl: string, options: Partial<ServiceOptions> = {}) {
+export async function runningDeliveryService(
+  databaseUrl: string,
+  options: Partial<DeliveryServiceOptions> = {},
+) {
   const app = await buildDeliveryService({
     databaseUrl,
     poolSize: 6,

@@ -16,6 +16,7 @@ import {
   PackageSize,
   Timestamp,
 } from '../../../shared/schemas.ts';
+import { CONFIRMATION_KINDS } from '../../delivery/contract/confirmation.ts';
 
 export const DRONE_STATES = [
   'idle',
@@ -113,18 +114,23 @@ export const Mission = Type.Object(
     delivery_id: idSchema('delivery'),
     drone_id: idSchema('drone'),
     /**
-     * `fly`: the legs; `recall`: come home without the package; `return`: bring the package back to the pickup; `leave`: set
+     * `fly`: the legs; `lower`: the recipient has confirmed it: let it go at the dropoff, then come home; `recall`: come home without the package; `return`: bring the package back to the pickup; `leave`: set
      * it down at the dropoff unattended, then come home.
      */
-    command: OneOf(['fly', 'recall', 'return', 'leave'] as const),
+    command: OneOf(['fly', 'lower', 'recall', 'return', 'leave'] as const),
     pickup: Location,
     dropoff: Location,
     base: Location,
     payload_kg: Type.Number(),
     /** How long it may wait on the ground for the sender, seconds of the delivery's clock. */
     pickup_wait_s: Type.Number(),
-    /** How long it may hover at the dropoff. */
+    /** How long it may hover at the dropoff; then it brings the package back by itself. */
     dropoff_hover_s: Type.Number(),
+    /**
+     * With `pin`, `signature` and `barcode` it hovers at the dropoff with the package until it is told to `lower` it. With
+     * `photo` it takes one when it lets the package go, and posts it before it tells that it has.
+     */
+    confirmation: OneOf(CONFIRMATION_KINDS),
     legs: Type.Array(MissionLeg),
     clock: ClockSettingsSchema,
     issued_at: Timestamp,
@@ -415,6 +421,8 @@ export const droneContract = defineContract({
       reservation_token: Type.Integer(),
       pickup_wait_s: Type.Number(),
       dropoff_hover_s: Type.Number(),
+      /** `none` unless told. */
+      confirmation: Type.Optional(OneOf(CONFIRMATION_KINDS)),
     }),
     response: Type.Union([
       Closed({ outcome: Type.Literal('dispatched'), mission_id: idSchema('mission'), eta: ReservationEta }),
@@ -444,6 +452,19 @@ export const droneContract = defineContract({
     response: Closed({
       outcome: OneOf(['returning', 'already_returning', 'not_loaded', 'ended'] as const),
       eta_return_at: Nullable(Timestamp),
+    }),
+    idempotent: true,
+  },
+  lowerPackage: {
+    method: 'POST',
+    path: '/reservations/lower',
+    summary:
+      'Tells a drone that waits at the dropoff for the recipient to let the package go: it is confirmed',
+    description:
+      '`too_late`: it has turned back, by itself or because it was told to. `not_there`: it has not arrived, or was not told to wait. Idempotent.',
+    body: Closed({ reserve_key: Type.String(), delivery_id: idSchema('delivery') }),
+    response: Closed({
+      outcome: OneOf(['lowering', 'too_late', 'not_there', 'not_loaded', 'ended'] as const),
     }),
     idempotent: true,
   },

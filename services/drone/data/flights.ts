@@ -11,6 +11,7 @@ import {
   newId,
   type ReservationId,
 } from '../../../shared/ids.ts';
+import type { ConfirmationKind } from '../../delivery/contract/confirmation.ts';
 import type { DroneState, Milestone } from '../contract/index.ts';
 import {
   clockNow,
@@ -59,6 +60,7 @@ interface FlightRow {
   command: string | null;
   pickup_wait_s: number | null;
   dropoff_hover_s: number | null;
+  confirmation: string | null;
   silence_ms: number;
   heard_wall: Date | null;
   link_lost_at: Date | null;
@@ -82,7 +84,7 @@ const FLIGHT_COLUMNS = Prisma.sql`
   r.pickup_latitude, r.pickup_longitude, r.dropoff_latitude, r.dropoff_longitude, r.payload_kg,
   r.state, r.loading, r.load_token, r.phase, r.aboard, r.job_done, r.lease_expires_at, r.lease_wall,
   r.recalled_at, r.ended_at, r.end_reason, r.created_at, r.mission_id, r.mission_version, m.command,
-  r.pickup_wait_s, r.dropoff_hover_s, r.silence_ms, r.heard_wall, r.link_lost_at,
+  r.pickup_wait_s, r.dropoff_hover_s, r.confirmation, r.silence_ms, r.heard_wall, r.link_lost_at,
   r.last_aircraft_sequence, r.last_sequence, r.signalled_sequence, r.revision,
   d.state AS drone_state, d.state_reason AS drone_state_reason, d.model_id,
   p.latitude, p.longitude, p.altitude_m, p.battery,
@@ -176,6 +178,7 @@ function reservationOf(row: FlightRow): Reservation {
     command: row.command as MissionCommand | null,
     pickupWaitS: row.pickup_wait_s,
     dropoffHoverS: row.dropoff_hover_s,
+    confirmation: row.confirmation as ConfirmationKind | null,
     silenceMs: row.silence_ms,
     heardWall: row.heard_wall,
     linkLostAt: row.link_lost_at,
@@ -229,6 +232,7 @@ export async function commitTransition(
         aboard = ${after.aboard}, job_done = ${after.jobDone}, recalled_at = ${after.recalledAt}::timestamptz,
         ended_at = ${after.endedAt}::timestamptz, end_reason = ${after.endReason},
         pickup_wait_s = ${after.pickupWaitS}::float8, dropoff_hover_s = ${after.dropoffHoverS}::float8,
+        confirmation = ${after.confirmation},
         heard_wall = ${after.heardWall}::timestamptz, link_lost_at = ${after.linkLostAt}::timestamptz,
         mission_id = ${missionId}, mission_version = ${missionVersion},
         last_aircraft_sequence = ${lastAircraftSequence}, last_sequence = ${lastSequence},

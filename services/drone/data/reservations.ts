@@ -78,6 +78,7 @@ interface MissionRow {
   payload_kg: number;
   pickup_wait_s: number | null;
   dropoff_hover_s: number | null;
+  confirmation: Mission['confirmation'] | null;
   told: [number, MilestoneKind, string][] | null;
 }
 
@@ -95,7 +96,7 @@ export async function readOrders(
   const rows = await database.$queryRaw<MissionRow[]>`
     SELECT d.id AS drone_id, m.id, m.version, m.command, m.legs, m.issued_at, r.id AS reservation_id, r.token, r.delivery_id,
       r.base_id, r.clock, r.pickup_latitude, r.pickup_longitude, r.dropoff_latitude, r.dropoff_longitude, r.payload_kg,
-      r.pickup_wait_s, r.dropoff_hover_s,
+      r.pickup_wait_s, r.dropoff_hover_s, r.confirmation,
       (SELECT json_agg(json_build_array(t.aircraft_sequence, t.kind, t.occurred_at) ORDER BY t.aircraft_sequence)
         FROM milestones t WHERE t.reservation_id = r.id AND t.aircraft_sequence IS NOT NULL) AS told
     FROM drones d
@@ -121,6 +122,7 @@ export async function readOrders(
     payload_kg: row.payload_kg,
     pickup_wait_s: row.pickup_wait_s ?? 0,
     dropoff_hover_s: row.dropoff_hover_s ?? 0,
+    confirmation: row.confirmation ?? 'none',
     legs: row.legs,
     clock: row.clock,
     issued_at: isoTime(row.issued_at.getTime()),

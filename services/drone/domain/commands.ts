@@ -1,8 +1,17 @@
 /** What a delivery may ask of its reservation, from dispatch to release, and what an operator may do to a drone. Pure. */
 import { isoTime } from '../../../shared/clock.ts';
+import { type ConfirmationKind, needsRecipient } from '../../delivery/contract/confirmation.ts';
 import type { DroneState } from '../contract/index.ts';
 import { barredUnlessSettled, closed, isNews, parkedState } from './milestones.ts';
-import { deliveryPlan, type Eta, etaOf, leaveMission, recallMission, returnMission } from './missions.ts';
+import {
+  deliveryPlan,
+  type Eta,
+  etaOf,
+  leaveMission,
+  lowerMission,
+  recallMission,
+  returnMission,
+} from './missions.ts';
 import { recall } from './pickup-race.ts';
 import {
   clockNow,
@@ -27,7 +36,7 @@ export type DispatchDecision =
 /** Commits a held reservation and plans its flights from where the drone is now. */
 export function dispatch(
   flight: Flight,
-  order: { stepKey: string; pickupWaitS: number; dropoffHoverS: number },
+  order: { stepKey: string; pickupWaitS: number; dropoffHoverS: number; confirmation: ConfirmationKind },
   wallMs: number,
 ): DispatchDecision {
   const { reservation, drone, model } = flight;
@@ -71,6 +80,7 @@ export function dispatch(
         heardWall: new Date(wallMs),
         pickupWaitS: order.pickupWaitS,
         dropoffHoverS: order.dropoffHoverS,
+        confirmation: order.confirmation,
       },
       mission: { command: 'fly', legs: plan.legs, eta, stepKey: order.stepKey },
       drone: { state: 'committed', reason: null },
@@ -146,6 +156,24 @@ export function returnToSender(flight: Flight, stepKey: string, wallMs: number):
     etaReturnAt,
     transition: { change: {}, mission: { ...mission, stepKey, eta: { return_at: etaReturnAt } } },
   };
+}
+
+export type LowerDecision = {
+  outcome: 'lowering' | 'too_late' | 'not_there' | 'not_loaded' | 'ended';
+  transition?: Transition;
+};
+
+/** Tells a drone that waits at the dropoff for the recipient to let the package go. */
+export function lowerPackage(flight: Flight, stepKey: string): LowerDecision {
+  const { reservation } = flight;
+  const { aboard, phase, command, confirmation } = reservation;
+  if (!aboard) return { outcome: reservation.jobDone ? 'ended' : 'not_loaded' };
+  // Told to come back it may not have heard so yet; it will.
+  if (phase === 'to_return' || phase === 'at_return' || command === 'return') return { outcome: 'too_late' };
+  if (command === 'lower') return { outcome: 'lowering' };
+  if (phase !== 'at_dropoff' || confirmation === null || !needsRecipient(confirmation))
+    return { outcome: 'not_there' };
+  return { outcome: 'lowering', transition: { change: {}, mission: { ...lowerMission(flight), stepKey } } };
 }
 
 export type LeaveDecision = {

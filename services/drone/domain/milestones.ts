@@ -8,6 +8,7 @@
  */
 import { distanceM } from '../../../shared/geodesy.ts';
 import type { Location } from '../../../shared/schemas.ts';
+import { needsRecipient } from '../../delivery/contract/confirmation.ts';
 import { DRONE_FAILURE_CAUSES, type DroneState, type MilestoneKind } from '../contract/index.ts';
 import { recallMission, resumedMission } from './missions.ts';
 import {
@@ -159,9 +160,15 @@ function loaded(flight: Flight, report: Report): Judgement {
 function released({ reservation, drone }: Flight, report: Report): Transition {
   return {
     change: { aboard: false, jobDone: true, phase: 'homeward' },
-    milestones: [milestone(report, isNews(reservation))],
+    milestones: [milestone(report, isNews(reservation), releasedDetail(reservation, report))],
     ...(drone.state === 'committed' && { drone: { state: 'returning', reason: null } }),
   };
+}
+
+/** What has happened cannot be refused; but one that let go of what it was to keep until it was confirmed is known for it. */
+function releasedDetail({ phase, command, confirmation }: Reservation, { detail }: Report): Report['detail'] {
+  const wasToWait = phase === 'at_dropoff' && confirmation !== null && needsRecipient(confirmation);
+  return wasToWait && command !== 'lower' ? { ...detail, unconfirmed: true } : detail;
 }
 
 function recalledEmpty({ reservation, drone }: Flight, report: Report): Transition {

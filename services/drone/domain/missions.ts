@@ -82,6 +82,12 @@ export function returnMission({ reservation, drone, base, model }: Flight): {
   };
 }
 
+/** Let the package go where it hovers, then home. */
+export function lowerMission({ reservation, base, model }: Flight): NewMission {
+  const home = legProfile(model, reservation.dropoff, base.location, { fromAltitudeM: DROPOFF_ALTITUDE_M });
+  return { command: 'lower', legs: [missionLeg('home', home)], eta: null, stepKey: null };
+}
+
 /** Set the package down at the dropoff, then home. */
 export function leaveMission({ reservation, drone, base, model }: Flight): NewMission {
   const { dropoff, phase } = reservation;

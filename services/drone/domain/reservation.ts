@@ -12,6 +12,7 @@ import type {
   ReservationId,
 } from '../../../shared/ids.ts';
 import type { Location } from '../../../shared/schemas.ts';
+import type { ConfirmationKind } from '../../delivery/contract/confirmation.ts';
 import type {
   Base,
   DroneModel,
@@ -82,6 +83,8 @@ export interface Reservation {
   command: MissionCommand | null;
   pickupWaitS: number | null;
   dropoffHoverS: number | null;
+  /** Null before the dispatch. */
+  confirmation: ConfirmationKind | null;
   silenceMs: number;
   heardWall: Date | null;
   linkLostAt: Date | null;
@@ -139,6 +142,7 @@ type Mutable = Pick<
   | 'endReason'
   | 'pickupWaitS'
   | 'dropoffHoverS'
+  | 'confirmation'
   | 'heardWall'
   | 'linkLostAt'
 >;

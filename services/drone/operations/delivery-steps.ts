@@ -76,7 +76,8 @@ export async function dispatch(
   stepKey: string,
   body: BodyOf<Contract, 'dispatch'>,
 ): Promise<Output<Contract['dispatch']>> {
-  const order = { stepKey, pickupWaitS: body.pickup_wait_s, dropoffHoverS: body.dropoff_hover_s };
+  const { pickup_wait_s: pickupWaitS, dropoff_hover_s: dropoffHoverS, confirmation = 'none' } = body;
+  const order = { stepKey, pickupWaitS, dropoffHoverS, confirmation };
   const decided = await transact(
     engine,
     () => flightOf(engine, body),
@@ -125,6 +126,23 @@ export async function returnToSender(
   // The answer to this very step was lost on its way.
   if (promised !== null) return { outcome: 'returning', eta_return_at: promised };
   return { outcome: decision.outcome, eta_return_at: null };
+}
+
+export async function lowerPackage(
+  engine: Engine,
+  stepKey: string,
+  body: BodyOf<Contract, 'lowerPackage'>,
+): Promise<Output<Contract['lowerPackage']>> {
+  const outcome = await transact(
+    engine,
+    () => flightOf(engine, body),
+    (flight) => {
+      const decision = commands.lowerPackage(flight, stepKey);
+      return { answer: decision.outcome, ...(decision.transition && { transition: decision.transition }) };
+    },
+  );
+  if (outcome === undefined) throw notFound('reservation under the step', body.reserve_key);
+  return { outcome };
 }
 
 export async function leaveUnattended(

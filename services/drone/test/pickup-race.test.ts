@@ -49,6 +49,7 @@ function heldFlight(): Flight {
       command: null,
       pickupWaitS: null,
       dropoffHoverS: null,
+      confirmation: null,
       silenceMs: 60_000,
       heardWall: null,
       linkLostAt: null,
@@ -166,7 +167,8 @@ function happen(flight: Flight, one: Happening): Transition | null | undefined {
   const { reservation } = flight;
   switch (one.what) {
     case 'dispatch': {
-      const decided = dispatch(flight, { stepKey: 'k', pickupWaitS: 600, dropoffHoverS: 120 }, START_MS);
+      const order = { stepKey: 'k', pickupWaitS: 600, dropoffHoverS: 120, confirmation: 'none' } as const;
+      const decided = dispatch(flight, order, START_MS);
       return 'transition' in decided ? decided.transition : null;
     }
     case 'recall':

@@ -343,12 +343,17 @@ export class TestDelivery {
     return { reserve_key: this.key('reserve', ordinal), delivery_id: this.id };
   }
 
-  dispatch(ordinal = 1, drone = this.world.drone) {
+  dispatch(
+    ordinal = 1,
+    drone = this.world.drone,
+    change: Partial<BodyOf<typeof droneContract, 'dispatch'>> = {},
+  ) {
     const body = {
       ...this.#named(ordinal),
       reservation_token: this.held.reservation_token,
       pickup_wait_s: 600,
       dropoff_hover_s: 120,
+      ...change,
     };
     return drone.dispatch({ body }, { idempotencyKey: this.key('dispatch', ordinal) });
   }

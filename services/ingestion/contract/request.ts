@@ -1,6 +1,7 @@
 /** What a caller posts to `POST /v1/deliveries`. The limits are published; a test holds the docs against them. */
 import { type Static, Type } from 'typebox';
 import { Closed, Money, OneOf, PackageSize, PickupWindow, Stop, Timestamp } from '../../../shared/schemas.ts';
+import { CONFIRMATION_KINDS } from '../../delivery/contract/confirmation.ts';
 
 export const RequestedPackage = Closed(
   {
@@ -30,7 +31,11 @@ export const CreateDeliveryRequest = Closed(
     pickup_window: Type.Optional(PickupWindow),
     deadline: Type.Optional(Timestamp),
     confirmation: Type.Optional(
-      OneOf(['none', 'pin', 'signature', 'photo', 'barcode'] as const, { default: 'none' }),
+      OneOf(CONFIRMATION_KINDS, {
+        default: 'none',
+        description:
+          'Proof of delivery. `pin`, `signature`, `barcode`: the drone waits above the dropoff until the recipient has given it by the tracking link; nobody there in time: the package goes back. `photo`: the drone’s own',
+      }),
     ),
     undeliverable_action: Type.Optional(OneOf(['return', 'leave'] as const, { default: 'return' })),
     metadata: Type.Optional(

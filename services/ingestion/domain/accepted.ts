@@ -9,6 +9,7 @@ import {
   type CancellationReason,
   type Delivery,
   type DeliveryCreation,
+  initialConfirmationStatus,
   utcWindow,
 } from '../../delivery/contract/index.ts';
 import type { Actor, CreateDeliveryRequest } from '../contract/index.ts';
@@ -105,6 +106,9 @@ export function requestedDelivery({ creation }: AcceptedDocument): Delivery {
     compensation: 'none',
     charge: null,
     left_unattended: false,
+    undeliverable_reason: null,
+    confirmation_status: initialConfirmationStatus(creation.confirmation),
+    confirmation_due_at: null,
     complete: false,
     imminent: false,
     sequence: 1,
@@ -129,6 +133,7 @@ export function cancelledDelivery(document: AcceptedDocument, cancellation: Canc
   return {
     ...requestedDelivery(document),
     ...cancelledPatch(document, cancellation),
+    confirmation_status: document.creation.confirmation === 'none' ? 'not_required' : 'not_given',
     status: 'cancelled',
     sequence: 2,
     updated_at: cancellation.at,
@@ -149,6 +154,7 @@ export function workflowInput({ creation, clock, policy }: AcceptedDocument): De
     deadline: creation.deadline,
     ...(creation.pickup_window && { pickupWindow: creation.pickup_window }),
     undeliverableAction: creation.undeliverable_action,
+    ...(creation.confirmation !== 'none' && { confirmation: creation.confirmation }),
     price: creation.price,
     clock,
     acceptedAt: creation.created_at,

@@ -1,0 +1,32 @@
+/** Proof of delivery: which kinds there are and who gives each. Pure: workflow code imports it. */
+
+export const CONFIRMATION_KINDS = ['none', 'pin', 'signature', 'photo', 'barcode'] as const;
+export type ConfirmationKind = (typeof CONFIRMATION_KINDS)[number];
+
+/**
+ * How far it is. `not_required`: none was asked for. `pending`: the drone is not there yet. `awaited`: it hovers at the
+ * dropoff and waits for the recipient. `confirmed`. `not_given`: the delivery ended, or turned back, without.
+ */
+export const CONFIRMATION_STATUSES = [
+  'not_required',
+  'pending',
+  'awaited',
+  'confirmed',
+  'not_given',
+] as const;
+export type ConfirmationStatus = (typeof CONFIRMATION_STATUSES)[number];
+
+/** So many different wrong PINs, or scans, and the package goes back: a guess at six digits has a chance of 1 in 200,000. */
+export const MAX_WRONG_CONFIRMATIONS = 5;
+
+const BY_RECIPIENT: ReadonlySet<ConfirmationKind> = new Set(['pin', 'signature', 'barcode']);
+
+/** Somebody at the dropoff must give it before the package is lowered. A photo is the drone's own. */
+export function needsRecipient(kind: ConfirmationKind): boolean {
+  return BY_RECIPIENT.has(kind);
+}
+
+/** At the beginning of a delivery. */
+export function initialConfirmationStatus(kind: ConfirmationKind): ConfirmationStatus {
+  return kind === 'none' ? 'not_required' : 'pending';
+}

@@ -1,0 +1,196 @@
+/** A delivery in a carrier's hands: what its statuses mean, what it cannot do, and what becomes of it when it gives up. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { BookingState } from '../../services/carrier/contract/index.ts';
+import type { Delivery } from '../../services/delivery/contract/index.ts';
+import { isoTime } from '../../shared/clock.ts';
+import { CARRIER_MILESTONE_SIGNAL, type CarrierMilestoneSignal } from '../../workflows/messages.ts';
+import { type DeliveryOptions, Lab, type LabDelivery } from './lab.ts';
+
+let lab: Lab;
+let signal: Lab['workflows']['signal'];
+beforeAll(async () => {
+  lab = await Lab.open();
+  signal = lab.workflows.signal.bind(lab.workflows);
+});
+afterEach(() => {
+  lab.workflows.signal = signal;
+  lab.rest();
+});
+afterAll(() => lab.close());
+
+/** A courier takes half an hour, and nothing flies meanwhile: time may make longer steps than the lab's. */
+const STEP_MS = 110_000;
+async function until(done: () => Promise<boolean>): Promise<void> {
+  const giveUpAtMs = lab.wallNowMs + 6 * 60 * 60 * 1000;
+  for (;;) {
+    await lab.settle();
+    if (await done()) return;
+    if (lab.wallNowMs > giveUpAtMs) throw new Error('The carrier does not get there.');
+    await lab.passUntil(lab.wallNowMs + STEP_MS);
+  }
+}
+async function completed(delivery: LabDelivery) {
+  await until(async () => (await delivery.read()).complete);
+  return delivery.untilComplete();
+}
+
+async function ordered(options: DeliveryOptions = {}): Promise<LabDelivery> {
+  const scene = await lab.prepare({ drones: 0, account: { carrier: true, carrierCapCents: 10_000 } });
+  return scene.order(options);
+}
+
+async function byCarrier(status: Delivery['status'], options: DeliveryOptions = {}): Promise<LabDelivery> {
+  const delivery = await ordered(options);
+  await until(async () => (await delivery.read()).status === status);
+  return delivery;
+}
+
+/** The carrier's news of a delivery do not arrive, except those that are let through. */
+function loseNews(letThrough: (news: CarrierMilestoneSignal) => boolean = () => false) {
+  lab.workflows.signal = async (deliveryId, name, payload) => {
+    const isLost = name === CARRIER_MILESTONE_SIGNAL && !letThrough(payload as CarrierMilestoneSignal);
+    return isLost ? 'signalled' : signal(deliveryId, name, payload);
+  };
+}
+
+describe('What a carrier tells', () => {
+  it('counts as far as it leads on: steps left out are walked, repeated and late ones change nothing', async () => {
+    loseNews();
+    const delivery = await byCarrier('confirmed');
+    const { booking_id: bookingId } = await delivery.read();
+    if (bookingId === null) throw new Error('not booked');
+    const told: BookingState[] = [
+      'arrived_at_pickup',
+      'enroute_to_pickup',
+      'enroute_to_dropoff',
+      'picked_up',
+      'enroute_to_dropoff',
+      'delivered',
+    ];
+    for (const [index, state] of told.entries()) {
+      const at = isoTime(lab.nowMs);
+      const news = { bookingId, sequence: index + 1, state, occurredAt: at, recordedAt: at };
+      await signal(delivery.id, CARRIER_MILESTONE_SIGNAL, news satisfies CarrierMilestoneSignal);
+    }
+    const { delivery: ended, outcome } = await completed(delivery);
+    expect(outcome).toMatchObject({ status: 'delivered' });
+    expect(ended.charge).toEqual(delivery.price);
+    const statuses = (await delivery.events()).map((event) => event.status);
+    expect(statuses.slice(statuses.indexOf('confirmed'))).toEqual([
+      'confirmed',
+      'enroute_to_pickup',
+      'arrived_at_pickup',
+      'picked_up',
+      'enroute_to_dropoff',
+      'arrived_at_dropoff',
+      'delivered',
+      'delivered',
+    ]);
+  });
+
+  it('and does not arrive is asked for when a later word does, or nothing is heard for long', async () => {
+    loseNews(({ sequence }) => sequence === 4);
+    const gap = await byCarrier('enroute_to_dropoff');
+    expect((await gap.statuses()).slice(-4)).toEqual([
+      'enroute_to_pickup',
+      'arrived_at_pickup',
+      'picked_up',
+      'enroute_to_dropoff',
+    ]);
+    loseNews();
+    const silent = await ordered({ policy: { carrierSlackS: 600 } });
+    const { outcome } = await completed(silent);
+    expect(outcome.status).toBe('delivered');
+    expect((await silent.events()).map((event) => event.type)).not.toContain('delivery.overdue');
+  });
+});
+
+describe('A carrier that gives up', () => {
+  it('before the pickup: the delivery fails, for nothing, and nothing is left', async () => {
+    await lab.clients.carrier.setSimulation({ body: { fail_next_bookings: 1 } });
+    const delivery = await ordered();
+    const { delivery: ended } = await completed(delivery);
+    expect(ended).toMatchObject({
+      status: 'failed',
+      failure_reason: 'carrier_failed',
+      charge: { amount: 0 },
+    });
+    await delivery.untilNothingHeld();
+  });
+
+  it.each([
+    { answer: 'lost', status: 'failed', reason: 'package_lost', charged: 0 },
+    { answer: 'delivered', status: 'delivered', reason: null, charged: 1 },
+    { answer: 'returned', status: 'returned', reason: null, charged: 1 },
+  ] as const)(
+    'with the package in its hands: a person says $answer',
+    async ({ answer, status, reason, charged }) => {
+      await lab.clients.carrier.setSimulation({ body: { fail_next_after_pickup: 1 } });
+      const delivery = await ordered();
+      const open = async () => (await delivery.read()).interventions.find((one) => one.resolved_at === null);
+      await until(async () => (await open()) !== undefined);
+      expect(await delivery.read()).toMatchObject({
+        status: 'enroute_to_dropoff',
+        delayed: true,
+        delay_reason: 'carrier_failed',
+      });
+      const asked = await open();
+      expect(asked).toMatchObject({ kind: 'carrier_failed' });
+      expect(asked?.answers.map((one) => one.answer)).toEqual(['lost', 'delivered', 'returned']);
+      expect(await delivery.cancel()).toMatchObject({ outcome: 'refused', reason: 'already_picked_up' });
+      await delivery.handle.executeUpdate('resolveIntervention', {
+        args: [
+          { interventionId: asked?.id, answer, why: 'seen on site', actor: { role: 'operator', id: 'test' } },
+        ],
+      });
+      const { delivery: ended } = await completed(delivery);
+      expect(ended).toMatchObject({ status, failure_reason: reason });
+      expect(ended.charge?.amount).toBe(charged * delivery.price.amount);
+      await delivery.untilNothingHeld();
+    },
+  );
+});
+
+describe('A cancel', () => {
+  it('once the carrier has the package is refused, and the delivery goes on', async () => {
+    const delivery = await byCarrier('enroute_to_dropoff');
+    expect(await delivery.cancel()).toMatchObject({ outcome: 'refused', reason: 'already_picked_up' });
+    expect((await completed(delivery)).outcome.status).toBe('delivered');
+  });
+
+  it('of a booking that ended unheard of hears how it ended', async () => {
+    loseNews();
+    await lab.clients.carrier.setSimulation({ body: { fail_next_bookings: 1 } });
+    const delivery = await byCarrier('confirmed');
+    await until(async () => {
+      const { data } = await lab.clients.carrier.listBookings({ query: { delivery_id: delivery.id } });
+      return data[0]?.state === 'failed';
+    });
+    expect(await delivery.cancel()).toMatchObject({ outcome: 'refused', reason: 'already_failed' });
+    const { delivery: ended } = await completed(delivery);
+    expect(ended).toMatchObject({ status: 'failed', failure_reason: 'carrier_failed' });
+    await delivery.untilNothingHeld();
+  });
+});
+
+describe('A carrier and the proof of delivery', () => {
+  it('what the recipient gives by the link counts; the carrier hands it over by itself', async () => {
+    const delivery = await byCarrier('arrived_at_dropoff', { confirmation: 'pin' });
+    expect((await delivery.read()).confirmation_status).toBe('awaited');
+    const { pin } = await delivery.recipient();
+    expect(await delivery.tellConfirmed('confirm-0')).toMatchObject({ reason: 'not_given' });
+    await delivery.give({ pin });
+    expect(await delivery.tellConfirmed()).toMatchObject({ outcome: 'accepted' });
+    const { delivery: ended } = await completed(delivery);
+    expect(ended).toMatchObject({ status: 'delivered', confirmation_status: 'confirmed' });
+  });
+
+  it.each([
+    { kind: 'pin', becomes: 'not_given' },
+    { kind: 'barcode', becomes: 'confirmed' },
+  ] as const)('of a $kind that nobody gives by the link: $becomes', async ({ kind, becomes }) => {
+    const delivery = await ordered({ confirmation: kind });
+    const { delivery: ended } = await completed(delivery);
+    expect(ended).toMatchObject({ status: 'delivered', confirmation_status: becomes });
+  });
+});

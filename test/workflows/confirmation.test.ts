@@ -1,0 +1,260 @@
+/** The handover at the dropoff: who has to confirm it, who does not, and what comes of either. In virtual time. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { simulatedSignature } from '../../simulator/pictures.ts';
+import { type DeliveryOptions, Lab, type LabDelivery } from './lab.ts';
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await Lab.open();
+});
+afterEach(() => lab.rest());
+afterAll(() => lab.close());
+
+/** A delivery whose drone hovers at the dropoff and waits. */
+async function awaited(options: DeliveryOptions = {}, failure?: Parameters<typeof lab.pilot.arm>[1]) {
+  const scene = await lab.prepare(options);
+  const [droneId] = scene.droneIds;
+  if (!droneId) throw new Error('no drone');
+  if (failure) lab.pilot.arm(droneId, failure);
+  const delivery = await scene.order({ confirmation: 'pin', ...options });
+  await delivery.untilStatus('arrived_at_dropoff');
+  return { delivery, droneId };
+}
+
+const typesOf = async (delivery: LabDelivery) =>
+  (await delivery.events()).map((event) => event.type.replace('delivery.', ''));
+const wrongPin = (pin: string, n: number) => String((Number(pin) + n) % 1_000_000).padStart(6, '0');
+
+describe('a package that the recipient confirms', () => {
+  it('by PIN: is kept aboard until the right one is given, and lowered then', async () => {
+    const { delivery, droneId } = await awaited();
+    const waiting = await delivery.read();
+    expect(waiting.confirmation_status).toBe('awaited');
+    const arrived = (await delivery.events()).at(-1)?.occurred_at ?? '';
+    expect(Date.parse(waiting.confirmation_due_at ?? '') - Date.parse(arrived)).toBe(105_000);
+    expect(lab.pilot.look(droneId).activity.kind).toBe('awaiting_confirmation');
+
+    const { pin } = await delivery.recipient();
+    expect(await delivery.give({ pin: wrongPin(pin, 1) })).toMatchObject({
+      outcome: 'wrong',
+      attempts_left: 4,
+    });
+    expect(await delivery.tellConfirmed('confirm-0')).toMatchObject({
+      outcome: 'refused',
+      reason: 'not_given',
+    });
+    expect(await delivery.cancel()).toMatchObject({ outcome: 'refused', reason: 'already_picked_up' });
+    expect(lab.pilot.look(droneId).activity.kind).toBe('awaiting_confirmation');
+
+    expect(await delivery.give({ pin })).toMatchObject({ outcome: 'confirmed' });
+    expect(await delivery.tellConfirmed()).toMatchObject({ outcome: 'accepted' });
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({
+      status: 'delivered',
+      confirmation_status: 'confirmed',
+      confirmation_due_at: null,
+      undeliverable_reason: null,
+      charge: delivery.price,
+    });
+    expect((await typesOf(delivery)).slice(-4)).toEqual([
+      'arrived_at_dropoff',
+      'recipient_confirmed',
+      'delivered',
+      'settled',
+    ]);
+    await delivery.untilNothingHeld();
+  });
+
+  it.each([
+    { kind: 'signature', given: { signature: { ...simulatedSignature('R'), signed_by: 'R. Recipient' } } },
+    { kind: 'barcode', given: { barcodes: ['TEST'] } },
+  ] as const)('by $kind', async ({ kind, given }) => {
+    const { delivery } = await awaited({ confirmation: kind });
+    expect(await delivery.give(structuredClone(given) as Parameters<typeof delivery.give>[0])).toMatchObject({
+      outcome: 'confirmed',
+    });
+    expect(await delivery.tellConfirmed()).toMatchObject({ outcome: 'accepted' });
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'delivered', confirmation_status: 'confirmed' });
+  });
+
+  it('is delivered although the news of it was lost: the delivery looks before it gives up', async () => {
+    // The lab's drones hear of news every 20 s only.
+    const { delivery } = await awaited({ policy: { confirmationS: 60 } });
+    const { pin } = await delivery.recipient();
+    await delivery.give({ pin });
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'delivered', confirmation_status: 'confirmed' });
+  });
+
+  it('and told so over and over: is lowered once, and whoever comes late hears that it is delivered', async () => {
+    const { delivery } = await awaited();
+    const { pin } = await delivery.recipient();
+    await delivery.give({ pin });
+    const answers = [
+      await delivery.tellConfirmed(),
+      await delivery.tellConfirmed(),
+      await delivery.tellConfirmed('confirm-2'),
+    ];
+    expect(answers.map((one) => typeof one === 'object' && one.outcome)).toEqual([
+      'accepted',
+      'accepted',
+      'accepted',
+    ]);
+    await delivery.untilComplete();
+    expect(await delivery.tellConfirmed()).toMatchObject({ outcome: 'accepted' });
+    expect(await delivery.tellConfirmed('confirm-3')).toBe('gone');
+    expect(lab.faults.callsOf(delivery.id).filter((one) => one.activity === 'lowerPackage')).toHaveLength(1);
+    expect((await typesOf(delivery)).filter((type) => type === 'recipient_confirmed')).toHaveLength(1);
+  });
+
+  it('while the drone service is slow to hear of it: the order survives its lost answer', async () => {
+    const { delivery } = await awaited();
+    const { pin } = await delivery.recipient();
+    lab.faults.arm({ activity: 'lowerPackage', how: 'lose_answer', times: 2, key: new RegExp(delivery.id) });
+    await delivery.give({ pin });
+    expect(await delivery.tellConfirmed()).toMatchObject({ outcome: 'accepted' });
+    expect((await delivery.untilComplete()).delivery.status).toBe('delivered');
+  });
+});
+
+describe('a photo', () => {
+  it('is the drone’s own, and is there when the package is delivered', async () => {
+    const delivery = await lab.start({ confirmation: 'photo' });
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'delivered', confirmation_status: 'confirmed' });
+    const { clients } = lab;
+    const proof = await clients.delivery.getProof({ params: { delivery_id: delivery.id } });
+    expect(proof).toMatchObject({ kind: 'photo', given_by: 'drone', image: { content_type: 'image/png' } });
+    expect(proof.position?.latitude).toBeCloseTo(ended.dropoff.location.latitude, 3);
+    const delivered = (await delivery.events()).find((event) => event.type === 'delivery.delivered');
+    expect(proof.confirmed_at).toBe(delivered?.occurred_at);
+  });
+});
+
+describe('a package that nobody confirms', () => {
+  it('goes back when the time is over: a real flight, charged as a return', async () => {
+    const { delivery } = await awaited();
+    const { confirmation_due_at: dueAt } = await delivery.read();
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({
+      status: 'returned',
+      confirmation_status: 'not_given',
+      undeliverable_reason: 'recipient_absent',
+      charge: delivery.price,
+    });
+    expect((await delivery.statuses()).slice(-4)).toEqual([
+      'arrived_at_dropoff',
+      'enroute_to_return',
+      'arrived_at_return',
+      'returned',
+    ]);
+    const absent = (await delivery.events()).find((event) => event.type === 'delivery.recipient_absent');
+    expect(Date.parse(absent?.occurred_at ?? '')).toBeGreaterThanOrEqual(Date.parse(dueAt ?? ''));
+    await delivery.untilNothingHeld();
+  });
+
+  it('goes back at once after too many wrong PINs, and the right one is refused then', async () => {
+    const { delivery } = await awaited();
+    const { pin } = await delivery.recipient();
+    const left = [];
+    for (let n = 1; n <= 6; n += 1) {
+      const answer = await delivery.give({ pin: wrongPin(pin, n) });
+      left.push(answer.outcome === 'wrong' && answer.attempts_left);
+    }
+    expect(left).toEqual([4, 3, 2, 1, 0, 0]);
+    expect(await delivery.give({ pin })).toMatchObject({ outcome: 'wrong', attempts_left: 0 });
+    expect(await delivery.tellConfirmed()).toMatchObject({
+      outcome: 'refused',
+      reason: 'attempts_exhausted',
+    });
+    const { confirmation_due_at: dueAt, undeliverable_reason: why } = await delivery.read();
+    expect({ dueAt, why }).toEqual({ dueAt: null, why: 'confirmation_failed' });
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'returned', confirmation_status: 'not_given' });
+    expect(await typesOf(delivery)).not.toContain('recipient_absent');
+  });
+
+  it('goes back by the drone’s own limit when the workflow is not heard', async () => {
+    const { delivery, droneId } = await awaited({ policy: { dropoffHoverS: 60, confirmationS: 300 } });
+    await delivery.untilStatus('enroute_to_return');
+    expect(await delivery.read()).toMatchObject({
+      confirmation_status: 'not_given',
+      confirmation_due_at: null,
+      undeliverable_reason: 'recipient_absent',
+    });
+    expect(lab.pilot.look(droneId).activity).toMatchObject({ kind: 'flying', leg: 'to_return' });
+    const { pin } = await delivery.recipient();
+    await expect(delivery.give({ pin })).rejects.toMatchObject({ reason: 'not_awaited' });
+    expect(await delivery.tellConfirmed()).toMatchObject({ outcome: 'refused', reason: 'not_awaited' });
+    expect((await delivery.untilComplete()).delivery.status).toBe('returned');
+  });
+});
+
+describe('a confirmation that races the drone’s patience', () => {
+  it('loses when the drone cannot hear of it: the package goes back, and says why', async () => {
+    const { delivery } = await awaited({}, { failure: 'lost_link', stage: 'at_dropoff', at: 0.2, forS: 180 });
+    await lab.until(
+      'the link is lost',
+      () => lab.pilot.look(delivery.scene.droneIds[0] as never).linkLostUntilMs !== null,
+    );
+    const { pin } = await delivery.recipient();
+    await delivery.give({ pin });
+    expect(await delivery.tellConfirmed()).toMatchObject({ outcome: 'accepted' });
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({
+      status: 'returned',
+      confirmation_status: 'not_given',
+      undeliverable_reason: 'recipient_absent',
+    });
+    await delivery.untilNothingHeld();
+  });
+
+  it('loses when the order to lower it comes after the drone has turned back', async () => {
+    const { delivery } = await awaited({ policy: { dropoffHoverS: 20, confirmationS: 15 } });
+    const { pin } = await delivery.recipient();
+    lab.faults.arm({ activity: 'lowerPackage', how: 'down', times: 6, key: new RegExp(delivery.id) });
+    await delivery.give({ pin });
+    expect(await delivery.tellConfirmed()).toMatchObject({ outcome: 'refused', reason: 'too_late' });
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'returned', confirmation_status: 'not_given' });
+    expect(await typesOf(delivery)).toContain('confirmed_too_late');
+  });
+
+  it('is no bug when the drone service refuses it for good: the drone comes back by itself', async () => {
+    const { delivery } = await awaited();
+    const { pin } = await delivery.recipient();
+    lab.faults.arm({ activity: 'lowerPackage', how: 'refuse', key: new RegExp(delivery.id) });
+    await delivery.give({ pin });
+    expect(await delivery.tellConfirmed()).toMatchObject({ outcome: 'refused', reason: 'too_late' });
+    expect((await delivery.untilComplete()).delivery.status).toBe('returned');
+  });
+});
+
+describe('while the drone waits for the recipient', () => {
+  it('an abort turns it round, and a later confirmation is refused', async () => {
+    const { delivery } = await awaited();
+    const abort = await lab.workflows.order(
+      delivery.id,
+      'abort',
+      { actor: { role: 'operator', id: 'test' }, why: 'the street is closed' },
+      { updateId: 'abort-1', timeoutMs: 20_000 },
+    );
+    expect(abort).toMatchObject({ outcome: 'returning' });
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({
+      status: 'returned',
+      confirmation_status: 'not_given',
+      undeliverable_reason: null,
+    });
+  });
+
+  it('what is confirmed may yet find the dropoff blocked', async () => {
+    const { delivery } = await awaited({}, { failure: 'dropoff_blocked' });
+    const { pin } = await delivery.recipient();
+    await delivery.give({ pin });
+    await delivery.tellConfirmed();
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'returned', undeliverable_reason: 'dropoff_blocked' });
+  });
+});

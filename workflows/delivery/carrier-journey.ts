@@ -1,0 +1,279 @@
+/**
+ * A carrier on its way: its statuses are the delivery's, as far as they lead on; what a carrier cannot do for us (turn round, wait
+ * for a confirmation, be replaced) is refused, and what only a person can settle is asked.
+ */
+import type { BookingState } from '../../services/carrier/contract/index.ts';
+import { needsRecipient } from '../../services/delivery/contract/confirmation.ts';
+import type { DeliveryPatch } from '../../services/delivery/contract/index.ts';
+import { type DeliveryStatus, isBeforePickup } from '../../services/delivery/contract/status.ts';
+import { isoTime } from '../../shared/clock.ts';
+import type { BookingId } from '../../shared/ids.ts';
+import type { CarrierMilestoneSignal, ResolveInterventionCommand } from '../messages.ts';
+import { readGiven } from './confirmation.ts';
+import { type Ending, failed } from './endings.ts';
+import { refusal } from './happenings.ts';
+import { cancelQuestion } from './native-cancel.ts';
+import { type Answer, refused } from './orders.ts';
+import { lookAgainInMs } from './overdue.ts';
+import { type DeliveryRun, nameOf } from './run.ts';
+import { plainStep } from './steps.ts';
+
+export const CANCEL_BOOKING = 'cancel_booking';
+
+export interface Booked {
+  bookingId: BookingId;
+  bookKey: string;
+  dropoffEtaMs: number;
+}
+
+/** What a booking's states stand for, in the order in which a journey has them. */
+const JOURNEY = [
+  'confirmed',
+  'enroute_to_pickup',
+  'arrived_at_pickup',
+  'picked_up',
+  'enroute_to_dropoff',
+  'arrived_at_dropoff',
+  'delivered',
+] as const satisfies readonly DeliveryStatus[];
+type JourneyStatus = (typeof JOURNEY)[number];
+
+const STATUS_OF: Partial<Record<BookingState, JourneyStatus>> = {
+  enroute_to_pickup: 'enroute_to_pickup',
+  arrived_at_pickup: 'arrived_at_pickup',
+  picked_up: 'picked_up',
+  enroute_to_dropoff: 'enroute_to_dropoff',
+  arrived_at_dropoff: 'arrived_at_dropoff',
+  delivered: 'delivered',
+};
+
+/**
+ * The statuses from one to another, without the first; none when it lies behind. Carriers leave steps out, repeat them, and tell
+ * them late: only what leads on counts.
+ */
+export function stepsOnTo(from: DeliveryStatus, to: JourneyStatus): JourneyStatus[] {
+  const at = JOURNEY.findIndex((status) => status === from);
+  return at < 0 ? [] : JOURNEY.slice(at + 1, JOURNEY.indexOf(to) + 1);
+}
+
+export class CarrierJourney {
+  private readonly run: DeliveryRun;
+  private readonly booked: Booked;
+  private untilMs: number;
+  private overdue = 0;
+  /** A cancel found the booking at its end: what became of it is looked up at once. */
+  private looksAtOnce = false;
+  /** What a person was asked: about a carrier that is late for the second time, or has given up with the package. */
+  private readonly questions: { overdue: string; gaveUp: string };
+
+  constructor(run: DeliveryRun, booked: Booked) {
+    this.run = run;
+    this.booked = booked;
+    this.untilMs = booked.dropoffEtaMs + run.policy.carrierSlackS * 1000;
+    this.questions = {
+      overdue: run.record.interventionId('overdue_carrier'),
+      gaveUp: run.record.interventionId('carrier_failed'),
+    };
+  }
+
+  /** @throws {Ended} cancelled, or failed when the carrier gives it up before the pickup or a person gives it up for lost */
+  async follow(): Promise<Ending> {
+    const { record, happenings } = this.run;
+    for (;;) {
+      const happening = await happenings.next('the carrier', this.untilMs);
+      let ending: Ending | undefined;
+      switch (happening.kind) {
+        case 'carrier':
+          ending = await this.onMilestone(happening.milestone);
+          break;
+        case 'cancel':
+          await this.onCancel();
+          break;
+        case 'deadline':
+          await this.onDeadline();
+          break;
+        case 'confirm':
+          happenings.orders.answerConfirm(await this.onConfirm());
+          break;
+        case 'abort':
+          // It is past the pickup: all that the carrier's contract knows is a cancel before it.
+          happenings.orders.answerAbort(
+            refused(
+              'carrier_has_package',
+              'The carrier has the package and takes no order to bring it back.',
+            ),
+          );
+          break;
+        case 'native_cancel':
+          await cancelQuestion(record, 'carrier');
+          break;
+        case 'answered':
+          ending = await this.onAnswer(happening.command);
+          break;
+        case 'reassign':
+        case 'drone':
+        case 'drone_available':
+        case 'reschedule':
+          break;
+      }
+      if (ending) return ending;
+    }
+  }
+
+  private async onMilestone({ state, occurredAt }: CarrierMilestoneSignal): Promise<Ending | undefined> {
+    const { record, happenings, compensations } = this.run;
+    if (state === 'failed') return this.onFailed(occurredAt);
+    for (const id of Object.values(this.questions))
+      await record.resolveIntervention(id, 'goes_on', 'system', `the carrier goes on: ${state}`);
+    const status = STATUS_OF[state];
+    if (status === undefined) return undefined;
+    for (const step of stepsOnTo(record.status, status)) {
+      await record.change(step, {
+        occurredAtMs: Date.parse(occurredAt),
+        data: { carrier_state: state },
+        patch: await this.proofAt(step),
+      });
+      if (step === 'picked_up') happenings.answerLate();
+    }
+    if (record.status !== 'delivered') return undefined;
+    compensations.discharge(CANCEL_BOOKING);
+    return { status: 'delivered', charged: 'delivered' };
+  }
+
+  /** Before the pickup that is the delivery's end; with the package in its hands only a person can find out where that is. */
+  private async onFailed(occurredAt: string): Promise<undefined> {
+    const { record } = this.run;
+    if (isBeforePickup(record.status)) throw failed('carrier_failed', 'The carrier could not carry it out.');
+    if (record.intervention(this.questions.gaveUp) !== undefined) return undefined;
+    await record.note('carrier_failed', {
+      occurredAtMs: Date.parse(occurredAt),
+      patch: { delayed: true, delay_reason: 'carrier_failed' },
+    });
+    await record.resolveIntervention(
+      this.questions.overdue,
+      'goes_on',
+      'system',
+      'the carrier has given it up',
+    );
+    await record.openIntervention({
+      id: this.questions.gaveUp,
+      kind: 'carrier_failed',
+      reason: `The carrier has given up the booking ${this.booked.bookingId} with the package in its hands.`,
+      answers: [
+        { answer: 'lost', effect: 'fails the delivery as lost; nothing is charged' },
+        { answer: 'delivered', effect: 'ends it as delivered by hand; the price is charged' },
+        { answer: 'returned', effect: 'ends it as returned to the sender by hand; the price is charged' },
+      ],
+    });
+    return undefined;
+  }
+
+  /** What the event of a status says of the proof of delivery. The carrier hands over by itself: what is given is kept. */
+  private async proofAt(status: JourneyStatus): Promise<DeliveryPatch> {
+    const { deliveryId, confirmation = 'none' } = this.run.input;
+    if (status === 'arrived_at_dropoff' && needsRecipient(confirmation))
+      return { confirmation_status: 'awaited' };
+    if (status !== 'delivered' || confirmation === 'none') return {};
+    // At a staffed dropoff it is the carrier who scans.
+    const isProven = confirmation === 'barcode' || (await readGiven(deliveryId)) === 'confirmed';
+    return isProven ? { confirmation_status: 'confirmed' } : {};
+  }
+
+  private async onConfirm(): Promise<Answer> {
+    const { record, input } = this.run;
+    switch (await readGiven(input.deliveryId)) {
+      case 'confirmed':
+        await record.note('recipient_confirmed', {
+          data: { confirmation: input.confirmation },
+          patch: { confirmation_status: 'confirmed' },
+        });
+        return {
+          outcome: 'accepted',
+          reason: null,
+          detail: 'It is confirmed: the carrier hands it over.',
+        };
+      case 'too_often_wrong':
+        return refused('attempts_exhausted', 'It was tried wrongly too often.');
+      case 'nothing':
+        return refused('not_given', 'Nothing was given that would confirm it.');
+    }
+  }
+
+  private async onCancel(): Promise<void> {
+    const { record, happenings, compensations, ids } = this.run;
+    const { account_id, delivery_id } = ids;
+    const { outcome } = await plainStep(
+      'cancelBooking',
+      { key: record.key('cancel_booking'), book_key: this.booked.bookKey, account_id, delivery_id },
+      'cancel the carrier’s booking',
+    );
+    switch (outcome) {
+      case 'already_picked_up':
+        // Its milestone that says so is on the way.
+        happenings.answerCancel(refusal('already_picked_up'));
+        return;
+      case 'already_ended':
+        // Delivered or given up: whoever cancels hears which, as soon as it is known here.
+        this.looksAtOnce = true;
+        this.untilMs = record.nowMs();
+        return;
+      case 'cancelled':
+      case 'already_cancelled':
+      case 'never_booked':
+        compensations.discharge(CANCEL_BOOKING);
+        throw this.run.cancelled('cancelled_after_dispatch');
+    }
+  }
+
+  private async onDeadline(): Promise<void> {
+    const { record, policy } = this.run;
+    const expectedBy = isoTime(this.untilMs);
+    if (this.looksAtOnce) {
+      // Nothing new yet: its news come by themselves, or are found at the next look.
+      this.looksAtOnce = false;
+      this.untilMs = record.nowMs() + lookAgainInMs(policy.carrierSlackS, 0);
+      return;
+    }
+    this.overdue += 1;
+    this.untilMs = record.nowMs() + lookAgainInMs(policy.carrierSlackS, this.overdue);
+    const { overdue, gaveUp } = this.questions;
+    if (this.overdue === 1) {
+      await record.note('overdue', { patch: { delayed: true }, data: { expected_by: expectedBy } });
+    } else if (record.intervention(overdue) === undefined && record.intervention(gaveUp) === undefined) {
+      await record.openIntervention(overdueQuestion(overdue, expectedBy), { delayed: true });
+    }
+  }
+
+  private async onAnswer(command: ResolveInterventionCommand): Promise<Ending | undefined> {
+    const { record, compensations } = this.run;
+    const { interventionId, answer, actor, why } = command;
+    const by = nameOf(actor);
+    await record.resolveIntervention(interventionId, answer, by, why);
+    const isOurs = interventionId === this.questions.overdue || interventionId === this.questions.gaveUp;
+    if (!isOurs || answer === 'wait') return undefined;
+    if (answer === 'lost') {
+      const detail = `Given up by ${by}: ${why}`;
+      throw interventionId === this.questions.gaveUp
+        ? failed('package_lost', detail, 'lost')
+        : failed('carrier_failed', detail);
+    }
+    compensations.discharge(CANCEL_BOOKING);
+    const status = answer === 'returned' ? 'returned' : 'delivered';
+    await record.walkTo(status, { data: { by, why } });
+    return { status, charged: status };
+  }
+}
+
+const overdueQuestion = (id: string, expectedBy: string) => ({
+  id,
+  kind: 'overdue',
+  reason: `The carrier is overdue since ${expectedBy}.`,
+  answers: [
+    {
+      answer: 'lost',
+      effect: 'fails the delivery; nothing is charged, and the booking is cancelled if it still can be',
+    },
+    { answer: 'delivered', effect: 'ends it as delivered by hand; the price is charged' },
+    { answer: 'wait', effect: 'goes on waiting for the carrier' },
+  ],
+});
