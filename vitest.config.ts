@@ -8,7 +8,8 @@ export default defineConfig({
     // Processes rather than threads: tests kill, signal and change the environment.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
+    // Tests wait for conditions: this is only how soon a hanging one is given up, on a machine that does much else.
+    testTimeout: 90_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
     // A test that hangs must not hold the run for ever, nor hide what else fails.
