@@ -34,6 +34,16 @@ export function droneActivities(drone: Client<Contract>) {
     }: Keyed & Body<'lowerPackage'>): Promise<Output<Contract['lowerPackage']>> =>
       callService(key, (options) => drone.lowerPackage({ body }, options)),
 
+    rerouteDrone: ({ key, ...body }: Keyed & Body<'reroute'>): Promise<Output<Contract['reroute']>> =>
+      callService(key, (options) => drone.reroute({ body }, options)),
+
+    undoReroute: ({ key, ...body }: Keyed & Body<'undoReroute'>): Promise<Output<Contract['undoReroute']>> =>
+      callService(key, (options) => drone.undoReroute({ body }, options)),
+
+    /** Whether any drone of the fleet could do it. Changes nothing, so it has no key. */
+    assessJob: (body: Body<'assessJob'>): Promise<Output<Contract['assessJob']>> =>
+      callService(undefined, (options) => drone.assessJob({ body }, options)),
+
     leaveUnattended: ({
       key,
       ...body

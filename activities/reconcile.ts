@@ -21,7 +21,7 @@ export interface Examination {
   /** Null: the delivery service does not know it. */
   delivery: Pick<
     Delivery,
-    'status' | 'complete' | 'compensation' | 'sequence' | 'account_id' | 'price'
+    'status' | 'complete' | 'compensation' | 'sequence' | 'account_id' | 'price' | 'return_price'
   > | null;
   /** Ids of its open interventions. */
   interventions: string[];
@@ -70,6 +70,7 @@ export function reconcileActivities(options: {
             sequence: delivery.sequence,
             account_id: delivery.account_id,
             price: delivery.price,
+            return_price: delivery.return_price,
           },
           interventions: (delivery?.interventions ?? [])
             .filter((one) => one.resolved_at === null)

@@ -10,6 +10,7 @@ import type { Reservation, WaitingPlace } from '../services/drone/contract/index
 import type { Package } from '../services/package/contract/index.ts';
 import { everyItem } from '../shared/every-item.ts';
 import type { AccountId, DeliveryId, DroneId } from '../shared/ids.ts';
+import type { Money } from '../shared/schemas.ts';
 
 interface Held {
   id: string;
@@ -26,7 +27,8 @@ interface Held {
 export type Holding = Held &
   (
     | { kind: 'reservation' | 'mission'; droneId: DroneId; mayBeAboard: boolean }
-    | { kind: 'waiting_place' | 'authorization' | 'packages' | 'booking' }
+    | { kind: 'authorization'; amount: Money }
+    | { kind: 'waiting_place' | 'packages' | 'booking' }
   );
 
 export type HoldingKind = Holding['kind'];
@@ -119,6 +121,7 @@ const authorizationHeld = (one: Authorization): Holding => ({
   kind: 'authorization',
   ...whose(one),
   what: `${one.amount.amount} ${one.amount.currency} authorized`,
+  amount: one.amount,
 });
 
 const bookingHeld = (one: Booking): Holding => ({

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { distanceM } from '../shared/geodesy.ts';
+import { destination, distanceM } from '../shared/geodesy.ts';
 import type { MilestoneKind, Mission } from '../services/drone/contract/index.ts';
 import { DROPOFF_ALTITUDE_M, HANDLING, planMission } from '../services/drone/contract/flight.ts';
 import {
@@ -425,7 +425,8 @@ describe('failures', () => {
 
 describe('whatever it is told, and whatever goes wrong', () => {
   /** What the drone service takes, from each milestone to the next. */
-  const LEGAL: Record<MilestoneKind | 'start', readonly MilestoneKind[]> = {
+  type Stop = Exclude<MilestoneKind, 'rerouted' | 'reroute_refused'>;
+  const LEGAL: Record<Stop | 'start', readonly MilestoneKind[]> = {
     start: ['took_off', 'landed', 'failed'],
     took_off: ['arrived_at_pickup', 'failed', 'landed'],
     arrived_at_pickup: ['loaded', 'recalled_empty', 'failed', 'landed'],
@@ -455,6 +456,14 @@ describe('whatever it is told, and whatever goes wrong', () => {
         .map((what) => ({ do: what })),
     },
     { weight: 1, arbitrary: fc.constant({ do: 'restart' as const }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        do: fc.constant('reroute' as const),
+        courseDeg: fc.integer({ min: 0, max: 359 }),
+        metres: fc.integer({ min: 0, max: 9_000 }),
+      }),
+    },
   );
   const faults = fc.array(
     fc.record({
@@ -583,6 +592,18 @@ describe('whatever it is told, and whatever goes wrong', () => {
                 aircraft = hearMission(woken, served(), atMs);
                 break;
               }
+              case 'reroute': {
+                // As the drone service does it: not when the flight leads elsewhere, and the old one stands when it is refused.
+                if (mission.command !== 'fly' || served().mission === null) break;
+                const dropoff = destination(mission.pickup, what.courseDeg, what.metres);
+                const offered = { ...revised(mission, 'fly'), dropoff };
+                const { mission: present } = aircraft;
+                aircraft = hearMission(aircraft, { ...served(), mission: offered }, atMs);
+                if (aircraft.mission?.version !== offered.version) break;
+                const wasTaken = aircraft.mission.dropoff === dropoff;
+                mission = wasTaken ? offered : { ...offered, dropoff: present?.dropoff ?? mission.dropoff };
+                break;
+              }
               default:
                 mission = revised(mission, what.do);
                 aircraft = hearMission(aircraft, served(), atMs);
@@ -590,9 +611,14 @@ describe('whatever it is told, and whatever goes wrong', () => {
           }
           // A day later whoever can come home is home.
           goOn(atMs + HOUR_MS);
-          let last: MilestoneKind | 'start' = 'start';
+          let last: Stop | 'start' = 'start';
           heard.forEach((message, index) => {
             if (message.kind !== 'milestone') return;
+            if (message.body.kind === 'rerouted' || message.body.kind === 'reroute_refused') {
+              // An answer wherever it is; it is where it was.
+              expect(message.body.aircraft_sequence).toBe(index + 1);
+              return;
+            }
             expect(LEGAL[last], `after ${last}`).toContain(message.body.kind);
             expect(message.body.aircraft_sequence).toBe(index + 1);
             if (message.body.kind === 'loaded') expect(granted).toBe(true);

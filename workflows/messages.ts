@@ -61,6 +61,8 @@ export interface DeliveryPolicy {
   releaseS: number;
   /** How long a recall may stay unanswered by an aircraft that holds the load token. */
   recallAnswerS: number;
+  /** How long the services and the aircraft may take about another dropoff of a drone in the air, until it is answered without. */
+  rerouteAnswerS: number;
   /** Beyond the ETA of a return flight. */
   returnSlackS: number;
   /** Beyond a carrier's promised dropoff. */
@@ -174,6 +176,24 @@ export interface RescheduleAnswer {
 }
 /** Type of the failure with which the validator rejects a window that cannot be served; its detail: the field errors. */
 export const IMPOSSIBLE_WINDOW = 'impossible_window';
+
+export const CHANGE_DROPOFF_UPDATE = 'changeDropoff';
+export interface ChangeDropoffCommand {
+  dropoff: Stop;
+  /** The dropoff the caller saw: changed only if it still is there. Absent: wherever it is. */
+  from?: Location;
+  why: string;
+  actor: CommandActor;
+}
+/** `pending`: the aircraft has not said yet whether it flies there; settled by event. */
+export interface ChangeDropoffAnswer {
+  outcome: 'changed' | 'pending' | 'refused';
+  /** For `refused`: `out_of_range`, `arrived_at_dropoff`, `credit_exceeded`, `carrier_booked`, `dropoff_changed`, … */
+  reason: string | null;
+  detail: string | null;
+}
+/** Type of the failure with which the validator rejects a dropoff that cannot be one; its detail: the field errors. */
+export const IMPOSSIBLE_DROPOFF = 'impossible_dropoff';
 
 /** What an operator orders: by whom and why, kept as an event of the delivery's timeline. */
 export interface OperatorCommand {

@@ -8,7 +8,16 @@ import {
 } from '../../services/delivery/contract/index.ts';
 import { CreateDeliveryRequest } from '../../services/ingestion/contract/index.ts';
 import { idSchema } from '../../shared/ids.ts';
-import { Closed, Nullable, OneOf, Page, PageQuery, PickupWindow, Timestamp } from '../../shared/schemas.ts';
+import {
+  Closed,
+  Nullable,
+  OneOf,
+  Page,
+  PageQuery,
+  PickupWindow,
+  Stop,
+  Timestamp,
+} from '../../shared/schemas.ts';
 import { definePublicContract } from '../operation.ts';
 import {
   ACCEPTED_DELIVERY_EXAMPLE,
@@ -105,14 +114,15 @@ export const deliveryOperations = definePublicContract({
     method: 'PATCH',
     path: '/v1/deliveries/:delivery_id',
     tag: 'Deliveries',
-    summary: 'Moves the pickup, earlier or later',
+    summary: 'Moves the pickup, earlier or later, or changes the dropoff',
     description:
-      'Until its drone is sent or a carrier is booked: while `created`, `scheduled`, `awaiting_drone`, or `confirmed` with the drone still on the ground; afterwards 409 with a `reason`. 422: the window is over, more than 30 days ahead, or not before the deadline. With the `ETag` of what you read in `If-Match`, 412 when it has changed since. 503: no answer in time; repeat it with the same `Idempotency-Key` to hear the answer.',
+      'One of the two at a time, so that each has an answer of its own. `pickup_window`: until its drone is sent or a carrier is booked: while `created`, `scheduled`, `awaiting_drone`, or `confirmed` with the drone still on the ground; afterwards 409 with a `reason`. 422: the window is over, more than 30 days ahead, or not before the deadline. `dropoff`: until the drone has arrived at the present one; the price is that of the new distance, and the difference is authorized first. 422 with the reason `out_of_range` when it cannot be flown with the battery that is left; 409 with a `reason` when it is too late (`arrived_at_dropoff`, `returning`), by a carrier (`carrier_booked`), or the account does not allow the price (`credit_exceeded`): then the old dropoff stands. 202: the drone has not answered yet; `delivery.dropoff_changed` or `delivery.dropoff_change_refused` will tell. With the `ETag` of what you read in `If-Match`, 412 when it has changed since. 503: no answer in time; repeat it with the same `Idempotency-Key` to hear the answer.',
     access: ['business', 'operator'],
     params: DeliveryParams,
     headers: { 'if-match': { type: 'string' } },
     body: Closed({
-      pickup_window: PickupWindow,
+      pickup_window: Type.Optional(PickupWindow),
+      dropoff: Type.Optional(Stop),
       why: Type.Optional(
         Type.String({
           minLength: 1,
@@ -126,6 +136,9 @@ export const deliveryOperations = definePublicContract({
     answerHeaders: {
       ETag: 'Of the delivery as it is now',
       'Idempotent-Replayed': '`true` when this is the answer to an earlier request with the same key',
+    },
+    alsoAnswers: {
+      202: 'The drone has not answered yet whether it flies there: the outcome comes as an event',
     },
     problems: ['not-found', 'conflict', 'precondition-failed', 'unserviceable', 'idempotency-key-reused'],
     examples: {

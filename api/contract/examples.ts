@@ -67,6 +67,7 @@ export const ACCEPTED_DELIVERY_EXAMPLE = {
   delay_reason: null,
   compensation: 'none',
   charge: null,
+  return_price: null,
   left_unattended: false,
   undeliverable_reason: null,
   confirmation_status: 'not_required',

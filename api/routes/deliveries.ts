@@ -6,6 +6,7 @@ import type { CreateDeliveryRequest } from '../../services/ingestion/contract/in
 import type { Clock } from '../../shared/clock.ts';
 import { conflict, notFound, Problem } from '../../shared/errors.ts';
 import type { AccountId } from '../../shared/ids.ts';
+import type { PickupWindow, Stop } from '../../shared/schemas.ts';
 import type { CancelledDelivery } from '../contract/deliveries.ts';
 import { deliveryOperations } from '../contract/deliveries.ts';
 import { type DeliveryReader, isNotFound } from '../delivery-reader.ts';
@@ -59,30 +60,43 @@ export function deliveryRoutes(
     },
 
     async changeDelivery({ params: { delivery_id }, body }, { principal, idempotencyKey, request, reply }) {
+      const change = oneChange(body);
       const before = await reader.read(principal, delivery_id);
       const ifMatch = request.headers['if-match'];
       const isUnchanged = ifMatch === undefined || matches(ifMatch, etagOf(before));
       // What was done already is answered as it was, whatever has changed since.
       if (!isUnchanged && idempotencyKey === null) throw changedSince();
-      const { outcome, reason, detail, replayed } = await ingestion.reschedule({
-        params: { delivery_id },
-        body: {
-          account_id: principal.account_id,
-          pickup_window: body.pickup_window,
-          ...(ifMatch !== undefined && { from: before.pickup_window }),
-          replay_only: !isUnchanged,
-          why: body.why ?? 'not said',
-          actor: { role: principal.role === 'operator' ? 'operator' : 'business', id: principal.key_id },
-          idempotency_key: idempotencyKey,
-        },
-      });
-      if (outcome === 'unknown' || reason === 'window_changed') throw changedSince();
-      if (outcome === 'refused') {
-        throw conflict(reason ?? 'too_late', detail ?? 'It is too late to move this pickup.');
+      const asked = {
+        account_id: principal.account_id,
+        replay_only: !isUnchanged,
+        why: body.why ?? 'not said',
+        actor: { role: principal.role === 'operator' ? 'operator' : 'business', id: principal.key_id },
+        idempotency_key: idempotencyKey,
+      } as const;
+      const params = { delivery_id };
+      const { outcome, reason, detail, replayed } =
+        'pickup_window' in change
+          ? await ingestion.reschedule({
+              params,
+              body: { ...asked, ...change, ...(ifMatch !== undefined && { from: before.pickup_window }) },
+            })
+          : await ingestion.changeDropoff({
+              params,
+              body: { ...asked, ...change, ...(ifMatch !== undefined && { from: before.dropoff.location }) },
+            });
+      if (outcome === 'unknown' || reason === 'window_changed' || reason === 'dropoff_changed') {
+        throw changedSince();
       }
+      if (outcome === 'refused') throw refusedChange(reason, detail);
+      if (outcome === 'pending') void reply.code(202);
       const after = await reader.read(principal, delivery_id).catch(() => before);
       // The outcome is decided, so it shows even before the read model has it.
-      const shown = replayed ? after : { ...after, pickup_window: utcWindow(body.pickup_window) };
+      const isShown = replayed || outcome === 'pending';
+      const shown = isShown
+        ? after
+        : 'pickup_window' in change
+          ? { ...after, pickup_window: utcWindow(change.pickup_window) }
+          : { ...after, dropoff: change.dropoff };
       void reply.header('etag', etagOf(after));
       if (replayed) void reply.header('idempotent-replayed', 'true');
       return forViewer(principal, shown);
@@ -191,6 +205,37 @@ function acceptFor(
     idempotency_key: idempotencyKey,
     fingerprint: fingerprintOf(request),
   };
+}
+
+/** What is asked for: one of the two. @throws {Problem} 400 */
+function oneChange({
+  pickup_window,
+  dropoff,
+}: {
+  pickup_window?: PickupWindow;
+  dropoff?: Stop;
+}): { pickup_window: PickupWindow } | { dropoff: Stop } {
+  if (pickup_window !== undefined && dropoff === undefined) return { pickup_window };
+  if (dropoff !== undefined && pickup_window === undefined) return { dropoff };
+  const message =
+    dropoff === undefined
+      ? 'must be given, or the other one of pickup_window and dropoff: it says what is to be changed'
+      : 'must not come with the other one of pickup_window and dropoff: each change has an answer of its own';
+  throw new Problem('invalid-request', {
+    detail: 'One change at a time: either pickup_window or dropoff.',
+    errors: ['pickup_window', 'dropoff'].map((field) => ({ field, message })),
+  });
+}
+
+/** What no drone can fly cannot be served; all else is a matter of when. */
+function refusedChange(reason: string | null, detail: string | null): Problem {
+  const why = detail ?? 'It is too late for this change.';
+  if (reason !== 'out_of_range' && reason !== 'payload_too_heavy') return conflict(reason ?? 'too_late', why);
+  return new Problem('unserviceable', {
+    reason,
+    detail: why,
+    errors: [{ field: 'dropoff.location', message: `cannot be flown to: ${why}` }],
+  });
 }
 
 const changedSince = () =>

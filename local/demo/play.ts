@@ -33,7 +33,7 @@ export function deviations({ scenario: { expected }, followed, refusal }: Play):
   if (!followed) return ['it was never requested'];
   const { delivery, events } = followed;
   const reason = delivery.failure_reason ?? delivery.cancellation_reason;
-  const charge = chargeFor(expected.charged, delivery.price).amount;
+  const charge = chargeFor(expected.charged, delivery.price, delivery.return_price).amount;
   const undone = events
     .filter(({ type }) => type === 'delivery.compensated')
     .map(({ data }) => String(data['step']));

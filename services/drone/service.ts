@@ -23,6 +23,7 @@ import * as steps from './operations/delivery-steps.ts';
 import type { Engine } from './operations/engine.ts';
 import * as fleet from './operations/fleet.ts';
 import * as reading from './operations/reading.ts';
+import * as reroutes from './operations/reroute.ts';
 import { reserve } from './operations/reserve.ts';
 import { MilestoneSignals } from './pumps/milestone-signals.ts';
 import { MissionWatch } from './pumps/mission-watch.ts';
@@ -97,6 +98,9 @@ export async function buildDroneService(options: DroneServiceOptions): Promise<F
     recall: ({ body }) => steps.recall(engine, body),
     returnToSender: ({ body }, { idempotencyKey }) => steps.returnToSender(engine, idempotencyKey, body),
     lowerPackage: ({ body }, { idempotencyKey }) => steps.lowerPackage(engine, idempotencyKey, body),
+    reroute: ({ body }, { idempotencyKey }) => reroutes.reroute(engine, idempotencyKey, body),
+    undoReroute: ({ body }) => reroutes.undoReroute(engine, body),
+    assessJob: ({ body }) => reroutes.assessJob(engine, body),
     leaveUnattended: ({ body }, { idempotencyKey }) => steps.leaveUnattended(engine, idempotencyKey, body),
     getReservation: ({ params }) => reading.getReservation(engine, params.reservation_id),
     listReservations: (input) => reading.listReservations(engine, input),

@@ -1,4 +1,4 @@
-/** Ingestion: accepts delivery requests for good, starts their workflows, and carries cancels and reschedules to them. */
+/** Ingestion: accepts delivery requests for good, starts their workflows, and carries cancels and changes to them. */
 import type { FastifyInstance } from 'fastify';
 import { clientOptions } from '../../prisma/client-options.ts';
 import { PrismaClient } from '../../prisma/ingestion/generated/client.ts';
@@ -16,10 +16,11 @@ import { findRequest, readBacklog } from './data/requests.ts';
 import { acceptedDocument, cancelledDelivery, requestedDelivery } from './domain/accepted.ts';
 import { Acceptor } from './domain/acceptor.ts';
 import { Canceller } from './domain/canceller.ts';
+import { Changer } from './domain/changer.ts';
 import { Commander } from './domain/commander.ts';
 import { orderOf } from './domain/orders.ts';
 import { FRESH_MS, Projector } from './domain/projector.ts';
-import { Rescheduler } from './domain/rescheduler.ts';
+
 import { Starter } from './domain/starter.ts';
 import { registerMetrics } from './metrics.ts';
 
@@ -57,7 +58,7 @@ export interface IngestionTuning {
   /** Deliveries projected in one call, at most 100. */
   projectBatch: number;
   projectLeaseMs: number;
-  /** How long a cancel, or a reschedule, waits for the workflow's answer. Less than its callers wait for it. */
+  /** How long a cancel, or a change, waits for the workflow's answer. Less than its callers wait for it. */
   cancelWaitMs: number;
 }
 
@@ -129,13 +130,9 @@ export async function buildIngestionService(options: IngestionOptions): Promise<
     wall,
     waitMs: tuning.cancelWaitMs,
   });
-  const rescheduler = new Rescheduler({ database, workflows, delivery, wall, waitMs: tuning.cancelWaitMs });
+  const changer = new Changer({ database, workflows, delivery, wall, waitMs: tuning.cancelWaitMs });
   const commander = new Commander({ database, workflows, delivery, canceller, waitMs: tuning.cancelWaitMs });
-  implement(
-    app,
-    ingestionContract,
-    handlers(options, { database, acceptor, canceller, rescheduler, commander }),
-  );
+  implement(app, ingestionContract, handlers(options, { database, acceptor, canceller, changer, commander }));
 
   const pumps = [projector.pump, starter.pump, canceller.pump];
   app.decorate('ingestionPumps', {
@@ -160,13 +157,13 @@ function handlers(
     database,
     acceptor,
     canceller,
-    rescheduler,
+    changer,
     commander,
   }: {
     database: PrismaClient;
     acceptor: Acceptor;
     canceller: Canceller;
-    rescheduler: Rescheduler;
+    changer: Changer;
     commander: Commander;
   },
 ): Handlers<typeof ingestionContract> {
@@ -211,11 +208,25 @@ function handlers(
       canceller.cancel(params.delivery_id, accountId, { reason, actor }, clock),
 
     reschedule: async ({ params, body }) =>
-      rescheduler.reschedule({
+      changer.reschedule({
         deliveryId: params.delivery_id,
         accountId: body.account_id,
         command: {
           pickupWindow: body.pickup_window,
+          ...(body.from !== undefined && { from: body.from }),
+          why: body.why,
+          actor: body.actor,
+        },
+        idempotencyKey: body.idempotency_key,
+        replayOnly: body.replay_only ?? false,
+      }),
+
+    changeDropoff: async ({ params, body }) =>
+      changer.changeDropoff({
+        deliveryId: params.delivery_id,
+        accountId: body.account_id,
+        command: {
+          dropoff: body.dropoff,
           ...(body.from !== undefined && { from: body.from }),
           why: body.why,
           actor: body.actor,

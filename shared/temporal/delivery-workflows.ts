@@ -1,5 +1,5 @@
 /**
- * What a service may do to a delivery's workflow: start it, signal it, ask it to cancel or to move its pickup. A port, so that a service's own tests
+ * What a service may do to a delivery's workflow: start it, signal it, ask it to cancel or to change. A port, so that a service's own tests
  * need no Temporal; the one real implementation is below.
  */
 import {
@@ -17,10 +17,14 @@ import {
   CANCEL_UPDATE,
   type CancelAnswer,
   type CancelCommand,
+  CHANGE_DROPOFF_UPDATE,
+  type ChangeDropoffAnswer,
+  type ChangeDropoffCommand,
   DELIVERY_TASK_QUEUE,
   DELIVERY_WORKFLOW,
   type DeliveryInput,
   deliveryWorkflowId,
+  IMPOSSIBLE_DROPOFF,
   IMPOSSIBLE_WINDOW,
   RESCHEDULE_UPDATE,
   type RescheduleAnswer,
@@ -55,6 +59,12 @@ export interface DeliveryWorkflows {
     command: RescheduleCommand,
     options: { updateId: string; timeoutMs: number },
   ): Promise<RescheduleAnswer | { outcome: 'impossible'; errors: FieldError[] } | 'gone' | 'no_answer'>;
+  /** Sends the `changeDropoff` update, as `cancel` does. `impossible`: it cannot be this delivery's dropoff, by field. */
+  changeDropoff(
+    deliveryId: DeliveryId,
+    command: ChangeDropoffCommand,
+    options: { updateId: string; timeoutMs: number },
+  ): Promise<ChangeDropoffAnswer | { outcome: 'impossible'; errors: FieldError[] } | 'gone' | 'no_answer'>;
   /** Sends an operator's update and waits for its answer, as `sendOrder` says. */
   order<K extends keyof OrderCommands>(
     deliveryId: DeliveryId,
@@ -125,11 +135,12 @@ export function temporalDeliveryWorkflows(
 
     async reschedule(deliveryId, command, options) {
       const answer = await ask<RescheduleAnswer>(deliveryId, RESCHEDULE_UPDATE, command, options);
-      if (!(answer instanceof WorkflowUpdateFailedError)) return answer;
-      const { cause } = answer;
-      if (!(cause instanceof ApplicationFailure) || cause.type !== IMPOSSIBLE_WINDOW) return 'gone';
-      const [errors] = (cause.details ?? []) as [FieldError[]?];
-      return { outcome: 'impossible', errors: errors ?? [] };
+      return answer instanceof WorkflowUpdateFailedError ? impossible(answer, IMPOSSIBLE_WINDOW) : answer;
+    },
+
+    async changeDropoff(deliveryId, command, options) {
+      const answer = await ask<ChangeDropoffAnswer>(deliveryId, CHANGE_DROPOFF_UPDATE, command, options);
+      return answer instanceof WorkflowUpdateFailedError ? impossible(answer, IMPOSSIBLE_DROPOFF) : answer;
     },
   };
 
@@ -137,14 +148,14 @@ export function temporalDeliveryWorkflows(
   async function ask<A>(
     deliveryId: DeliveryId,
     name: string,
-    command: CancelCommand | RescheduleCommand,
+    command: CancelCommand | RescheduleCommand | ChangeDropoffCommand,
     { updateId, timeoutMs }: { updateId: string; timeoutMs: number },
   ): Promise<A | WorkflowUpdateFailedError | 'gone' | 'no_answer'> {
     const { workflow, connection } = await client();
     const handle = workflow.getHandle(deliveryWorkflowId(deliveryId));
     try {
       return await connection.withDeadline(Date.now() + timeoutMs, () =>
-        handle.executeUpdate<A, [CancelCommand | RescheduleCommand]>(name, { args: [command], updateId }),
+        handle.executeUpdate<A, [typeof command]>(name, { args: [command], updateId }),
       );
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return 'gone';
@@ -153,6 +164,16 @@ export function temporalDeliveryWorkflows(
       throw error;
     }
   }
+}
+
+/** What the validator rejected as impossible, by field; `gone` when the update was cut off by the workflow's end. */
+function impossible(
+  { cause }: WorkflowUpdateFailedError,
+  type: string,
+): { outcome: 'impossible'; errors: FieldError[] } | 'gone' {
+  if (!(cause instanceof ApplicationFailure) || cause.type !== type) return 'gone';
+  const [errors] = (cause.details ?? []) as [FieldError[]?];
+  return { outcome: 'impossible', errors: errors ?? [] };
 }
 
 function summaryOf({ packages, expedited, externalId }: DeliveryInput): string {

@@ -2,7 +2,8 @@
 import { DROPOFF_ALTITUDE_M } from '../../services/drone/contract/flight.ts';
 import type { Output } from '../../shared/http/contract.ts';
 import type { ReservationId } from '../../shared/ids.ts';
-import type { aircraftContract, Mission } from '../../services/drone/contract/index.ts';
+import type { aircraftContract, MilestoneKind, Mission } from '../../services/drone/contract/index.ts';
+import { distanceM } from '../../shared/geodesy.ts';
 import {
   begin,
   departLoaded,
@@ -16,6 +17,7 @@ import {
   waitForSender,
 } from './actions.ts';
 import type { ArmedFault } from './faults.ts';
+import { agree, reroute } from './reroute.ts';
 import { type Aircraft, hasLink, type MilestoneBody, unsaidMilestones } from './state.ts';
 
 /** The drone service's answer about the mission to fly now. */
@@ -42,7 +44,7 @@ export function hearMission(
   }
   if (mission === null) return missionGone(aircraft, atMs);
   if (mission.reservation_id === aircraft.mission?.reservation_id) {
-    return mission.version > aircraft.mission.version ? obey({ ...aircraft, mission }, atMs) : aircraft;
+    return mission.version > aircraft.mission.version ? obey(aircraft, mission, atMs) : aircraft;
   }
   if (mission.reservation_id === aircraft.lastReservationId || aircraft.payloadKg > 0) return aircraft;
   const done = [...told, ...unsaidAfter(told, aircraft, mission)];
@@ -74,9 +76,12 @@ function setOut(aircraft: Aircraft, atMs: number): Aircraft {
 }
 
 /** A newer version of the mission it is on. */
-function obey(aircraft: Aircraft, atMs: number): Aircraft {
-  const { activity, mission } = aircraft;
-  switch (mission?.command) {
+function obey(before: Aircraft, mission: Mission, atMs: number): Aircraft {
+  const aircraft = { ...before, mission };
+  const { activity } = aircraft;
+  switch (mission.command) {
+    case 'fly':
+      return reroute(before, mission, atMs);
     case 'recall':
       return comeHomeEmpty(aircraft, atMs);
     case 'return': {
@@ -98,8 +103,6 @@ function obey(aircraft: Aircraft, atMs: number): Aircraft {
         (activity.kind === 'releasing' && activity.blocked);
       return hovering ? release(aircraft, atMs, activity.hoverUntilMs) : aircraft;
     }
-    default:
-      return aircraft;
   }
 }
 
@@ -146,10 +149,13 @@ export function hearLoadAnswer(
 }
 
 /** Takes up a mission where it was left when the aircraft's computer stopped, by what it had done. */
-function resume(aircraft: Aircraft, done: readonly Done[], atMs: number): Aircraft {
-  const mission = aircraft.mission;
-  const { kind: last, detail } = done.at(-1) ?? {};
-  if (mission === null || last === undefined) return aircraft;
+function resume(woken: Aircraft, done: readonly Done[], atMs: number): Aircraft {
+  const { mission } = woken;
+  const { kind: last, detail } = done.findLast((one) => !REROUTE_ANSWERS.has(one.kind)) ?? {};
+  if (mission === null || last === undefined) return woken;
+  // It does not remember whether it had said that it flies to the newest dropoff.
+  const isAhead = mission.command === 'fly' && mission.version > 1 && DROPOFF_AHEAD.has(last);
+  const aircraft = isAhead ? agree(woken, mission, atMs) : woken;
   const loaded = { ...aircraft, payloadKg: mission.payload_kg };
   const { command } = mission;
   switch (last) {
@@ -168,7 +174,9 @@ function resume(aircraft: Aircraft, done: readonly Done[], atMs: number): Aircra
       return command === 'return' ? turnBack(loaded, atMs, 'told_to') : fly(loaded, 'to_dropoff', atMs);
     case 'arrived_at_dropoff':
     case 'dropoff_blocked': {
-      const hovering = at(loaded, mission.dropoff, DROPOFF_ALTITUDE_M);
+      // Offered another dropoff meanwhile, it is at the one before, where it hovers.
+      const isThere = distanceM(loaded.since.location, mission.dropoff) <= NEARBY_M;
+      const hovering = isThere ? at(loaded, mission.dropoff, DROPOFF_ALTITUDE_M) : loaded;
       if (command === 'return') return turnBack(hovering, atMs, 'told_to');
       if (last === 'arrived_at_dropoff') return handOver(hovering, atMs);
       if (command === 'leave') return release(hovering, atMs);
@@ -187,8 +195,22 @@ function resume(aircraft: Aircraft, done: readonly Done[], atMs: number): Aircra
       return fly(aircraft, 'home', atMs);
     case 'landed':
       return { ...aircraft, mission: null };
+    // Not where it was, but what it answered.
+    case 'rerouted':
+    case 'reroute_refused':
+      return aircraft;
   }
 }
+
+/** Farther from a stop than what it last radioed can be, it is at another one. */
+const NEARBY_M = 100;
+const DROPOFF_AHEAD: ReadonlySet<MilestoneKind> = new Set([
+  'took_off',
+  'arrived_at_pickup',
+  'loaded',
+  'departed_pickup',
+]);
+const REROUTE_ANSWERS: ReadonlySet<MilestoneKind> = new Set(['rerouted', 'reroute_refused']);
 
 /** At a place it has told that it reached: what it last radioed may be a second older. */
 function at(aircraft: Aircraft, location: Mission['pickup'], altitudeM: number): Aircraft {

@@ -178,7 +178,7 @@ describe('PATCH /v1/deliveries/{id}', () => {
   });
 
   it.each([
-    ['no window', {}, ['pickup_window']],
+    ['no change', {}, ['pickup_window', 'dropoff']],
     ['an unknown field', { pickup_window: hours(3), colour: 'red' }, ['colour']],
     ['half a window', { pickup_window: { start: hours(3).start } }, ['pickup_window.end']],
     ['an empty reason', { pickup_window: hours(3), why: '' }, ['why']],

@@ -260,6 +260,7 @@ async function seedDrones(drone: Client<typeof droneContract>): Promise<void> {
 function scriptedTemporal() {
   let cancel: DeliveryWorkflows['cancel'] = async () => 'gone';
   let reschedule: DeliveryWorkflows['reschedule'] = async () => 'gone';
+  let dropoff: DeliveryWorkflows['changeDropoff'] = async () => 'gone';
   let order: DeliveryWorkflows['order'] = async () => 'gone';
   const started: DeliveryId[] = [];
   let held: Promise<void> | null = null;
@@ -273,6 +274,7 @@ function scriptedTemporal() {
     signal: async () => 'signalled',
     cancel: (...args) => cancel(...args),
     reschedule: (...args) => reschedule(...args),
+    changeDropoff: (...args) => dropoff(...args),
     order: (...args) => order(...args),
   };
   return {
@@ -291,6 +293,9 @@ function scriptedTemporal() {
     },
     answerReschedule(answer: DeliveryWorkflows['reschedule']) {
       reschedule = answer;
+    },
+    answerDropoff(answer: DeliveryWorkflows['changeDropoff']) {
+      dropoff = answer;
     },
     answerCancel(answer: DeliveryWorkflows['cancel']) {
       cancel = answer;

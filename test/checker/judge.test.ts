@@ -109,6 +109,7 @@ function add(history: Planted, id: string, told: Told): void {
   if (told.loading === 'loaded') history.seenAboard.push({ droneId: told.drone, deliveryId: id });
   history.authorizations.push({
     id: `auth_${id}`,
+    step_key: `${id}/authorize/1`,
     delivery_id: id,
     state: told.charge > 0 ? 'captured' : 'voided',
     amount: PRICE,
@@ -462,6 +463,18 @@ const PLANTS: Plant[] = [
     says: /charged 2 times/,
   },
   {
+    name: 'a raise that was captured although nothing more was due',
+    plant: (history) =>
+      history.authorizations.push({
+        ...history.authorizations[0]!,
+        id: 'auth_raised' as never,
+        step_key: 'del_1/reauthorize/1',
+      }),
+    kind: 'charge',
+    of: 'del_1',
+    says: /2000 captured, and the delivery says 1000/,
+  },
+  {
     name: 'money that is still set aside',
     plant: (history) =>
       replace(history.authorizations, ({ id }) => id === 'auth_del_3', { state: 'authorized' }),
@@ -573,4 +586,19 @@ test('A delivery cancelled before its start has no workflow, and that is right',
   history.feed = undefined as never;
   history.subscribers = [];
   expect(judge(history).map(describeFault)).toEqual([]);
+});
+
+test('A price that was raised for another dropoff is captured in two pieces, and that is right', () => {
+  const history = sound();
+  const more = { ...PRICE, amount: PRICE.amount + 120 };
+  replace(history.deliveries, ({ id }) => id === 'del_1', { price: more, charge: more });
+  history.authorizations.push({
+    ...history.authorizations[0]!,
+    id: 'auth_raised' as never,
+    step_key: 'del_1/reauthorize/1',
+    amount: { ...PRICE, amount: 120 },
+    captured: { ...PRICE, amount: 120 },
+  });
+  const named = judge(history).filter(({ kind }) => kind === 'charge');
+  expect(named.map(describeFault)).toEqual([]);
 });

@@ -250,9 +250,11 @@ function chargeFaults(dossier: Dossier): string[] {
   const captured = captures.reduce((sum, one) => sum + (one.captured?.amount ?? 0), 0);
   const charged = delivery.charge?.amount ?? 0;
   const outcome = outcomeOf(dossier);
-  const due = outcome === undefined ? 0 : chargeFor(outcome, delivery.price).amount;
+  const due = outcome === undefined ? 0 : chargeFor(outcome, delivery.price, delivery.return_price).amount;
+  // What was raised for another dropoff or a flight back is captured beside the first authorization.
+  const first = captures.filter(({ step_key }) => !step_key.includes('/reauthorize/'));
   return [
-    ...(captures.length > 1 ? [`charged ${captures.length} times`] : []),
+    ...(first.length > 1 ? [`charged ${first.length} times`] : []),
     ...(captured !== charged ? [`${captured} captured, and the delivery says ${charged}`] : []),
     ...(outcome !== undefined && captured !== due
       ? [`charged ${captured} of ${delivery.price.amount}; by the tariff it is ${due}, ${outcome}`]

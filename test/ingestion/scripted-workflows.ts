@@ -4,6 +4,7 @@ import type { DeliveryWorkflows } from '../../shared/temporal/delivery-workflows
 import type {
   CancelAnswer,
   CancelCommand,
+  ChangeDropoffCommand,
   DeliveryInput,
   RescheduleCommand,
 } from '../../workflows/messages.ts';
@@ -30,6 +31,16 @@ export class ScriptedWorkflows implements DeliveryWorkflows {
     reason: null,
     detail: null,
   });
+  /** What a running workflow answers to `changeDropoff`. */
+  answerDropoff: (
+    deliveryId: DeliveryId,
+    command: ChangeDropoffCommand,
+  ) => ReturnType<DeliveryWorkflows['changeDropoff']> = async () => ({
+    outcome: 'changed',
+    reason: null,
+    detail: null,
+  });
+  readonly dropoffs: { deliveryId: DeliveryId; command: ChangeDropoffCommand; updateId: string }[] = [];
   readonly reschedules: { deliveryId: DeliveryId; command: RescheduleCommand; updateId: string }[] = [];
   /** What a running workflow answers to an operator's order. */
   readonly order: DeliveryWorkflows['order'] = async () => 'gone';
@@ -92,6 +103,17 @@ export class ScriptedWorkflows implements DeliveryWorkflows {
     if (!this.#running.has(deliveryId)) return 'gone';
     this.reschedules.push({ deliveryId, command, updateId });
     return this.answerReschedule(deliveryId, command);
+  }
+
+  async changeDropoff(
+    deliveryId: DeliveryId,
+    command: ChangeDropoffCommand,
+    { updateId }: { updateId: string; timeoutMs: number },
+  ): ReturnType<DeliveryWorkflows['changeDropoff']> {
+    this.#refuseWhenDown();
+    if (!this.#running.has(deliveryId)) return 'gone';
+    this.dropoffs.push({ deliveryId, command, updateId });
+    return this.answerDropoff(deliveryId, command);
   }
 
   /** What Temporal does with a workflow that ended longer ago than the retention. */

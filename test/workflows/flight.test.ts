@@ -151,8 +151,17 @@ describe('a dropoff that is blocked', () => {
     const scene = await lab.prepare();
     for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'dropoff_blocked' });
     const delivery = await scene.order({ undeliverableAction: 'return' });
+    await delivery.untilStatus('enroute_to_return');
+    const { eta } = await delivery.read();
+    expect(eta).toMatchObject({ status: 'confirmed', dropoff_at: null });
     const { delivery: ended } = await delivery.untilComplete();
-    expect(ended).toMatchObject({ status: 'returned', charge: delivery.price });
+    const arrived = (await delivery.events()).find((one) => one.type === 'delivery.arrived_at_return');
+    const lateMs = Date.parse(arrived?.occurred_at ?? '') - Date.parse(eta.return_at ?? '');
+    expect(Math.abs(lateMs)).toBeLessThan(30_000);
+    // Full, and the 2 km back.
+    const back = { ...delivery.price, amount: 120 };
+    expect(ended).toMatchObject({ status: 'returned', return_price: back });
+    expect(ended.charge?.amount).toBe(delivery.price.amount + back.amount);
     expect((await delivery.statuses()).slice(-4)).toEqual([
       'arrived_at_dropoff',
       'enroute_to_return',

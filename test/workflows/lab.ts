@@ -68,6 +68,8 @@ export interface DeliveryOptions {
   expedited?: boolean;
   /** The pickup window, seconds from now. */
   pickup?: { fromS: number; toS: number };
+  /** 1234 unless told, whatever the distance. */
+  priceCents?: number;
   policy?: Partial<DeliveryPolicy>;
 }
 
@@ -396,7 +398,7 @@ export class Scene {
     const pickup = destination(this.baseLocation, 90, options.toPickupM ?? 1_500);
     const dropoff = destination(pickup, 0, options.toDropoffM ?? 2_000);
     const deliveryId = newId('delivery');
-    const price: Money = { amount: 1_234, currency: 'USD' };
+    const price: Money = { amount: options.priceCents ?? 1_234, currency: 'USD' };
     const packages = [
       { id: newId('package'), size: 'small' as const, weight_kg: options.weightKg ?? 1.2, tag: 'TEST' },
     ];
@@ -442,7 +444,7 @@ export class Scene {
       },
     });
     await lab.workflows.start(input);
-    const delivery = new LabDelivery(this, deliveryId, price);
+    const delivery = new LabDelivery(this, deliveryId, price, pickup);
     lab.watch(delivery);
     return delivery;
   }
@@ -452,11 +454,13 @@ export class LabDelivery {
   readonly scene: Scene;
   readonly id: DeliveryId;
   readonly price: Money;
+  readonly pickup: Location;
 
-  constructor(scene: Scene, id: DeliveryId, price: Money) {
+  constructor(scene: Scene, id: DeliveryId, price: Money, pickup: Location) {
     this.scene = scene;
     this.id = id;
     this.price = price;
+    this.pickup = pickup;
   }
 
   private get clients(): ServiceClients {
@@ -557,6 +561,38 @@ export class LabDelivery {
     const answer = await lab.workflows.reschedule(this.id, command, { updateId, timeoutMs: 20_000 });
     await lab.settle();
     return answer;
+  }
+
+  /** A place so far from the pickup; north, where its dropoff is, unless told. */
+  dropoffAt(metres: number, courseDeg = 0): Location {
+    return destination(this.pickup, courseDeg, metres);
+  }
+
+  /** Asks for another dropoff, without waiting for the answer. */
+  askToChangeDropoff(
+    location: Location,
+    { updateId = 'dropoff-1', from }: { updateId?: string; from?: Location } = {},
+  ) {
+    const actor = { role: 'business', id: this.scene.accountId } as const;
+    const command = {
+      dropoff: { location, address: 'The other door' },
+      why: 'the test wants it',
+      actor,
+      ...(from && { from }),
+    };
+    return this.scene.lab.workflows.changeDropoff(this.id, command, { updateId, timeoutMs: 30_000 });
+  }
+
+  /** Asks for another dropoff, and lets time pass until the answer is there. */
+  async changeDropoff(...asked: Parameters<LabDelivery['askToChangeDropoff']>) {
+    const { lab } = this.scene;
+    const got: { answer?: Awaited<ReturnType<LabDelivery['askToChangeDropoff']>> } = {};
+    const asking = this.askToChangeDropoff(...asked).then((answer) => {
+      got.answer = answer;
+    });
+    await Promise.race([asking, lab.until('the change is answered', () => got.answer !== undefined)]);
+    await asking;
+    return got.answer;
   }
 
   /** What the services still hold for it: reservations, authorizations, bookings, packages. */

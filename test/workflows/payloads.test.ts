@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { DeliveryRecord } from '../../workflows/delivery/record.ts';
+import type { DeliveryInput } from '../../workflows/messages.ts';
 import {
   checkAbort,
   checkCancel,
   checkConfirm,
+  checkChangeDropoff,
   checkReassignDrone,
   checkRescheduleForm,
   checkResolveIntervention,
@@ -30,9 +32,13 @@ const record = {
   intervention: (id: string) => ({ id, kind: 'compensation:void_packages', reason: '', answers }),
 } as unknown as DeliveryRecord;
 
+/** A delivery from somewhere else. */
+const input = { pickup: { location: { latitude: 47.6, longitude: -122.1 } } } as unknown as DeliveryInput;
+
 const CHECKS: Record<string, (command: unknown) => void> = {
   cancel: checkCancel,
   reschedule: checkRescheduleForm,
+  changeDropoff: (command) => checkChangeDropoff(input, command),
   reassignDrone: checkReassignDrone,
   abort: checkAbort,
   confirm: checkConfirm,

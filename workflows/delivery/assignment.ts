@@ -1,5 +1,6 @@
 /** Step 4: the best drone, or the wait for one, or nobody: then the carrier takes over if it may. */
 import type { FailureReason } from '../../services/delivery/contract/status.ts';
+import { changeUnassigned } from './change-dropoff.ts';
 import { failed } from './endings.ts';
 import { continueWhenLong, waitPatiently } from './patience.ts';
 import type { DeliveryRun, DroneAssignment } from './run.ts';
@@ -47,7 +48,7 @@ async function lookForDrone(run: DeliveryRun): Promise<Found> {
         key: reserveKey,
         ...run.ids,
         pickup: input.pickup.location,
-        dropoff: input.dropoff.location,
+        dropoff: run.dropoff.location,
         payload_kg: run.payloadKg,
         package_sizes: input.packages.map((one) => one.size),
         clock: input.clock,
@@ -112,6 +113,8 @@ async function lookForDrone(run: DeliveryRun): Promise<Found> {
       const giveUpPlace = () => compensations.undo(release);
       if (await move(run, happening.asked, giveUpPlace)) return { by: 'rescheduled' };
     }
+    // It asks anew, for a drone that can go there.
+    if (happening.kind === 'dropoff') await changeUnassigned(run, happening.asked);
     if (happening.kind === 'deadline') {
       await compensations.undo(release);
       return instead(run, { reason: 'no_drone_available', detail: answer.detail });

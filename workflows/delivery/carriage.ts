@@ -14,10 +14,11 @@ export async function goByCarrier(run: DeliveryRun, instead: Instead): Promise<E
 async function book(run: DeliveryRun, instead: Instead): Promise<Booked> {
   const { record, compensations, happenings, input } = run;
   happenings.reschedules.close('carrier_booked');
+  happenings.dropoffs.close('carrier_booked');
   const job = {
     ...run.ids,
     pickup: input.pickup,
-    dropoff: input.dropoff,
+    dropoff: run.dropoff,
     weight_kg: run.payloadKg,
     clock: input.clock,
   };
@@ -32,7 +33,7 @@ async function book(run: DeliveryRun, instead: Instead): Promise<Booked> {
   if (quote.outcome === 'refused') {
     throw failed('carrier_unavailable', `${instead.detail} The carrier refused: ${quote.detail}`);
   }
-  const cap = run.authorized?.preferences.carrier_price_cap ?? input.price;
+  const cap = run.authorized?.preferences.carrier_price_cap ?? run.price;
   if (quote.price.currency !== cap.currency || quote.price.amount > cap.amount) {
     throw failed(
       'carrier_unavailable',

@@ -3,8 +3,8 @@
  * nothing is in flight: no step under way, no drone or carrier sent, no update unanswered.
  */
 import type { DroneId } from '../../shared/ids.ts';
-import type { PickupWindow } from '../../shared/schemas.ts';
-import type { Awaiting, Authorized } from './run.ts';
+import type { Money, PickupWindow, Stop } from '../../shared/schemas.ts';
+import type { Awaiting, Authorized, Raise } from './run.ts';
 import type { Compensation } from './compensation.ts';
 import type { HandledAnswers } from './handled.ts';
 import type { CarriedHappenings } from './happenings.ts';
@@ -16,6 +16,10 @@ export interface CarriedDelivery {
   compensations: Compensation[];
   handled: HandledAnswers;
   authorized: Authorized;
+  /** Absent in what was carried before a dropoff could be changed. */
+  raises?: Raise[];
+  dropoff?: Stop;
+  price?: Money;
   pickupWindow: PickupWindow | null;
   awaiting: Awaiting | null;
   failedDrones: DroneId[];

@@ -114,6 +114,7 @@ export class CarrierJourney {
         case 'drone':
         case 'drone_available':
         case 'reschedule':
+        case 'dropoff':
           break;
       }
       if (ending) return ending;

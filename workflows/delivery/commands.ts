@@ -4,11 +4,17 @@
  */
 import { ApplicationFailure } from '@temporalio/common';
 import { CANCELLATION_REASONS } from '../../services/delivery/contract/status.ts';
+import { ARRIVED_WITHIN_M } from '../../services/drone/contract/flight.ts';
 import type { FieldError } from '../../shared/errors.ts';
+import { distanceM } from '../../shared/geodesy.ts';
 import {
   ABORT_UPDATE,
   CANCEL_UPDATE,
   CONFIRM_UPDATE,
+  CHANGE_DROPOFF_UPDATE,
+  type ChangeDropoffCommand,
+  type DeliveryInput,
+  IMPOSSIBLE_DROPOFF,
   REASSIGN_DRONE_UPDATE,
   REJECTED,
   RESCHEDULE_UPDATE,
@@ -90,6 +96,43 @@ const RESCHEDULE: Form = {
   },
 };
 
+const isShortText = (value: unknown) => typeof value === 'string' && value.length <= 1000;
+const isDegrees = (value: unknown, most: number) => typeof value === 'number' && Math.abs(value) <= most;
+const isPlace = (value: unknown) =>
+  isRecord(value) &&
+  Object.keys(value).every((key) => key === 'latitude' || key === 'longitude') &&
+  isDegrees(value['latitude'], 90) &&
+  isDegrees(value['longitude'], 180);
+const isStop = (value: unknown) =>
+  isRecord(value) &&
+  Object.keys(value).every((key) => ['location', 'address', 'contact', 'notes'].includes(key)) &&
+  isPlace(value['location']) &&
+  ['address', 'notes'].every((key) => value[key] === undefined || isShortText(value[key])) &&
+  (value['contact'] === undefined ||
+    (isRecord(value['contact']) && Object.values(value['contact']).every(isShortText)));
+
+const CHANGE_DROPOFF: Form = {
+  update: CHANGE_DROPOFF_UPDATE,
+  fields: {
+    actor,
+    why,
+    dropoff: {
+      isRight: isStop,
+      must: 'must be {"location": {"latitude": …, "longitude": …}}, with address, contact and notes if there are any',
+    },
+    from: {
+      isRight: isPlace,
+      must: 'must be {"latitude": …, "longitude": …}, where it goes now, or be left out',
+      optional: true,
+    },
+  },
+  example: {
+    dropoff: { location: { latitude: 47.6301, longitude: -122.1123 }, address: '12 Elm Street' },
+    why: 'the recipient is at work',
+    actor: ACTOR_EXAMPLE,
+  },
+};
+
 const REASSIGN_DRONE: Form = {
   update: REASSIGN_DRONE_UPDATE,
   fields: {
@@ -137,6 +180,16 @@ const RETRY_COMPENSATION: Form = {
 
 export const checkCancel = (command: unknown): void => void checked(CANCEL, command);
 export const checkRescheduleForm = (command: unknown): void => void checked(RESCHEDULE, command);
+/** @throws {ApplicationFailure} for what is no dropoff, or cannot be this delivery's: then its detail are the field errors */
+export function checkChangeDropoff({ pickup }: DeliveryInput, command: unknown): void {
+  checked(CHANGE_DROPOFF, command);
+  // What has just been checked.
+  const { dropoff } = command as ChangeDropoffCommand;
+  if (distanceM(pickup.location, dropoff.location) >= ARRIVED_WITHIN_M) return;
+  const error = { field: 'dropoff.location', message: 'must be another place than the pickup' };
+  throw rejected(IMPOSSIBLE_DROPOFF, `${error.field} ${error.message}`, [error]);
+}
+
 export const checkReassignDrone = (command: unknown): void => void checked(REASSIGN_DRONE, command);
 export const checkConfirm = (command: unknown): void => void checked(CONFIRM, command);
 export const checkAbort = (command: unknown): void => void checked(ABORT, command);

@@ -36,6 +36,8 @@ export class Compensations {
   private readonly record: DeliveryRecord;
   private readonly stuckMs: number;
   private readonly undoer: Undoer;
+  /** What is undone beside the saga, which goes on meanwhile. */
+  private readonly aside: Promise<void>[] = [];
   private readonly answers = new Map<string, { answer: 'retry' | 'done'; by: string; why: string }>();
 
   /** `stuckMs`: wall milliseconds after which a compensation that has not succeeded becomes an intervention. */
@@ -46,9 +48,14 @@ export class Compensations {
     this.registered = [...registered];
   }
 
-  /** What is registered, for the run that goes on. */
+  /** What is registered, for the run that goes on. Only to be asked when nothing is undone beside. */
   carried(): Compensation[] {
     return [...this.registered];
+  }
+
+  /** Everything that was to be undone beside the saga is. */
+  async asideDone(): Promise<void> {
+    while (this.aside.length > 0) await Promise.all(this.aside.splice(0));
   }
 
   /** Registers what undoes a step, and makes the step ready to run. */
@@ -71,9 +78,10 @@ export class Compensations {
     if (index >= 0) this.registered.splice(index, 1);
   }
 
-  /** Everything stands: the delivery ended well. */
-  clear(): void {
-    this.registered.length = 0;
+  /** Everything stands, but for these: the delivery ended well. */
+  keepOnly(names: readonly string[]): void {
+    const kept = this.registered.filter((one) => names.includes(one.name));
+    this.registered.splice(0, this.registered.length, ...kept);
   }
 
   /** A person's answer to the intervention of a compensation. */
@@ -89,10 +97,18 @@ export class Compensations {
     await this.settleInTurn([compensation]);
   }
 
+  /** Undoes steps, the first name first, while the saga goes on: what has to be followed in the air waits for nobody. */
+  undoAside(...names: string[]): void {
+    const compensations = names.flatMap((name) => this.registered.find((one) => one.name === name) ?? []);
+    for (const { name } of compensations) this.discharge(name);
+    if (compensations.length > 0) this.aside.push(this.settleInTurn(compensations));
+  }
+
   /** Undoes everything, last step first. Returns when all is undone, or closed by hand. */
   async undoAll(): Promise<void> {
     const inReverse = this.registered.splice(0).reverse();
     await this.settleInTurn(inReverse);
+    await this.asideDone();
   }
 
   private async settleInTurn(compensations: Compensation[]): Promise<void> {

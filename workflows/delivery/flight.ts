@@ -1,4 +1,5 @@
 /** Steps 5 to 7 with a drone: confirmed, dispatched, then its milestones, each with its own deadline. */
+import type { Eta } from '../../services/delivery/contract/index.ts';
 import { isBeforePickup, type UndeliverableReason } from '../../services/delivery/contract/status.ts';
 import { isoTime } from '../../shared/clock.ts';
 import type {
@@ -11,10 +12,12 @@ import { Handover } from './confirmation.ts';
 import { type Ending, failed } from './endings.ts';
 import { refusal } from './happenings.ts';
 import { cancelQuestion, RETURNING, TURN_ROUND } from './native-cancel.ts';
+import { authorizeReturn } from './money.ts';
 import { type Answer, refused } from './orders.ts';
 import { lookAgainInMs, SHORTEST_WAIT_MS } from './overdue.ts';
 import { type BoundedWait, type Wait, WAITS } from './registry.ts';
 import type { EventDetails } from './record.ts';
+import { Reroute } from './reroute.ts';
 import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
 import { untilTakeOff } from './schedule.ts';
 import { plainStep, StepFailed, type StepInput } from './steps.ts';
@@ -139,6 +142,22 @@ async function giveBack(
   return 'replace_drone';
 }
 
+/** When a drone that has turned round will be at the sender, as the drone service reckons. */
+function backTimeMs({ detail }: DroneMilestoneSignal): number | undefined {
+  const at = detail['eta_return_at'];
+  return typeof at === 'string' ? Date.parse(at) : undefined;
+}
+
+/** When the package is expected at the sender again. */
+function etaBack(backAtMs: number | undefined): Eta {
+  return {
+    status: backAtMs === undefined ? 'pending' : 'confirmed',
+    pickup_at: null,
+    dropoff_at: null,
+    return_at: backAtMs === undefined ? null : isoTime(backAtMs),
+  };
+}
+
 const REASSIGNED = 'an operator wants another drone';
 const REASSIGNING: Answer = {
   outcome: 'reassigning',
@@ -158,6 +177,8 @@ class Flight {
   private backAtMs: number | undefined;
   /** The question that a native cancel opened. */
   private cancelQuestionId: string | undefined;
+  /** Another dropoff that it was offered. */
+  private readonly reroute: Reroute;
   private overdue = 0;
   private leaving = false;
   private readonly handover: Handover;
@@ -169,6 +190,7 @@ class Flight {
     this.run = run;
     this.drone = drone;
     this.handover = new Handover(run, drone);
+    this.reroute = new Reroute(run, drone);
     this.waitingFor = 'the drone at the pickup';
     this.untilMs = this.deadline('the drone at the pickup', drone.pickupEtaMs);
   }
@@ -176,7 +198,8 @@ class Flight {
   async follow(): Promise<Ending | 'replace_drone'> {
     const { happenings } = this.run;
     for (;;) {
-      const happening = await happenings.next(this.waitingFor, this.untilMs);
+      const untilMs = Math.min(this.untilMs, this.reroute.answerByMs);
+      const happening = await happenings.next(this.waitingFor, untilMs);
       let next: Next = 'on';
       switch (happening.kind) {
         case 'drone':
@@ -186,7 +209,8 @@ class Flight {
           next = await this.onCancel();
           break;
         case 'deadline':
-          next = await this.onDeadline();
+          await this.reroute.onTime();
+          if (this.run.record.nowMs() >= this.untilMs) next = await this.onDeadline();
           break;
         case 'answered':
           next = await this.onAnswer(happening.command);
@@ -203,11 +227,15 @@ class Flight {
         case 'native_cancel':
           await this.onNativeCancel();
           break;
+        case 'dropoff':
+          await this.reroute.begin(happening.asked);
+          break;
         case 'drone_available':
         case 'reschedule':
         case 'carrier':
           break;
       }
+      if (next === 'replace_drone') this.reroute.putBack();
       if (next !== 'on') return next;
     }
   }
@@ -231,6 +259,7 @@ class Flight {
     const occurredAtMs = Date.parse(milestone.occurredAt);
     const details = { occurredAtMs, data: { drone_id: milestone.droneId, milestone: milestone.kind } };
     if (milestone.kind !== 'failed') await this.heardAgain(milestone.kind);
+    await this.reroute.onMilestone(milestone);
     switch (milestone.kind) {
       case 'took_off':
         await record.change('enroute_to_pickup', details);
@@ -268,10 +297,18 @@ class Flight {
       case 'released':
         return this.onReleased(details, milestone);
 
-      case 'turned_back':
-        await record.change('enroute_to_return', { ...details, ...this.handover.end(milestone) });
+      case 'turned_back': {
+        const backAtMs = backTimeMs(milestone) ?? this.backAtMs;
+        const { patch, ...ended } = this.handover.end(milestone);
+        await record.change('enroute_to_return', {
+          ...details,
+          ...ended,
+          patch: { ...patch, eta: etaBack(backAtMs) },
+        });
         this.leaving = false;
-        return this.backAtMs === undefined ? 'on' : this.expectBack(this.backAtMs);
+        await authorizeReturn(this.run, milestone.position);
+        return this.expectBack(backAtMs ?? record.nowMs());
+      }
 
       case 'arrived_at_return':
         await record.change('arrived_at_return', details);
@@ -283,9 +320,20 @@ class Flight {
       case 'failed':
         return this.onFailed(milestone);
 
+      case 'rerouted':
+        // From where it was when it took the other dropoff: as late as it was promised then.
+        if (!isBeforePickup(record.status)) this.expectAtDropoff();
+        return 'on';
+
+      case 'reroute_refused':
       case 'landed':
         return 'on';
     }
+  }
+
+  private expectAtDropoff(): 'on' {
+    const lateMs = Math.max(0, this.run.record.nowMs() - this.drone.dropoffEtaMs);
+    return this.expect('the drone at the dropoff', this.drone.dropoffEtaMs + lateMs);
   }
 
   /** A sender who named a window need not be there before it. */

@@ -11,12 +11,15 @@ import type {
   CancelCommand,
   CarrierMilestoneSignal,
   ConfirmCommand,
+  ChangeDropoffAnswer,
+  ChangeDropoffCommand,
   DroneMilestoneSignal,
   ReassignDroneCommand,
   RescheduleAnswer,
   RescheduleCommand,
   ResolveInterventionCommand,
 } from '../messages.ts';
+import { DropoffChanges, type PendingDropoffChange } from './dropoff-changes.ts';
 import { OrderedInbox } from './inbox.ts';
 import {
   type Answer,
@@ -37,6 +40,7 @@ export type Happening =
   | { kind: 'cancel'; command: CancelCommand }
   | { kind: 'answered'; command: ResolveInterventionCommand }
   | { kind: 'reschedule'; asked: PendingReschedule }
+  | { kind: 'dropoff'; asked: PendingDropoffChange }
   | OrderHappening
   | { kind: 'drone_available' }
   | { kind: 'deadline' };
@@ -47,6 +51,13 @@ interface PendingCancel {
   /** The saga has taken it up. */
   taken: boolean;
   answer: CancelAnswer | undefined;
+}
+
+/** What else than a cancel interrupts a step. */
+interface Interrupts {
+  byReschedule?: boolean;
+  /** Yes unless told: then another drone is found for whatever the step was about. */
+  byReassign?: boolean;
 }
 
 export interface Flight {
@@ -67,6 +78,7 @@ const LONGEST_GAP_RETRY_MS = 5 * 60 * 1000;
 
 export class Happenings {
   readonly reschedules = new Reschedules();
+  readonly dropoffs = new DropoffChanges();
   /** What operators have ordered. */
   readonly orders: Orders;
   private readonly record: DeliveryRecord;
@@ -80,6 +92,7 @@ export class Happenings {
   private droneIsAvailable = false;
   private step: CancellationScope | undefined;
   private stepYieldsToReschedule = false;
+  private stepYieldsToReassign = false;
   private alarm: { atMs: number; scope: CancellationScope } | undefined;
 
   constructor(record: DeliveryRecord, carried?: CarriedHappenings) {
@@ -123,6 +136,11 @@ export class Happenings {
     return answer;
   }
 
+  /** Asks for another dropoff and waits for the answer. */
+  changeDropoff(command: ChangeDropoffCommand): Promise<ChangeDropoffAnswer> {
+    return this.dropoffs.ask(command, this.record.status);
+  }
+
   /** Asks for the delivery to be cancelled and waits for the answer. A second request shares the first one's. */
   async cancel(command: CancelCommand): Promise<CancelAnswer> {
     const early = this.answerByStatus();
@@ -143,7 +161,7 @@ export class Happenings {
     const early = refusedByStatus(this.record.status) ?? this.noDroneToReplace();
     if (early) return early;
     const order = this.orders.reassign(command);
-    this.step?.cancel();
+    if (this.stepYieldsToReassign) this.step?.cancel();
     await condition(() => order.answer !== undefined);
     return order.answer ?? refused('already_ended', 'The delivery has ended.');
   }
@@ -236,6 +254,7 @@ export class Happenings {
   answerLate(): void {
     if (this.cancelIsPending()) this.answerCancel(this.answerByStatus() ?? refusal('already_ended'));
     this.orders.answerLate();
+    this.dropoffs.answerLate(this.record.status);
   }
 
   /** Forgets an old wake-up. To be called before asking for a drone: one that comes after is a new one. */
@@ -243,32 +262,33 @@ export class Happenings {
     this.droneIsAvailable = false;
   }
 
-  private interrupts(byReschedule: boolean): boolean {
+  private interrupts({ byReschedule = false, byReassign = true }: Interrupts): boolean {
     return (
-      this.cancelIsPending() || this.orders.reassignIsPending || (byReschedule && this.reschedules.isPending)
+      this.cancelIsPending() ||
+      (byReassign && this.orders.reassignIsPending) ||
+      (byReschedule && this.reschedules.isPending)
     );
   }
 
   /**
-   * Runs a step that a cancel, or the wish for another drone, interrupts, and a reschedule where it says so. `interrupted` when
-   * one did: the step may or may not have happened.
+   * Runs a step that a cancel interrupts, the wish for another drone unless it says otherwise, and a reschedule where it says
+   * so. `interrupted` when one did: the step may or may not have happened.
    */
-  async interruptible<T>(
-    step: () => Promise<T>,
-    { byReschedule = false }: { byReschedule?: boolean } = {},
-  ): Promise<T | 'interrupted'> {
-    if (this.interrupts(byReschedule)) return 'interrupted';
-    this.stepYieldsToReschedule = byReschedule;
+  async interruptible<T>(step: () => Promise<T>, by: Interrupts = {}): Promise<T | 'interrupted'> {
+    if (this.interrupts(by)) return 'interrupted';
+    this.stepYieldsToReschedule = by.byReschedule ?? false;
+    this.stepYieldsToReassign = by.byReassign ?? true;
     this.step = new CancellationScope({ cancellable: true });
     try {
       return await this.step.run(step);
     } catch (error) {
       // Its last attempt may also have failed, or timed out, when it was told to stop.
       const isFinal = error instanceof StepFailed;
-      if (!isFinal && this.interrupts(byReschedule)) return 'interrupted';
+      if (!isFinal && this.interrupts(by)) return 'interrupted';
       throw error;
     } finally {
       this.stepYieldsToReschedule = false;
+      this.stepYieldsToReassign = false;
       this.step = undefined;
     }
   }
@@ -313,6 +333,8 @@ export class Happenings {
     }
     const asked = this.reschedules.take();
     if (asked) return { kind: 'reschedule', asked };
+    const change = this.dropoffs.take();
+    if (change) return { kind: 'dropoff', asked: change };
     const order = this.orders.take();
     if (order) return order;
     if (this.droneIsAvailable) {
@@ -334,6 +356,7 @@ export class Happenings {
       this.answered.length > 0 ||
       (this.cancelIsPending() && this.cancelling?.taken === false) ||
       this.reschedules.isPending ||
+      this.dropoffs.hasNext ||
       this.orders.hasSomething ||
       this.droneIsAvailable
     );

@@ -21,20 +21,27 @@ export async function waitPatiently(run: DeliveryRun, waitingFor: Wait, untilMs:
     await continueWhenLong(run);
     const happening = await happenings.next(waitingFor, Math.min(untilMs, renewalAtMs(run)));
     if (happening.kind !== 'deadline' || record.nowMs() >= untilMs) return happening;
-    await renewAuthorization(run);
+    await renewAuthorizations(run);
   }
 }
 
-/** When the authorization is to be renewed, Unix milliseconds; never when it does not run out. */
-function renewalAtMs({ authorized, policy }: DeliveryRun): number {
-  const expiresAt = authorized?.expiresAt ?? null;
-  return expiresAt === null ? Number.POSITIVE_INFINITY : Date.parse(expiresAt) - policy.renewAheadS * 1000;
+/** When an authorization is to be renewed, Unix milliseconds; never when none runs out. */
+function renewalAtMs({ authorized, raises, policy }: DeliveryRun): number {
+  const ends = [authorized, ...raises].flatMap((one) => one?.expiresAt ?? []);
+  return Math.min(...ends.map((end) => Date.parse(end) - policy.renewAheadS * 1000));
 }
 
 /** @throws {Ended} cancelled; failed, when the account was suspended or closed meanwhile or its credit is used up */
-async function renewAuthorization(run: DeliveryRun): Promise<void> {
-  const { authorized, record, input } = run;
-  if (!authorized) return;
+async function renewAuthorizations(run: DeliveryRun): Promise<void> {
+  const { authorized, raises, record, policy } = run;
+  for (const one of [authorized, ...raises]) {
+    const endMs = Date.parse(one?.expiresAt ?? '');
+    if (one && endMs - policy.renewAheadS * 1000 <= record.nowMs()) await renew(run, one);
+  }
+}
+
+async function renew(run: DeliveryRun, authorized: { key: string; expiresAt: string | null }): Promise<void> {
+  const { record, input } = run;
   const key = record.key('renew');
   const answer = await run.beforeDispatch(() =>
     shortStep(
@@ -61,6 +68,7 @@ export async function continueWhenLong(run: DeliveryRun): Promise<void> {
   await record.written();
   // An update that waits for the saga is something to do; one that was answered only has to say so.
   await condition(() => allHandlersFinished() || happenings.hasSomething());
+  await run.compensations.asideDone();
   const carried = run.carried();
   if (!carried) return;
   const { typedSearchAttributes } = workflowInfo();

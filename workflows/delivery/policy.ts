@@ -12,6 +12,7 @@ export const DEFAULT_POLICY: DeliveryPolicy = {
   confirmationS: 105,
   releaseS: 6 * 60,
   recallAnswerS: 2 * 60,
+  rerouteAnswerS: 30,
   returnSlackS: 10 * 60,
   carrierSlackS: 30 * 60,
   compensationStuckS: 10 * 60,

@@ -30,6 +30,7 @@ export interface EventDetails {
   occurredAtMs?: number;
   data?: Record<string, unknown>;
   patch?: DeliveryPatch;
+  changeDropoff?: NonNullable<NewDeliveryEvent['change_dropoff']>;
 }
 
 export interface OpenedIntervention {
@@ -245,13 +246,14 @@ export class DeliveryRecord {
     ]);
   }
 
-  private event(type: string, { occurredAtMs, data, patch }: EventDetails): NewDeliveryEvent {
+  private event(type: string, { occurredAtMs, data, patch, changeDropoff }: EventDetails): NewDeliveryEvent {
     if (patch?.delayed !== undefined) this.delayed = patch.delayed;
     return {
       type,
       occurred_at: isoTime(occurredAtMs ?? this.nowMs()),
       ...(data && { data }),
       ...(patch && Object.keys(patch).length > 0 && { patch }),
+      ...(changeDropoff && { change_dropoff: changeDropoff }),
     };
   }
 

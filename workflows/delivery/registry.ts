@@ -42,6 +42,8 @@ export const STEPS = {
     undoneBy: null,
     because: 'a package that was handed over is delivered',
   },
+  rerouteDrone: { how: 'plain', undoneBy: 'undo_reroute' },
+  assessJob: { how: 'plain', undoneBy: null, because: 'it only asks' },
   leaveUnattended: {
     how: 'plain',
     undoneBy: null,
@@ -68,6 +70,7 @@ export const COMPENSATIONS = {
   void_packages: 'voidPackages',
   release_drone: 'releaseDrone',
   recall_drone: 'recallDrone',
+  undo_reroute: 'undoReroute',
   cancel_booking: 'cancelBooking',
   capture_charge: 'capture',
 } as const satisfies Record<Undo['kind'], Activity>;

@@ -1,7 +1,7 @@
 /** One delivery under way: its input, policy, record, compensations and happenings, as the saga's parts share them. */
 import type { Preferences } from '../../services/account/contract/index.ts';
 import { wallDurationMs } from '../../shared/clock.ts';
-import type { PickupWindow } from '../../shared/schemas.ts';
+import type { Money, PickupWindow, Stop } from '../../shared/schemas.ts';
 import type { AuthorizationId, BaseId, DroneId, ReservationId } from '../../shared/ids.ts';
 import type { CommandActor, DeliveryInput, DeliveryPolicy } from '../messages.ts';
 import type { CarriedDelivery } from './carried.ts';
@@ -18,6 +18,16 @@ export interface Authorized {
   key: string;
   authorizationId: AuthorizationId;
   preferences: Preferences;
+  /** RFC 3339; null: it does not run out. */
+  expiresAt: string | null;
+}
+
+/** What was authorized beyond the first price. */
+export interface Raise {
+  key: string;
+  amount: Money;
+  /** The compensation that voids it. */
+  compensation: string;
   /** RFC 3339; null: it does not run out. */
   expiresAt: string | null;
 }
@@ -56,6 +66,12 @@ export class DeliveryRun {
   /** It goes on where an earlier run ended. */
   readonly resumed: boolean;
   authorized: Authorized | undefined;
+  readonly raises: Raise[];
+  /** Where it goes, and what that costs: as asked for at the accept, until it is changed. */
+  dropoff: Stop;
+  price: Money;
+  /** What the flight back costs, as far as it is authorized. */
+  returnPrice: Money | null = null;
   /** When the sender hands it over; null: at once. */
   pickupWindow: PickupWindow | null;
   awaiting: Awaiting | undefined;
@@ -69,6 +85,9 @@ export class DeliveryRun {
     this.input = input;
     this.resumed = carried !== undefined;
     this.authorized = carried?.authorized;
+    this.raises = carried?.raises ?? [];
+    this.dropoff = carried?.dropoff ?? input.dropoff;
+    this.price = carried?.price ?? input.price;
     this.pickupWindow = carried ? carried.pickupWindow : (input.pickupWindow ?? null);
     this.awaiting = carried?.awaiting ?? undefined;
     this.failedDrones = carried?.failedDrones ?? [];
@@ -92,6 +111,9 @@ export class DeliveryRun {
       compensations: this.compensations.carried(),
       handled: this.handled.carried(),
       authorized: this.authorized,
+      raises: this.raises,
+      dropoff: this.dropoff,
+      price: this.price,
       pickupWindow: this.pickupWindow,
       awaiting: this.awaiting ?? null,
       failedDrones: this.failedDrones,
@@ -129,7 +151,7 @@ export class DeliveryRun {
 
   /** Runs a step before dispatch: a cancel interrupts it and ends the delivery. */
   async beforeDispatch<T>(step: () => Promise<T>): Promise<T> {
-    const result = await this.happenings.interruptible(step);
+    const result = await this.happenings.interruptible(step, { byReassign: false });
     if (result === 'interrupted') throw this.cancelled('cancelled_before_dispatch');
     return result;
   }

@@ -4,6 +4,7 @@
  */
 import { failed, type Ending } from './endings.ts';
 import { flyWithDrone } from './flight.ts';
+import { VOID_AUTHORIZATION } from './money.ts';
 import { goByCarrier } from './carriage.ts';
 import { findDrone } from './assignment.ts';
 import type { DeliveryRun } from './run.ts';
@@ -52,8 +53,6 @@ async function authorizePrice(run: DeliveryRun): Promise<void> {
     expiresAt: answer.expires_at,
   };
 }
-
-export const VOID_AUTHORIZATION = 'void_authorization';
 
 async function registerPackages(run: DeliveryRun): Promise<void> {
   const { record, compensations, ids, input } = run;

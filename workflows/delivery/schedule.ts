@@ -5,6 +5,7 @@
 import { sameWindow } from '../../services/delivery/contract/schedule.ts';
 import { isoTime } from '../../shared/clock.ts';
 import type { ReassignDroneCommand, RescheduleAnswer } from '../messages.ts';
+import { changeDropoffsAsAsked, changeUnassigned, changeUnsent } from './change-dropoff.ts';
 import { waitPatiently } from './patience.ts';
 import { type PendingReschedule, refusedReschedule } from './reschedules.ts';
 import type { DeliveryRun, DroneAssignment } from './run.ts';
@@ -20,8 +21,10 @@ const LEASE_SLACK_S = 10 * 60;
 export async function untilPickupIsNear(run: DeliveryRun): Promise<void> {
   const { record, happenings } = run;
   happenings.reschedules.open();
+  happenings.dropoffs.open();
   for (;;) {
     await moveAsAsked(run);
+    await changeDropoffsAsAsked(run);
     const planAtMs = planningTimeMs(run);
     if (planAtMs === null || record.nowMs() >= planAtMs) return;
     if (record.status !== 'scheduled') {
@@ -32,12 +35,13 @@ export async function untilPickupIsNear(run: DeliveryRun): Promise<void> {
     const happening = await waitPatiently(run, 'the pickup window', planAtMs);
     if (happening.kind === 'cancel') throw run.cancelled('cancelled_before_dispatch');
     if (happening.kind === 'reschedule') await move(run, happening.asked);
+    if (happening.kind === 'dropoff') await changeUnassigned(run, happening.asked);
   }
 }
 
 /**
  * The drone is reserved: waits on the ground until it has to take off to be there when the window begins.
- * @returns an operator's order to take another drone; `moved` when the pickup was moved meanwhile: the drone has been given back; `lost` when the drone says it cannot fly
+ * @returns an operator's order to take another drone; `moved` when the pickup was moved meanwhile, or the dropoff to where this drone cannot go: it has been given back; `lost` when the drone says it cannot fly
  * @throws {Ended} cancelled
  */
 export async function untilTakeOff(
@@ -52,6 +56,14 @@ export async function untilTakeOff(
       if (await move(run, asked, giveBack)) return 'moved';
       continue;
     }
+    const change = happenings.dropoffs.take();
+    if (change) {
+      if ((await changeUnsent(run, drone, change)) === 'other_drone') {
+        await seekAnother(run, giveBack);
+        return 'moved';
+      }
+      continue;
+    }
     if (record.nowMs() >= drone.takeOffAtMs) break;
     const happening = await happenings.next('the time to take off', drone.takeOffAtMs);
     switch (happening.kind) {
@@ -62,6 +74,12 @@ export async function untilTakeOff(
         break;
       case 'drone':
         if (happening.milestone.kind === 'failed') return 'lost';
+        break;
+      case 'dropoff':
+        if ((await changeUnsent(run, drone, happening.asked)) === 'other_drone') {
+          await seekAnother(run, giveBack);
+          return 'moved';
+        }
         break;
       case 'reassign':
         return happening.command;
@@ -157,6 +175,20 @@ export async function move(
 }
 
 const RESCHEDULED: RescheduleAnswer = { outcome: 'rescheduled', reason: null, detail: null };
+
+/** The delivery goes where its drone cannot: that is given back, and the delivery waits for one that can. */
+async function seekAnother({ record }: DeliveryRun, giveBack: () => Promise<void>): Promise<void> {
+  await giveBack();
+  await record.change('awaiting_drone', {
+    data: { detail: 'another drone is needed for the new dropoff' },
+    patch: {
+      drone_id: null,
+      attempt: record.state.attempt,
+      eta: { status: 'pending', pickup_at: null, dropoff_at: null },
+    },
+  });
+  record.showPhase({ baseId: null, pickupEta: null, dropoffEta: null });
+}
 
 /** A drone that was not sent yet does not count as tried. */
 async function giveBackUnsent(run: DeliveryRun, drone: DroneAssignment): Promise<void> {

@@ -14,6 +14,7 @@ export type Undo =
   | { kind: 'void_packages'; registerKey: string }
   | { kind: 'release_drone'; reserveKey: string }
   | { kind: 'recall_drone'; reserveKey: string }
+  | { kind: 'undo_reroute'; reserveKey: string; rerouteKey: string }
   | { kind: 'cancel_booking'; bookKey: string }
   /** Not undone but made good: a charge that is due. */
   | { kind: 'capture_charge'; step: CaptureStep; summary: string };
@@ -48,6 +49,11 @@ export function undoerOf(input: DeliveryInput, record: DeliveryRecord): Undoer {
         const reason = `delivery ${record.status}`;
         const step = { key, reserve_key: undo.reserveKey, delivery_id, reason };
         return (await plainStep('recallDrone', step, `recall the drone: ${reason}`)).outcome;
+      }
+      case 'undo_reroute': {
+        const key = record.key('undo_reroute');
+        const step = { key, reserve_key: undo.reserveKey, reroute_key: undo.rerouteKey, delivery_id };
+        return (await plainStep('undoReroute', step, 'undo: fly to the dropoff before')).outcome;
       }
       case 'cancel_booking': {
         const key = record.key('cancel_booking');

@@ -13,7 +13,6 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import { utcWindow, windowRefusals } from '../../services/delivery/contract/schedule.ts';
-import { chargeFor } from '../../services/account/contract/tariff.ts';
 import type { Money } from '../../shared/schemas.ts';
 import {
   ABORT_UPDATE,
@@ -25,6 +24,9 @@ import {
   type CarrierMilestoneSignal,
   CONFIRM_UPDATE,
   type ConfirmCommand,
+  CHANGE_DROPOFF_UPDATE,
+  type ChangeDropoffAnswer,
+  type ChangeDropoffCommand,
   type DeliveryInput,
   type DeliveryOutcome,
   type DeliveryState,
@@ -50,6 +52,7 @@ import {
   checkAbort,
   checkCancel,
   checkConfirm,
+  checkChangeDropoff,
   checkReassignDrone,
   checkRescheduleForm,
   checkResolveIntervention,
@@ -59,14 +62,16 @@ import { COMPENSATION_KIND } from './compensation.ts';
 import { Ended, type Ending, failed } from './endings.ts';
 import type { Answer } from './orders.ts';
 import { DeliveryRun } from './run.ts';
-import { saga, VOID_AUTHORIZATION } from './saga.ts';
-import { shortStep, StepFailed } from './steps.ts';
+import { captureInsteadOfVoid, chargeOf, VOID_AUTHORIZATION } from './money.ts';
+import { saga } from './saga.ts';
+import { StepFailed } from './steps.ts';
 
 const droneMilestone = defineSignal<[DroneMilestoneSignal]>(DRONE_MILESTONE_SIGNAL);
 const carrierMilestone = defineSignal<[CarrierMilestoneSignal]>(CARRIER_MILESTONE_SIGNAL);
 const droneAvailable = defineSignal(DRONE_AVAILABLE_SIGNAL);
 const cancel = defineUpdate<CancelAnswer, [CancelCommand]>(CANCEL_UPDATE);
 const reschedule = defineUpdate<RescheduleAnswer, [RescheduleCommand]>(RESCHEDULE_UPDATE);
+const changeDropoff = defineUpdate<ChangeDropoffAnswer, [ChangeDropoffCommand]>(CHANGE_DROPOFF_UPDATE);
 const reassignDrone = defineUpdate<OperatorAnswer, [ReassignDroneCommand]>(REASSIGN_DRONE_UPDATE);
 const confirm = defineUpdate<OperatorAnswer, [ConfirmCommand]>(CONFIRM_UPDATE);
 const abort = defineUpdate<OperatorAnswer, [AbortCommand]>(ABORT_UPDATE);
@@ -118,6 +123,9 @@ function openDoors(run: DeliveryRun): void {
       ),
     { validator: unlessHandled((command: RescheduleCommand) => checkReschedule(run, command)) },
   );
+  setHandler(changeDropoff, (command) => handled.once(() => happenings.changeDropoff(command)), {
+    validator: unlessHandled((command: ChangeDropoffCommand) => checkChangeDropoff(run.input, command)),
+  });
   setHandler(
     reassignDrone,
     (command) => handled.once(async () => addressed(await happenings.reassignDrone(command), command)),
@@ -229,7 +237,7 @@ async function endingOf(run: DeliveryRun): Promise<{ ending: Ending; bug?: Appli
 }
 
 async function conclude(run: DeliveryRun, ending: Ending): Promise<void> {
-  const charge = chargeFor(ending.charged, run.input.price);
+  const charge = chargeOf(run, ending);
   run.record.conclude();
   await run.record.closeQuestions('the delivery has ended');
   if (ending.status === 'delivered' || ending.status === 'returned') {
@@ -247,9 +255,10 @@ async function conclude(run: DeliveryRun, ending: Ending): Promise<void> {
 /** The package has arrived: the price is captured, and the delivery is complete. */
 async function settle(run: DeliveryRun, ending: Ending, charge: Money): Promise<void> {
   const { compensations, record } = run;
-  // What was done stands, all but the authorization, which becomes the charge.
-  compensations.clear();
+  // What was done stands, all but the authorizations: they become the charge, or are voided where it does not need them.
+  compensations.keepOnly([VOID_AUTHORIZATION, ...run.raises.map((one) => one.compensation)]);
   await captureInsteadOfVoid(run, charge, ending.charged, 'short');
+  await compensations.undoAll();
   // Only a capture that a person had to settle leaves a trace here.
   const compensation = record.state.compensation === 'none' ? 'none' : 'complete';
   record.state.compensation = compensation;
@@ -297,43 +306,4 @@ async function compensate(run: DeliveryRun, ending: Ending, charge: Money): Prom
     data: { outcome: ending.charged },
     patch: { compensation: 'complete', charge, complete: true },
   });
-}
-
-/**
- * Captures the charge; the rest of the authorization is released with it. Should the capture fail for good, that is a person's
- * to settle like a compensation that fails: the money is not forgotten.
- */
-async function captureInsteadOfVoid(
-  run: DeliveryRun,
-  charge: Money,
-  reason: string,
-  how: 'short' | 'plain',
-): Promise<void> {
-  const { authorized, compensations, record, input } = run;
-  if (!authorized) return;
-  compensations.discharge(VOID_AUTHORIZATION);
-  const step = {
-    key: record.key('capture'),
-    authorize_key: authorized.key,
-    delivery_id: input.deliveryId,
-    amount: charge,
-    reason,
-  };
-  const summary = `capture ${charge.amount} ${charge.currency} (${reason})`;
-  const name = 'capture_charge';
-  const leaves = `${charge.amount} ${charge.currency} of authorization ${authorized.authorizationId} is not captured.`;
-  if (how === 'short') {
-    try {
-      await shortStep('capture', step, summary);
-      return;
-    } catch (error) {
-      if (!(error instanceof StepFailed)) throw error;
-    }
-  }
-  compensations.register({
-    name,
-    leaves,
-    undo: { kind: 'capture_charge', step, summary },
-  });
-  await compensations.undo(name);
 }

@@ -5,11 +5,12 @@
  */
 import { continueAsNew, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Examination, ReconcileActivities } from '../../activities/reconcile.ts';
-import { chargeFor } from '../../services/account/contract/tariff.ts';
+import { chargeFor, partsOf } from '../../services/account/contract/tariff.ts';
 import type { NewDeliveryEvent } from '../../services/delivery/contract/index.ts';
 import { isFinal } from '../../services/delivery/contract/status.ts';
 import type { DeliveryId } from '../../shared/ids.ts';
 import { plainStep, StepFailed } from '../delivery/steps.ts';
+import type { Money } from '../../shared/schemas.ts';
 import type { ReconcileInput, ReconcileOutcome } from '../messages.ts';
 
 type Holding = Examination['held'][number];
@@ -179,19 +180,36 @@ class Reconciliation {
 
   /** What was carried out is charged; all else was our failure. */
   private async settleMoney({ stepKey, deliveryId: delivery_id, accountId: account_id }: Holding) {
-    const { delivery } = this.seen;
-    if (delivery && (delivery.status === 'delivered' || delivery.status === 'returned')) {
+    const amount = this.dueOf(stepKey);
+    if (amount.amount > 0) {
       const capture = {
         key: this.key('capture'),
         authorize_key: stepKey,
         delivery_id,
-        amount: chargeFor(delivery.status, delivery.price),
-        reason: delivery.status,
+        amount,
+        reason: this.seen.delivery?.status ?? 'delivered',
       };
       return (await plainStep('capture', capture, 'capture the charge')).outcome;
     }
     const undo = { key: this.key('void_authorization'), authorize_key: stepKey, account_id, delivery_id };
     return (await plainStep('voidAuthorization', undo, 'void the authorization')).outcome;
+  }
+
+  /** The part of the charge that is captured of one of the authorizations that are still open: the first ones first. */
+  private dueOf(stepKey: string): Money {
+    const { delivery, captured, held } = this.seen;
+    const none: Money = { amount: 0, currency: delivery?.price.currency ?? 'USD' };
+    if (delivery?.status !== 'delivered' && delivery?.status !== 'returned') return none;
+    const due = chargeFor(delivery.status, delivery.price, delivery.return_price);
+    const left = { ...due, amount: Math.max(0, due.amount - (captured?.amount ?? 0)) };
+    const open = held
+      .flatMap((one) => (one.kind === 'authorization' ? [one] : []))
+      .sort((a, b) => (a.stepKey < b.stepKey ? -1 : 1));
+    const parts = partsOf(
+      left,
+      open.map((one) => one.amount),
+    );
+    return parts[open.findIndex((one) => one.stepKey === stepKey)] ?? none;
   }
 
   private async tellOfDroneDown(): Promise<void> {

@@ -39,8 +39,16 @@ export type ChargedOutcome =
   | 'our_failure'
   | 'lost';
 
-/** The charge by outcome: delivered full; after dispatch or sender absent a fee; returned full and the leg back; else nothing. */
-export function chargeFor(outcome: ChargedOutcome, price: Money): Money {
+/** The list price of a flight back to the sender: by the distance alone, in whole cents. */
+export function priceOfReturn(distanceM: number): Money {
+  return { amount: Math.round((distanceM / 1000) * TARIFF.perKmCents), currency: TARIFF.currency };
+}
+
+/**
+ * The charge by outcome: delivered full; after dispatch or sender absent a fee; returned full and the leg back; else nothing.
+ * @param legBack what the flight back costs, as far as it could be authorized; null: nothing
+ */
+export function chargeFor(outcome: ChargedOutcome, price: Money, legBack: Money | null = null): Money {
   const factor = {
     delivered: 1,
     returned: 1,
@@ -50,5 +58,19 @@ export function chargeFor(outcome: ChargedOutcome, price: Money): Money {
     our_failure: 0,
     lost: 0,
   }[outcome];
-  return { amount: Math.round(price.amount * factor), currency: price.currency };
+  const back = outcome === 'returned' ? (legBack?.amount ?? 0) : 0;
+  return { amount: Math.round(price.amount * factor) + back, currency: price.currency };
+}
+
+/**
+ * How much of each of several authorizations a charge takes: the first ones in full, the last as far as needed. What the
+ * authorizations do not cover is not charged.
+ */
+export function partsOf(charge: Money, authorized: readonly Money[]): Money[] {
+  let left = charge.amount;
+  return authorized.map(({ amount, currency }) => {
+    const part = Math.min(left, amount);
+    left -= part;
+    return { amount: part, currency };
+  });
 }

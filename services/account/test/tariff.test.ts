@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { chargeFor, priceOf, TARIFF, type ChargedOutcome } from '../contract/index.ts';
+import {
+  chargeFor,
+  partsOf,
+  priceOf,
+  priceOfReturn,
+  TARIFF,
+  type ChargedOutcome,
+} from '../contract/index.ts';
 
 const job = fc.record({
   distanceM: fc.double({ min: 0, max: 100_000, noNaN: true }),
@@ -73,6 +80,31 @@ describe('the charge', () => {
         expect(amount).toBeGreaterThanOrEqual(0);
         expect(amount).toBeLessThanOrEqual(full.amount);
         expect(currency).toBe(full.currency);
+      }),
+    );
+  });
+});
+
+describe('a charge of several pieces', () => {
+  const usd = (amount: number) => ({ amount, currency: 'USD' });
+  test('of a return is the price and the leg back; of anything else the leg back is nothing', () => {
+    expect(priceOfReturn(2_000)).toEqual(usd(2 * TARIFF.perKmCents));
+    expect(chargeFor('returned', usd(1000), usd(120))).toEqual(usd(1120));
+    expect(chargeFor('delivered', usd(1000), usd(120))).toEqual(usd(1000));
+    expect(chargeFor('lost', usd(1000), usd(120))).toEqual(usd(0));
+  });
+
+  test('takes the first authorizations in full and the last as far as needed, and never more than there is', () => {
+    expect(partsOf(usd(1_100), [usd(1_000), usd(300), usd(50)])).toEqual([usd(1_000), usd(100), usd(0)]);
+    fc.assert(
+      fc.property(fc.nat(), fc.array(fc.nat(), { minLength: 1 }), (amount, pieces) => {
+        const parts = partsOf(
+          usd(amount),
+          pieces.map((one) => usd(one)),
+        ).map((one) => one.amount);
+        const total = pieces.reduce((sum, one) => sum + one, 0);
+        expect(parts.reduce((sum, one) => sum + one, 0)).toBe(Math.min(amount, total));
+        parts.forEach((part, index) => expect(part).toBeLessThanOrEqual(pieces[index] ?? 0));
       }),
     );
   });

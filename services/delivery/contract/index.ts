@@ -51,6 +51,8 @@ export const Eta = Closed(
     status: OneOf(['pending', 'estimated', 'confirmed'] as const),
     pickup_at: Nullable(Timestamp),
     dropoff_at: Nullable(Timestamp),
+    /** Only of a package that is flown back: when it is at the sender again. */
+    return_at: Type.Optional(Nullable(Timestamp)),
   },
   { title: 'Eta' },
 );
@@ -86,7 +88,7 @@ export const ListedIntervention = Type.Object(
 );
 export type ListedIntervention = Static<typeof ListedIntervention>;
 
-/** What the sender asked for: fixed at the accept. */
+/** What the sender asked for: fixed at the accept, but for the dropoff, which may be changed, and the price with it. */
 const requested = {
   id: idSchema('delivery'),
   account_id: idSchema('account'),
@@ -123,6 +125,8 @@ const progress = {
   compensation: OneOf(COMPENSATION_STATES),
   /** What was captured at the end, by outcome; null until settled. */
   charge: Nullable(Money),
+  /** What the flight back to the sender costs, once there is one and it could be authorized. Charged on top of the price. */
+  return_price: Nullable(Money),
   left_unattended: Type.Boolean(),
   /** Why it was not handed over at the dropoff; null while nothing stood in the way. */
   undeliverable_reason: Nullable(OneOf(UNDELIVERABLE_REASONS)),
@@ -176,6 +180,8 @@ export const NewDeliveryEvent = Closed({
   /** Details for the reader. No personal data. */
   data: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
   patch: Type.Optional(DeliveryPatch),
+  /** The package goes there instead, for this price. Addresses and contacts are kept apart from the event. */
+  change_dropoff: Type.Optional(Closed({ dropoff: Stop, price: Money })),
   open_intervention: Type.Optional(
     Closed({
       id: Type.String(),

@@ -26,6 +26,8 @@ export interface Append {
   stepKey: string;
   recordedAt: string;
   events: readonly NumberedEvent[];
+  /** Whose door the package goes to from now on; null: as before. */
+  personalDropoff: Personal['dropoff'] | null;
 }
 
 /** What the append with some key answered. */
@@ -114,7 +116,7 @@ export async function insertDeliveries(
  */
 export async function appendToDelivery(
   database: PrismaClient,
-  { identity, afterSequence, stepKey, recordedAt, events }: Append,
+  { identity, afterSequence, stepKey, recordedAt, events, personalDropoff }: Append,
 ): Promise<'written' | 'overtaken' | 'repeated'> {
   const state = events.at(-1)?.state;
   if (!state) throw new RangeError('An append has at least one event');
@@ -123,7 +125,11 @@ export async function appendToDelivery(
       WITH changed AS (
         UPDATE deliveries SET status = ${state.status}, sequence = ${state.sequence}, drone_id = ${state.drone_id},
           complete = ${state.complete}, open_interventions = ${openInterventions(state)},
-          state = ${JSON.stringify(state)}::jsonb, updated_at = ${recordedAt}::timestamptz
+          state = ${JSON.stringify(state)}::jsonb,
+          -- What has been erased stays so.
+          personal = CASE WHEN ${personalDropoff === null} OR personal IS NULL THEN personal
+            ELSE jsonb_set(personal, '{dropoff}', ${JSON.stringify(personalDropoff ?? {})}::jsonb) END,
+          updated_at = ${recordedAt}::timestamptz
         WHERE id = ${identity.id} AND sequence = ${afterSequence}
         RETURNING id, account_id, livemode
       )

@@ -1,6 +1,7 @@
 /** How events change a delivery. Pure: a state and events in, the next state and the numbered events out. */
 import { conflict, Problem } from '../../../shared/errors.ts';
 import { isoTime, timeMsOf } from '../../../shared/clock.ts';
+import type { Location, Money } from '../../../shared/schemas.ts';
 import {
   canTransition,
   type Delivery,
@@ -18,7 +19,11 @@ import {
 export type Requested = Omit<DeliveryCreation, 'eta' | 'pickup_window'>;
 
 /** What changes as the delivery goes on. Holds no personal data: every event keeps a copy of it. */
-export type DeliveryState = Omit<Delivery, keyof Requested | 'object' | 'imminent'>;
+export type DeliveryState = Omit<Delivery, keyof Requested | 'object' | 'imminent'> & {
+  /** Where it goes, and for how much, since that was changed. */
+  dropoff?: { location: Location };
+  price?: Money;
+};
 
 /** An event with its number and the state after it. */
 export interface NumberedEvent {
@@ -48,6 +53,7 @@ export function createdEvent(creation: DeliveryCreation, recordedAt: string): Nu
     delay_reason: null,
     compensation: 'none',
     charge: null,
+    return_price: null,
     left_unattended: false,
     undeliverable_reason: null,
     confirmation_status: initialConfirmationStatus(creation.confirmation),
@@ -110,6 +116,10 @@ function apply(before: DeliveryState, event: NewDeliveryEvent, occurredAt: strin
   const after: DeliveryState = {
     ...before,
     ...patched(event.patch),
+    ...(event.change_dropoff && {
+      dropoff: { location: event.change_dropoff.dropoff.location },
+      price: event.change_dropoff.price,
+    }),
     status: to,
     sequence: before.sequence + 1,
     interventions: interventionsAfter(before.interventions, event, occurredAt),
@@ -184,6 +194,7 @@ function utcEta(eta: Delivery['eta']): Delivery['eta'] {
     ...eta,
     pickup_at: eta.pickup_at === null ? null : utc(eta.pickup_at),
     dropoff_at: eta.dropoff_at === null ? null : utc(eta.dropoff_at),
+    ...(typeof eta.return_at === 'string' && { return_at: utc(eta.return_at) }),
   };
 }
 

@@ -50,22 +50,24 @@ export function deliveryView(
   nowMs: number,
 ): Delivery {
   const { pickup, dropoff, ...rest } = impersonal;
+  const { dropoff: changed, ...progress } = state;
   return {
     object: 'delivery',
     ...identity,
     ...rest,
     pickup: { ...pickup, ...personal?.pickup },
-    dropoff: { ...dropoff, ...personal?.dropoff },
+    dropoff: { ...(changed ?? dropoff), ...personal?.dropoff },
     metadata: personal?.metadata ?? {},
     // Written before there were windows, and proof of delivery, a state has none.
     ...BEFORE,
-    ...state,
+    ...progress,
     imminent: isImminent(state.status, state.eta, nowMs),
   };
 }
 
 const BEFORE = {
   pickup_window: null,
+  return_price: null,
   confirmation_status: 'not_required',
   confirmation_due_at: null,
   undeliverable_reason: null,

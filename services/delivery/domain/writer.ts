@@ -15,7 +15,7 @@ import {
   type StoredDelivery,
 } from '../data/deliveries.ts';
 import { advance, createdEvent, type DeliveryState, type NumberedEvent } from './timeline.ts';
-import { type Identity, partsOf } from './view.ts';
+import { type Identity, partsOf, type Personal } from './view.ts';
 
 /** About a kilobyte each. More deliveries than this in flight only cost a read before a write. */
 const MAX_REMEMBERED = 5_000;
@@ -91,7 +91,7 @@ export class DeliveryWriter {
     const remembered = this.#remembered.get(deliveryId);
     if (remembered) {
       const numbered = tryAdvance(remembered.state, events, recordedAt);
-      if (numbered && (await this.#write(remembered, stepKey, numbered, recordedAt)) === 'written')
+      if (numbered && (await this.#write(remembered, stepKey, events, numbered, recordedAt)) === 'written')
         return answerOf(numbered);
       this.#remembered.delete(deliveryId);
     }
@@ -100,7 +100,8 @@ export class DeliveryWriter {
       if (!found) throw notFound('delivery', deliveryId);
       if (found.answered) return found.answered;
       const numbered = advance(found.state, events, recordedAt);
-      if ((await this.#write(found, stepKey, numbered, recordedAt)) === 'written') return answerOf(numbered);
+      if ((await this.#write(found, stepKey, events, numbered, recordedAt)) === 'written')
+        return answerOf(numbered);
     }
     throw new Problem('unavailable', {
       detail: `${deliveryId} is being written to by too many at once.`,
@@ -111,6 +112,7 @@ export class DeliveryWriter {
   async #write(
     { identity, state }: Remembered,
     stepKey: string,
+    given: readonly NewDeliveryEvent[],
     events: NumberedEvent[],
     recordedAt: string,
   ): Promise<'written' | 'overtaken' | 'repeated'> {
@@ -120,6 +122,7 @@ export class DeliveryWriter {
       stepKey,
       recordedAt,
       events,
+      personalDropoff: personalDropoffOf(given),
     });
     const after = events.at(-1)?.state;
     if (result === 'written' && after) {
@@ -134,6 +137,14 @@ export class DeliveryWriter {
     if (state.complete) this.#remembered.delete(deliveryId);
     else this.#remembered.set(deliveryId, { identity, state });
   }
+}
+
+/** Of the last change of the dropoff among the events, what tells who lives there; null when there was none. */
+function personalDropoffOf(events: readonly NewDeliveryEvent[]): Personal['dropoff'] | null {
+  const change = events.findLast((one) => one.change_dropoff !== undefined)?.change_dropoff;
+  if (change === undefined) return null;
+  const { location: _location, ...personal } = change.dropoff;
+  return personal;
 }
 
 function answerOf(events: readonly NumberedEvent[]): AppendAnswer {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Problem } from '../../../shared/errors.ts';
+import { withClient } from '../../../prisma/provision.ts';
 import { newId } from '../../../shared/ids.ts';
 import { createServiceDatabase, type ServiceDatabase } from '../../../test/support/postgres.ts';
 import type { DeliveryCreation, NewDeliveryEvent } from '../contract/index.ts';
@@ -312,5 +313,52 @@ describe('reading', () => {
   it('is ready with its database', async () => {
     const response = await one.app.inject('/health/ready');
     expect(response.statusCode).toBe(200);
+  });
+});
+
+describe('a changed dropoff', () => {
+  const THERE = {
+    location: { latitude: 47.66, longitude: -122.11 },
+    address: '12 Elm Street',
+    notes: 'ring twice',
+  };
+  const PRICE = { amount: 4242, currency: 'USD' };
+  const change = (dropoff: typeof THERE): NewDeliveryEvent => ({
+    type: 'delivery.dropoff_changed',
+    occurred_at: CREATED_AT,
+    change_dropoff: { dropoff, price: PRICE },
+  });
+
+  it('is what the delivery shows, with its price; the event and every later one hold no address', async () => {
+    const { id } = await created({
+      dropoff: { location: { latitude: 47.7, longitude: -122.1 }, address: 'Old Road 1' },
+    });
+    await append(one, id, `${id}/event/1`, change(THERE));
+    expect(await append(two, id, `${id}/event/1`, change(THERE))).toMatchObject({ last_sequence: 2 });
+    await append(two, id, `${id}/event/2`, ...pathTo('confirmed').map((status) => toStatus(status)));
+    for (const { client } of [one, two]) {
+      const delivery = await client.getDelivery({ params: { delivery_id: id } });
+      expect(delivery).toMatchObject({ dropoff: THERE, price: PRICE, status: 'confirmed' });
+      expect(JSON.stringify(delivery)).not.toContain('Old Road');
+    }
+    const rows = await withClient(database.ownerUrl, (owner) =>
+      owner.query('SELECT state, data FROM delivery.delivery_events WHERE delivery_id = $1', [id]),
+    );
+    expect(JSON.stringify(rows.rows)).not.toMatch(/Elm Street|ring twice/);
+    const { entries } = await one.client.readFeed({ query: { after: 0, limit: 1000 } });
+    const prices = entries
+      .filter(({ event }) => event.delivery_id === id)
+      .map(({ delivery }) => delivery.price.amount);
+    expect(new Set(prices.slice(1))).toEqual(new Set([PRICE.amount]));
+  });
+
+  it('does not bring back what was erased', async () => {
+    const { id } = await created();
+    await withClient(database.ownerUrl, (owner) =>
+      owner.query('UPDATE delivery.deliveries SET personal = NULL WHERE id = $1', [id]),
+    );
+    await append(one, id, `${id}/event/1`, change(THERE));
+    const delivery = await one.client.getDelivery({ params: { delivery_id: id } });
+    expect(delivery.dropoff).toEqual({ location: THERE.location });
   });
 });

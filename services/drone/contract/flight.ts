@@ -173,6 +173,8 @@ export interface MissionRequest {
   pickup: Location;
   dropoff: Location;
   payloadKg: number;
+  /** The package is aboard: it flies from `start` to the dropoff, and the pickup is only where a return would lead. */
+  isLoaded?: boolean;
   /** Longest wait on the ground for the sender. */
   pickupWaitS: number;
   /** Longest hover at the dropoff. */
@@ -181,7 +183,7 @@ export interface MissionRequest {
 
 export interface MissionPlan {
   legs: MissionLeg[];
-  /** Times from setting out, seconds, when nobody keeps the drone waiting. */
+  /** Times from setting out, seconds, when nobody keeps the drone waiting. Loaded, the pickup is at 0. */
   timeline: {
     atPickupS: number;
     departPickupS: number;
@@ -208,16 +210,20 @@ export interface MissionPlan {
 
 /** Plans a delivery's flights. Does not ask whether the model can lift the payload. */
 export function planMission(model: DroneModel, request: MissionRequest): MissionPlan {
-  const { base, start, pickup, dropoff, payloadKg } = request;
-  const toPickup = legProfile(model, start, pickup, { fromAltitudeM: request.startAltitudeM ?? 0 });
-  const toDropoff = legProfile(model, pickup, dropoff, { toAltitudeM: DROPOFF_ALTITUDE_M });
+  const { base, start, pickup, dropoff, payloadKg, isLoaded = false } = request;
+  const fromAltitudeM = request.startAltitudeM ?? 0;
+  const toPickup = isLoaded ? null : legProfile(model, start, pickup, { fromAltitudeM });
+  const toDropoff = isLoaded
+    ? legProfile(model, start, dropoff, { fromAltitudeM, toAltitudeM: DROPOFF_ALTITUDE_M })
+    : legProfile(model, pickup, dropoff, { toAltitudeM: DROPOFF_ALTITUDE_M });
   const home = legProfile(model, dropoff, base, { fromAltitudeM: DROPOFF_ALTITUDE_M });
   const toReturn = legProfile(model, dropoff, pickup, { fromAltitudeM: DROPOFF_ALTITUDE_M });
   const homeFromReturn = legProfile(model, pickup, base);
 
   const outWh = (pickupWaitS: number, hoverS: number) =>
-    legEnergyWh(model, toPickup, 0) +
-    energyWh(model, 'ground', 0, pickupWaitS + HANDLING.loadingS) +
+    (toPickup === null
+      ? 0
+      : legEnergyWh(model, toPickup, 0) + energyWh(model, 'ground', 0, pickupWaitS + HANDLING.loadingS)) +
     legEnergyWh(model, toDropoff, payloadKg) +
     energyWh(model, 'hover', payloadKg, hoverS);
   const undisturbedWh = outWh(0, HANDLING.releaseS) + legEnergyWh(model, home, 0);
@@ -231,18 +237,22 @@ export function planMission(model: DroneModel, request: MissionRequest): Mission
     legEnergyWh(model, homeFromReturn, 0);
   const worstEnergyWh = Math.max(deliveredLateWh, broughtBackWh);
 
-  const atPickupS = toPickup.durationS;
-  const departPickupS = atPickupS + HANDLING.loadingS;
+  const atPickupS = toPickup?.durationS ?? 0;
+  const departPickupS = toPickup === null ? 0 : atPickupS + HANDLING.loadingS;
   const atDropoffS = departPickupS + toDropoff.durationS;
   const releasedS = atDropoffS + HANDLING.releaseS;
   const batteryAtLanding = (fraction: number) => fraction - worstEnergyWh / model.battery_capacity_wh;
   return {
-    legs: [missionLeg('to_pickup', toPickup), missionLeg('to_dropoff', toDropoff), missionLeg('home', home)],
+    legs: [
+      ...(toPickup === null ? [] : [missionLeg('to_pickup', toPickup)]),
+      missionLeg('to_dropoff', toDropoff),
+      missionLeg('home', home),
+    ],
     timeline: { atPickupS, departPickupS, atDropoffS, releasedS, homeS: releasedS + home.durationS },
-    toPickupS: toPickup.durationS,
+    toPickupS: toPickup?.durationS ?? 0,
     toDropoffS: toDropoff.durationS,
     homeS: home.durationS,
-    distanceM: toPickup.distanceM + toDropoff.distanceM + home.distanceM,
+    distanceM: (toPickup?.distanceM ?? 0) + toDropoff.distanceM + home.distanceM,
     energyWh: undisturbedWh,
     worstEnergyWh,
     batteryAtLanding,

@@ -173,7 +173,7 @@ export const WaitingPlace = Type.Object({
 export type WaitingPlace = Static<typeof WaitingPlace>;
 
 /**
- * Facts of a flight. Those marked * change the status and reach the workflow as `droneMilestone` signals, numbered 1, 2, 3
+ * Facts of a flight. Those marked * change the status, or answer the workflow, and reach it as `droneMilestone` signals, numbered 1, 2, 3
  * … per reservation without a gap.
  */
 export const MILESTONE_KINDS = [
@@ -184,9 +184,11 @@ export const MILESTONE_KINDS = [
   'arrived_at_dropoff', // *
   'released', // * delivered (at the dropoff) or, on a return flight, returned
   'dropoff_blocked', // * nobody can receive it there: the workflow decides (return or leave)
-  'turned_back', // * enroute_to_return
+  'turned_back', // * enroute_to_return; `detail.eta_return_at`, RFC 3339, is the service's
   'arrived_at_return', // *
   'recalled_empty', // * answer to a recall that was pending: nothing aboard
+  'rerouted', // * it flies to the dropoff in `detail.dropoff`, as the newest mission says
+  'reroute_refused', // * it does not: `detail.dropoff`, and why in `detail.reason`
   'failed', // * the drone cannot go on; `detail.cause`, `detail.aboard`
   'landed', // home and empty: ends the reservation; drone service only
 ] as const;
@@ -263,6 +265,19 @@ export const Candidate = Closed(
 export type Candidate = Static<typeof Candidate>;
 
 const DroneParams = Closed({ drone_id: idSchema('drone') });
+
+/** Why a flight does not get another dropoff. */
+export const REROUTE_REFUSALS = [
+  'out_of_range',
+  'arrived_at_dropoff',
+  'returning',
+  'recalled',
+  'drone_down',
+  'drone_unreachable',
+  'change_pending',
+  'ended',
+  'undone',
+] as const;
 
 /** What whoever has fetched a drone found in its bay. */
 export const PackageAboard = Type.Boolean({
@@ -467,6 +482,60 @@ export const droneContract = defineContract({
       outcome: OneOf(['lowering', 'too_late', 'not_there', 'not_loaded', 'ended'] as const),
     }),
     idempotent: true,
+  },
+  reroute: {
+    method: 'POST',
+    path: '/reservations/reroute',
+    summary: 'Gives a flight another dropoff, if it can be flown with the battery that is left',
+    description:
+      '`planned`: it has not been sent; the new dropoff holds. `rerouting`: a newer mission version is on its way to the aircraft; a `rerouted` or `reroute_refused` milestone answers, or `arrived_at_dropoff` at the old one. `refused`: the old dropoff stands, with the reason. Idempotent by key; after `undoReroute` with the same key it changes nothing.',
+    body: Closed({
+      reserve_key: Type.String(),
+      delivery_id: idSchema('delivery'),
+      dropoff: Location,
+    }),
+    response: Type.Union([
+      Closed({ outcome: OneOf(['planned', 'rerouting'] as const), eta: ReservationEta }),
+      Closed({
+        outcome: Type.Literal('refused'),
+        reason: OneOf(REROUTE_REFUSALS),
+        detail: Type.String(),
+      }),
+    ]),
+    idempotent: true,
+  },
+  undoReroute: {
+    method: 'POST',
+    path: '/reservations/reroute/undo',
+    summary: 'Undoes the reroute step with this key: the flight leads to the dropoff before again',
+    description:
+      'Also when that step never ran, or is still under way. A flight that cannot be changed any more is left alone.',
+    body: Closed({
+      reserve_key: Type.String(),
+      reroute_key: Type.String(),
+      delivery_id: idSchema('delivery'),
+    }),
+    response: Closed({ outcome: OneOf(['undone', 'already_undone', 'never_rerouted', 'too_late'] as const) }),
+    idempotent: true,
+  },
+  assessJob: {
+    method: 'POST',
+    path: '/jobs/assess',
+    summary: 'Whether any drone of the fleet, full and at its base, could ever do a job. Reserves nothing',
+    body: Closed({
+      pickup: Location,
+      dropoff: Location,
+      payload_kg: Type.Number({ exclusiveMinimum: 0 }),
+      package_sizes: Type.Array(PackageSize, { minItems: 1, maxItems: 20 }),
+    }),
+    response: Type.Union([
+      Closed({ outcome: Type.Literal('feasible') }),
+      Closed({
+        outcome: Type.Literal('infeasible'),
+        reason: OneOf(['payload_too_heavy', 'out_of_range'] as const),
+        detail: Type.String(),
+      }),
+    ]),
   },
   leaveUnattended: {
     method: 'POST',

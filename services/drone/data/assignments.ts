@@ -165,7 +165,8 @@ export async function keepRefusal(
       ${step.wall}::timestamptz, 0
     WHERE ${joins}
     ON CONFLICT (delivery_id) DO UPDATE SET
-      step_key = excluded.step_key, exclude_drone_ids = excluded.exclude_drone_ids, expedited = excluded.expedited,
+      step_key = excluded.step_key, dropoff_latitude = excluded.dropoff_latitude,
+      dropoff_longitude = excluded.dropoff_longitude, exclude_drone_ids = excluded.exclude_drone_ids, expedited = excluded.expedited,
       offers = 0, offered_drone_id = NULL, offered_wall = NULL, signal_due_wall = NULL`;
 }
 

@@ -12,6 +12,7 @@ import {
   type ReservationId,
 } from '../../../shared/ids.ts';
 import type { ConfirmationKind } from '../../delivery/contract/confirmation.ts';
+import type { Location } from '../../../shared/schemas.ts';
 import type { DroneState, Milestone } from '../contract/index.ts';
 import {
   clockNow,
@@ -42,6 +43,8 @@ interface FlightRow {
   pickup_longitude: number;
   dropoff_latitude: number;
   dropoff_longitude: number;
+  next_dropoff_latitude: number | null;
+  next_dropoff_longitude: number | null;
   payload_kg: number;
   state: string;
   loading: string;
@@ -81,7 +84,8 @@ interface FlightRow {
 
 const FLIGHT_COLUMNS = Prisma.sql`
   r.id, r.step_key, r.token, r.delivery_id, r.account_id, r.livemode, r.drone_id, r.base_id, r.clock,
-  r.pickup_latitude, r.pickup_longitude, r.dropoff_latitude, r.dropoff_longitude, r.payload_kg,
+  r.pickup_latitude, r.pickup_longitude, r.dropoff_latitude, r.dropoff_longitude,
+  r.next_dropoff_latitude, r.next_dropoff_longitude, r.payload_kg,
   r.state, r.loading, r.load_token, r.phase, r.aboard, r.job_done, r.lease_expires_at, r.lease_wall,
   r.recalled_at, r.ended_at, r.end_reason, r.created_at, r.mission_id, r.mission_version, m.command,
   r.pickup_wait_s, r.dropoff_hover_s, r.confirmation, r.silence_ms, r.heard_wall, r.link_lost_at,
@@ -160,6 +164,7 @@ function reservationOf(row: FlightRow): Reservation {
     clock: row.clock,
     pickup: { latitude: row.pickup_latitude, longitude: row.pickup_longitude },
     dropoff: { latitude: row.dropoff_latitude, longitude: row.dropoff_longitude },
+    nextDropoff: placeOf(row.next_dropoff_latitude, row.next_dropoff_longitude),
     payloadKg: row.payload_kg,
     state: row.state as ReservationState,
     loading: row.loading as Loading,
@@ -189,6 +194,10 @@ function reservationOf(row: FlightRow): Reservation {
   };
 }
 
+function placeOf(latitude: number | null, longitude: number | null): Location | null {
+  return latitude === null || longitude === null ? null : { latitude, longitude };
+}
+
 export interface CommitOptions {
   wallMs: number;
   /** This process, when it is going to signal what it commits at once, and how long it has that to itself. */
@@ -216,10 +225,12 @@ export async function commitTransition(
   { wallMs, claimant, claimMs }: CommitOptions,
 ): Promise<Committed | null> {
   const after = { ...before, ...transition.change };
-  const { mission, drone } = transition;
+  const { mission, drone, reroute } = transition;
   const missionId = mission ? (before.missionId ?? newId('mission')) : before.missionId;
   const missionVersion = before.missionVersion + (mission ? 1 : 0);
   const now = clockNow(before, wallMs);
+  // What no longer flies is offered nothing.
+  const nextDropoff = after.state === 'committed' ? after.nextDropoff : null;
   const { rows, toSignal, lastSequence, lastAircraftSequence } = numbered(before, transition, now);
   const wall = new Date(wallMs);
   const claims = toSignal.length > 0 && claimant !== null;
@@ -228,6 +239,9 @@ export async function commitTransition(
   const changed = await database.$queryRaw<{ claimed: boolean | null; signalled_sequence: number }[]>`
     WITH changed AS (
       UPDATE reservations SET
+        dropoff_latitude = ${after.dropoff.latitude}::float8, dropoff_longitude = ${after.dropoff.longitude}::float8,
+        next_dropoff_latitude = ${nextDropoff?.latitude ?? null}::float8,
+        next_dropoff_longitude = ${nextDropoff?.longitude ?? null}::float8,
         state = ${after.state}, loading = ${after.loading}, load_token = ${after.loadToken}, phase = ${after.phase},
         aboard = ${after.aboard}, job_done = ${after.jobDone}, recalled_at = ${after.recalledAt}::timestamptz,
         ended_at = ${after.endedAt}::timestamptz, end_reason = ${after.endReason},
@@ -259,6 +273,12 @@ export async function commitTransition(
       FROM changed CROSS JOIN jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS n(
         aircraft_sequence int, sequence int, kind text, occurred_at timestamptz, recorded_at timestamptz,
         latitude float8, longitude float8, detail jsonb)
+    ), reroute AS (
+      INSERT INTO reroutes (step_key, delivery_id, reservation_id, before_latitude, before_longitude, answer, decided_at)
+      SELECT ${reroute?.stepKey ?? null}, changed.delivery_id, changed.id, ${reroute?.before.latitude ?? null}::float8,
+        ${reroute?.before.longitude ?? null}::float8, ${reroute ? JSON.stringify(reroute.answer) : null}::jsonb,
+        ${now}::timestamptz
+      FROM changed WHERE ${reroute !== undefined}
     ), drone AS (
       UPDATE drones SET
         state = ${drone?.state ?? null}, state_reason = ${drone?.reason ?? null},

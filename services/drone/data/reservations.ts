@@ -95,7 +95,12 @@ export async function readOrders(
 ): Promise<Orders | undefined> {
   const rows = await database.$queryRaw<MissionRow[]>`
     SELECT d.id AS drone_id, m.id, m.version, m.command, m.legs, m.issued_at, r.id AS reservation_id, r.token, r.delivery_id,
-      r.base_id, r.clock, r.pickup_latitude, r.pickup_longitude, r.dropoff_latitude, r.dropoff_longitude, r.payload_kg,
+      r.base_id, r.clock, r.pickup_latitude, r.pickup_longitude, r.payload_kg,
+      -- What is offered to the aircraft is what it is to fly, unless it has been told to do something else since.
+      CASE WHEN m.command = 'fly' THEN coalesce(r.next_dropoff_latitude, r.dropoff_latitude)
+        ELSE r.dropoff_latitude END AS dropoff_latitude,
+      CASE WHEN m.command = 'fly' THEN coalesce(r.next_dropoff_longitude, r.dropoff_longitude)
+        ELSE r.dropoff_longitude END AS dropoff_longitude,
       r.pickup_wait_s, r.dropoff_hover_s, r.confirmation,
       (SELECT json_agg(json_build_array(t.aircraft_sequence, t.kind, t.occurred_at) ORDER BY t.aircraft_sequence)
         FROM milestones t WHERE t.reservation_id = r.id AND t.aircraft_sequence IS NOT NULL) AS told

@@ -99,7 +99,7 @@ export function choose(job: Job, fleet: Fleet, rules: ChoiceRules): Choice {
   return {
     ranked,
     candidates: judged.map((one) => one.candidate),
-    infeasible: ranked.length > 0 ? null : neverFeasible(job, fleet),
+    infeasible: ranked.length > 0 ? null : infeasibility(job, fleet),
   };
 }
 
@@ -191,7 +191,7 @@ function planFrom(
 }
 
 /** Why no drone, full and at its base, could do it, with the numbers; null when one could, or when there is none at all. */
-function neverFeasible(job: Job, fleet: Fleet): Choice['infeasible'] {
+export function infeasibility(job: Job, fleet: Fleet): Choice['infeasible'] {
   if (fleet.drones.length === 0) return null;
   let best: { leftover: number; name: string; reserve: number } | undefined;
   const seen = new Set<string>();

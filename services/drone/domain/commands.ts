@@ -154,7 +154,10 @@ export function returnToSender(flight: Flight, stepKey: string, wallMs: number):
   return {
     outcome: 'returning',
     etaReturnAt,
-    transition: { change: {}, mission: { ...mission, stepKey, eta: { return_at: etaReturnAt } } },
+    transition: {
+      change: { nextDropoff: null },
+      mission: { ...mission, stepKey, eta: { return_at: etaReturnAt } },
+    },
   };
 }
 
@@ -187,7 +190,10 @@ export function leaveUnattended(flight: Flight, stepKey: string): LeaveDecision 
   if (!reservation.aboard) return { outcome: reservation.jobDone ? 'ended' : 'not_loaded' };
   if (reservation.phase === 'to_return' || reservation.phase === 'at_return') return { outcome: 'too_late' };
   if (reservation.command === 'leave') return { outcome: 'leaving' };
-  return { outcome: 'leaving', transition: { change: {}, mission: { ...leaveMission(flight), stepKey } } };
+  return {
+    outcome: 'leaving',
+    transition: { change: { nextDropoff: null }, mission: { ...leaveMission(flight), stepKey } },
+  };
 }
 
 export type OperatorTarget = 'idle' | 'maintenance' | 'grounded';

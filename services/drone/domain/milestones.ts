@@ -4,13 +4,18 @@
  *     took_off → arrived_at_pickup → loaded → departed_pickup → arrived_at_dropoff → [dropoff_blocked] → released → landed
  *                                        └────────┴──────────────────┴→ turned_back → arrived_at_return → released → landed
  *
- * and at any time `failed`; while nothing is aboard also `recalled_empty` and `landed`.
+ * and at any time `failed`; while nothing is aboard also `recalled_empty` and `landed`; and as the answer to another dropoff,
+ * wherever the aircraft hears of it, `rerouted` or `reroute_refused`.
  */
+import { Value } from 'typebox/value';
 import { distanceM } from '../../../shared/geodesy.ts';
-import type { Location } from '../../../shared/schemas.ts';
 import { needsRecipient } from '../../delivery/contract/confirmation.ts';
+import { isoTime } from '../../../shared/clock.ts';
+import { Location } from '../../../shared/schemas.ts';
+import { legProfile } from '../contract/flight.ts';
 import { DRONE_FAILURE_CAUSES, type DroneState, type MilestoneKind } from '../contract/index.ts';
 import { recallMission, resumedMission } from './missions.ts';
+import { takenUp, turnedDown } from './reroute.ts';
 import {
   type EndReason,
   type Flight,
@@ -91,6 +96,13 @@ export function judge(flight: Flight, report: Report): Judgement {
     case 'landed':
       if (reservation.aboard) return { verdict: 'refused', reason: 'package_aboard' };
       return recorded(landed(flight, report));
+    case 'rerouted':
+    case 'reroute_refused':
+      return recorded(rerouteAnswered(flight, report));
+    case 'arrived_at_dropoff':
+      return recorded(arrivedAtDropoff(flight, report));
+    case 'turned_back':
+      return recorded(turnedBack(flight, report));
     default: {
       const phase = NEXT_PHASE[report.kind];
       return recorded({
@@ -124,7 +136,7 @@ function orderRefusal({ phase }: Reservation, { kind }: Report): Refusal | undef
 }
 
 function placeRefusal(
-  { pickup, dropoff, phase }: Reservation,
+  { pickup, dropoff, nextDropoff, phase }: Reservation,
   { kind, position }: Report,
 ): Refusal | undefined {
   if (position === null) return undefined;
@@ -135,7 +147,9 @@ function placeRefusal(
     case 'arrived_at_return':
       return isNear(pickup) ? undefined : 'far_from_pickup';
     case 'arrived_at_dropoff':
-      return isNear(dropoff) ? undefined : 'far_from_dropoff';
+      return isNear(dropoff) || (nextDropoff !== null && isNear(nextDropoff))
+        ? undefined
+        : 'far_from_dropoff';
     case 'released':
       if (phase === 'at_return') return isNear(pickup) ? undefined : 'far_from_pickup';
       return isNear(dropoff) ? undefined : 'far_from_dropoff';
@@ -155,6 +169,53 @@ function loaded(flight: Flight, report: Report): Judgement {
     // The recall came too late, and a newer mission must say so.
     ...(reservation.command === 'recall' && { mission: resumedMission(flight) }),
   });
+}
+
+/** With the package on its way back, whoever told it to, or nobody: when it will be there. It flies to no other dropoff. */
+function turnedBack({ reservation, drone, model }: Flight, report: Report): Transition {
+  const { durationS } = legProfile(model, report.position ?? drone.position, reservation.pickup, {
+    fromAltitudeM: Math.max(0, drone.altitudeM),
+  });
+  const detail = {
+    ...report.detail,
+    eta_return_at: isoTime(report.occurredAt.getTime() + Math.round(durationS * 1000)),
+  };
+  return {
+    change: { phase: 'to_return', nextDropoff: null },
+    milestones: [milestone(report, isNews(reservation), detail)],
+  };
+}
+
+/** The aircraft's word on another dropoff. What it says of one that is not asked about any more is only kept. */
+function rerouteAnswered(flight: Flight, report: Report): Transition {
+  const told = report.detail['dropoff'];
+  const place = Value.Check(Location, told) ? told : null;
+  const change = report.kind === 'rerouted' ? takenUp(flight, place) : turnedDown(flight, place);
+  const isAnswer = change !== null && isNews(flight.reservation);
+  return { change: change ?? {}, milestones: [milestone(report, isAnswer)] };
+}
+
+/** At the dropoff that stands, another one that it was offered comes too late. */
+function arrivedAtDropoff({ reservation }: Flight, report: Report): Transition {
+  const { dropoff, nextDropoff } = reservation;
+  const signalled = isNews(reservation);
+  const arrived = milestone(report, signalled);
+  const isAt = (place: Location) =>
+    report.position === null || distanceM(report.position, place) <= AT_STOP_WITHIN_M;
+  if (nextDropoff === null || isAt(dropoff)) {
+    return { change: { phase: 'at_dropoff', nextDropoff: null }, milestones: [arrived] };
+  }
+  // It has flown there without a word: being there is one.
+  const taken: NewMilestone = {
+    ...arrived,
+    kind: 'rerouted',
+    detail: { dropoff: nextDropoff },
+    aircraftSequence: null,
+  };
+  return {
+    change: { phase: 'at_dropoff', dropoff: nextDropoff, nextDropoff: null },
+    milestones: [taken, arrived],
+  };
 }
 
 function released({ reservation, drone }: Flight, report: Report): Transition {

@@ -50,7 +50,8 @@ export function recallMission({ drone, base, model }: Flight): NewMission {
 
 /** On with the delivery from the pickup: the package went aboard while a recall was on its way. */
 export function resumedMission({ reservation, base, model }: Flight): NewMission {
-  const { pickup, dropoff } = reservation;
+  const { pickup } = reservation;
+  const dropoff = reservation.nextDropoff ?? reservation.dropoff;
   return {
     command: 'fly',
     legs: [

@@ -60,7 +60,10 @@ export interface Reservation {
   baseId: BaseId;
   clock: ClockSettings;
   pickup: Location;
+  /** Where it flies: a change holds from when the aircraft has taken it. */
   dropoff: Location;
+  /** Offered to the aircraft, which has not said yet whether it flies there; null: nothing is. */
+  nextDropoff: Location | null;
   payloadKg: number;
   state: ReservationState;
   loading: Loading;
@@ -131,6 +134,8 @@ export interface NewMission {
 
 type Mutable = Pick<
   Reservation,
+  | 'dropoff'
+  | 'nextDropoff'
   | 'state'
   | 'loading'
   | 'loadToken'
@@ -154,6 +159,8 @@ export interface Transition {
   milestones?: NewMilestone[];
   /** The drone's new state. When the reservation closes, the drone lets go of it. */
   drone?: { state: DroneState; reason: string | null };
+  /** The reroute step that asked for it, to be remembered with what it was answered. */
+  reroute?: { stepKey: string; before: Location; answer: Record<string, unknown> };
 }
 
 /** Now, by the delivery's clock. */

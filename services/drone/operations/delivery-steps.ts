@@ -16,7 +16,10 @@ type Contract = typeof droneContract;
 type Named = { reserve_key: string; delivery_id: DeliveryId };
 
 /** The flight of a reserve step. A key that belongs to another delivery is as good as unknown. */
-async function flightOf(engine: Engine, { reserve_key, delivery_id }: Named): Promise<Flight | undefined> {
+export async function flightOf(
+  engine: Engine,
+  { reserve_key, delivery_id }: Named,
+): Promise<Flight | undefined> {
   const flight = await readFlightByStepKey(engine.database, engine.catalog, reserve_key);
   if (flight && flight.reservation.deliveryId !== delivery_id)
     throw notFound('reservation of this delivery under the step', reserve_key);

@@ -150,7 +150,7 @@ export class World {
         withClient(this.database.ownerUrl, (owner) =>
           owner.query(
             `TRUNCATE drone.models, drone.bases, drone.drones, drone.drone_state_changes, drone.positions, drone.telemetry,
-               drone.assignments, drone.reservations, drone.missions, drone.milestones, drone.waiting_list`,
+               drone.assignments, drone.reservations, drone.missions, drone.reroutes, drone.milestones, drone.waiting_list`,
           ),
         ),
       { timeout: 30_000 },
@@ -376,6 +376,16 @@ export class TestDelivery {
   leave(repetition = 1) {
     const body = { ...this.#named(1), reason: 'test' };
     return this.world.drone.leaveUnattended({ body }, { idempotencyKey: this.key('leave', repetition) });
+  }
+
+  reroute(dropoff: Location, step = 1) {
+    const body = { ...this.#named(1), dropoff };
+    return this.world.drone.reroute({ body }, { idempotencyKey: this.key('reroute', step) });
+  }
+
+  undoReroute(step = 1) {
+    const body = { ...this.#named(1), reroute_key: this.key('reroute', step) };
+    return this.world.drone.undoReroute({ body }, { idempotencyKey: this.key('undo_reroute', step) });
   }
 
   requestLoadToken(aircraft = this.world.aircraft) {

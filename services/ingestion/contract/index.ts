@@ -1,8 +1,8 @@
-/** Contract of ingestion: the durable accept, the start of workflows, and commands to them (cancel, reschedule). */
+/** Contract of ingestion: the durable accept, the start of workflows, and commands to them (cancel, reschedule, another dropoff). */
 import { type Static, Type } from 'typebox';
 import { defineContract } from '../../../shared/http/contract.ts';
 import { idSchema } from '../../../shared/ids.ts';
-import { Closed, Nullable, OneOf, PickupWindow, Timestamp } from '../../../shared/schemas.ts';
+import { Closed, Location, Nullable, OneOf, PickupWindow, Stop, Timestamp } from '../../../shared/schemas.ts';
 import { CANCELLATION_REASONS, Delivery } from '../../delivery/contract/index.ts';
 import { CreateDeliveryRequest } from './request.ts';
 
@@ -104,6 +104,32 @@ export const ingestionContract = defineContract({
     }),
     response: Closed({
       outcome: OneOf(['rescheduled', 'refused', 'unknown'] as const),
+      reason: Nullable(Type.String()),
+      detail: Nullable(Type.String()),
+      replayed: Type.Boolean(),
+    }),
+  },
+  changeDropoff: {
+    method: 'POST',
+    path: '/requests/:delivery_id/dropoff',
+    summary: 'Gives a delivery another dropoff: the workflow’s `changeDropoff` update',
+    description:
+      'Idempotent by key: the first answer again; 422 `idempotency-key-reused` for another one. `pending`: the aircraft has not said yet whether it flies there; settled by event. `refused`: the old dropoff stands, with the reason. 422 `unserviceable` for a place that cannot be this delivery’s dropoff. 503 when the workflow did not answer in time: safe to repeat.',
+    params: DeliveryParams,
+    body: Closed({
+      account_id: Nullable(idSchema('account')),
+      dropoff: Stop,
+      /** Change it only if it is still there. */
+      from: Type.Optional(Location),
+      /** Only what an earlier request with this key was answered; `unknown` when there was none. */
+      replay_only: Type.Optional(Type.Boolean()),
+      why: Type.String({ minLength: 1, maxLength: 200 }),
+      actor: Actor,
+      /** The caller's `Idempotency-Key`, or null. */
+      idempotency_key: Nullable(Type.String({ minLength: 1, maxLength: 255 })),
+    }),
+    response: Closed({
+      outcome: OneOf(['changed', 'pending', 'refused', 'unknown'] as const),
       reason: Nullable(Type.String()),
       detail: Nullable(Type.String()),
       replayed: Type.Boolean(),

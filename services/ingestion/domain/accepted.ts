@@ -105,6 +105,7 @@ export function requestedDelivery({ creation }: AcceptedDocument): Delivery {
     delay_reason: null,
     compensation: 'none',
     charge: null,
+    return_price: null,
     left_unattended: false,
     undeliverable_reason: null,
     confirmation_status: initialConfirmationStatus(creation.confirmation),

@@ -1,0 +1,206 @@
+/**
+ * Another dropoff, step by step: the price anew, the difference authorized, then the flight changed. When one of them does not
+ * work out, those before it are undone and the old dropoff stands. On the ground here; in the air in reroute.ts.
+ */
+import { priceOf } from '../../services/account/contract/tariff.ts';
+import { ARRIVED_WITHIN_M } from '../../services/drone/contract/flight.ts';
+import { isoTime } from '../../shared/clock.ts';
+import { distanceM } from '../../shared/geodesy.ts';
+import type { Location, Money, Stop } from '../../shared/schemas.ts';
+import type { ChangeDropoffAnswer } from '../messages.ts';
+import { type PendingDropoffChange, refusedChange } from './dropoff-changes.ts';
+import { forgetRaises, raiseTo, spareRaises } from './money.ts';
+import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
+import { plainStep, StepFailed } from './steps.ts';
+
+export const CHANGED: ChangeDropoffAnswer = { outcome: 'changed', reason: null, detail: null };
+
+/** What a delivery to this dropoff costs, by the list. */
+export function priceTo({ input, payloadKg }: DeliveryRun, dropoff: Stop): Money {
+  return priceOf({
+    distanceM: distanceM(input.pickup.location, dropoff.location),
+    weightKg: payloadKg,
+    expedited: input.expedited,
+  });
+}
+
+export const isSamePlace = (one: Location, other: Location): boolean =>
+  distanceM(one, other) < ARRIVED_WITHIN_M;
+
+/** What can be answered without a step: it goes there already, or no longer where the caller saw it. */
+export async function answeredAtOnce(run: DeliveryRun, asked: PendingDropoffChange): Promise<boolean> {
+  const { dropoff, from } = asked.command;
+  const present = run.dropoff.location;
+  if (from !== undefined && !isSamePlace(from, present)) {
+    await refuse(
+      run,
+      asked,
+      refusedChange('dropoff_changed', 'The dropoff has been changed since it was read.'),
+    );
+    return true;
+  }
+  if (!isSamePlace(dropoff.location, present)) return false;
+  // Another door or contact at the same place: no flight and no price changes.
+  if (JSON.stringify(dropoff) !== JSON.stringify(run.dropoff)) {
+    await stand(run, asked, { price: run.price, dropoffAtMs: null });
+  } else {
+    asked.answer ??= CHANGED;
+  }
+  return true;
+}
+
+/**
+ * The change stands: it is written down, and answered. What is authorized beyond what is needed now is given back.
+ * @param outcome.dropoffAtMs the new arrival, Unix milliseconds by the delivery's clock; null: not known, or as before
+ */
+export async function stand(
+  run: DeliveryRun,
+  asked: PendingDropoffChange,
+  { price, dropoffAtMs, pickupAtMs }: { price: Money; dropoffAtMs: number | null; pickupAtMs?: number },
+): Promise<void> {
+  const { record, compensations } = run;
+  const { dropoff, why, actor } = asked.command;
+  const [from, priceBefore] = [run.dropoff.location, run.price];
+  run.dropoff = dropoff;
+  run.price = price;
+  await record.note('dropoff_changed', {
+    data: { from, to: dropoff.location, price, price_before: priceBefore, by: nameOf(actor), why },
+    changeDropoff: { dropoff, price },
+    ...(dropoffAtMs !== null && {
+      patch: {
+        eta: {
+          status: 'confirmed',
+          pickup_at: pickupAtMs === undefined ? null : isoTime(pickupAtMs),
+          dropoff_at: isoTime(dropoffAtMs),
+        },
+      },
+    }),
+  });
+  if (dropoffAtMs !== null) record.showPhase({ dropoffEta: new Date(dropoffAtMs) });
+  asked.answer ??= CHANGED;
+  compensations.undoAside(...spareRaises(run));
+}
+
+/** Applies every change that waits, while no drone is assigned. @throws {Ended} cancelled meanwhile */
+export async function changeDropoffsAsAsked(run: DeliveryRun): Promise<void> {
+  for (;;) {
+    const asked = run.happenings.dropoffs.take();
+    if (!asked) return;
+    await changeUnassigned(run, asked);
+  }
+}
+
+/**
+ * No drone is assigned: the change stands when one of the fleet could fly it.
+ * @throws {Ended} cancelled meanwhile
+ */
+export async function changeUnassigned(run: DeliveryRun, asked: PendingDropoffChange): Promise<void> {
+  if (await answeredAtOnce(run, asked)) return;
+  await tryOnGround(run, asked, async (price) => {
+    const refused = await unflyable(run, asked.command.dropoff);
+    if (refused) return refused;
+    await stand(run, asked, { price, dropoffAtMs: null });
+    return CHANGED;
+  });
+}
+
+/**
+ * A drone is assigned and waits on the ground: it flies there instead, or if it cannot another one does.
+ * @returns `other_drone`: the change stands, and this drone is to be given back
+ * @throws {Ended} cancelled meanwhile
+ */
+export async function changeUnsent(
+  run: DeliveryRun,
+  drone: DroneAssignment,
+  asked: PendingDropoffChange,
+): Promise<'same_drone' | 'other_drone'> {
+  if (await answeredAtOnce(run, asked)) return 'same_drone';
+  const { dropoff } = asked.command;
+  const flown: { by: 'same_drone' | 'other_drone' } = { by: 'same_drone' };
+  await tryOnGround(run, asked, async (price, done) => {
+    const { step, undo } = rerouteStep(run, drone, dropoff, done);
+    const answer = await run.beforeDispatch(step);
+    run.compensations.discharge(undo);
+    if (answer.outcome === 'refused') {
+      const refused = await unflyable(run, dropoff);
+      if (refused) return refused;
+      flown.by = 'other_drone';
+      await stand(run, asked, { price, dropoffAtMs: null });
+      return CHANGED;
+    }
+    const waitMs = Math.max(0, drone.takeOffAtMs - run.record.nowMs());
+    drone.dropoffEtaMs = Date.parse(answer.eta.dropoff_at) + waitMs;
+    await stand(run, asked, { price, dropoffAtMs: drone.dropoffEtaMs, pickupAtMs: drone.pickupEtaMs });
+    return CHANGED;
+  });
+  return flown.by;
+}
+
+/** The next reroute of a drone, with what undoes it registered: its name is `undo`, and is added to `done`. */
+export function rerouteStep(run: DeliveryRun, drone: DroneAssignment, dropoff: Stop, done: string[]) {
+  const key = run.record.key('reroute');
+  const { reserveKey: reserve_key } = drone;
+  const undo = `undo_reroute/${key.slice(key.lastIndexOf('/') + 1)}`;
+  done.push(undo);
+  const step = run.compensations.prepare('rerouteDrone', {
+    input: { key, reserve_key, delivery_id: run.ids.delivery_id, dropoff: dropoff.location },
+    summary: 'fly to another dropoff',
+    undo: { kind: 'undo_reroute', reserveKey: drone.reserveKey, rerouteKey: key },
+    name: undo,
+    leaves: `Drone ${drone.droneId} may still fly to another dropoff.`,
+  });
+  return { step, undo };
+}
+
+/** Why no drone of the fleet could fly there; undefined when one could. */
+async function unflyable(run: DeliveryRun, dropoff: Stop): Promise<ChangeDropoffAnswer | undefined> {
+  const { input, payloadKg } = run;
+  const job = {
+    pickup: input.pickup.location,
+    dropoff: dropoff.location,
+    payload_kg: payloadKg,
+    package_sizes: input.packages.map((one) => one.size),
+  };
+  const answer = await run.beforeDispatch(() => plainStep('assessJob', job, 'can another dropoff be flown?'));
+  return answer.outcome === 'infeasible' ? refusedChange(answer.reason, answer.detail) : undefined;
+}
+
+/** Authorizes the difference, then does the rest; when that is refused or fails for good, what was done is undone. */
+async function tryOnGround(
+  run: DeliveryRun,
+  asked: PendingDropoffChange,
+  rest: (price: Money, done: string[]) => Promise<ChangeDropoffAnswer>,
+): Promise<void> {
+  const done: string[] = [];
+  const price = priceTo(run, asked.command.dropoff);
+  run.record.waiting('another dropoff', null);
+  let answer: ChangeDropoffAnswer;
+  try {
+    const refused = await raiseTo(run, price, done, (step) => run.beforeDispatch(step));
+    answer = refused ? refusedChange(refused.reason, refused.detail) : await rest(price, done);
+  } catch (error) {
+    if (!(error instanceof StepFailed)) throw error;
+    answer = refusedChange('step_failed', error.message);
+  }
+  if (answer.outcome !== 'refused') return;
+  forgetRaises(run, done);
+  for (const name of done.reverse()) await run.compensations.undo(name);
+  await refuse(run, asked, answer);
+}
+
+/** The old dropoff stands. Whoever was told `pending` hears it by event. */
+export async function refuse(
+  run: DeliveryRun,
+  asked: PendingDropoffChange,
+  answer: ChangeDropoffAnswer,
+): Promise<void> {
+  if (asked.answer === undefined) {
+    asked.answer = answer;
+    return;
+  }
+  const { reason, detail } = answer;
+  const { dropoff, actor } = asked.command;
+  await run.record.note('dropoff_change_refused', {
+    data: { dropoff: dropoff.location, reason, detail, by: nameOf(actor) },
+  });
+}
