@@ -1,6 +1,7 @@
 /** What a worker is configured with. */
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { ClockEnv } from '../shared/config.ts';
+import type { DeploymentVersion } from './worker.ts';
 
 const serviceUrl = (service: string, port: number) =>
   Type.String({
@@ -9,7 +10,7 @@ const serviceUrl = (service: string, port: number) =>
     description: `Where the ${service} service listens`,
   });
 
-export const WorkerEnvironment = Type.Object({
+const PROPERTIES = {
   ...ClockEnv,
   HOST: Type.String({ default: '127.0.0.1', description: 'Where health and metrics listen' }),
   PORT: Type.Integer({
@@ -26,6 +27,16 @@ export const WorkerEnvironment = Type.Object({
   TEMPORAL_TASK_QUEUE: Type.String({ default: 'deliveries', description: 'Where its work comes from' }),
   TEMPORAL_TLS: Type.Boolean({ default: false, description: 'Connect with TLS' }),
   TEMPORAL_API_KEY: Type.Optional(Type.String({ description: 'For Temporal Cloud' })),
+  // The names that Temporal's worker controller for Kubernetes sets.
+  TEMPORAL_DEPLOYMENT_NAME: Type.Optional(
+    Type.String({
+      description:
+        'Worker deployment of a cluster that runs several builds side by side: see docs/deploying-workflows.md',
+    }),
+  ),
+  TEMPORAL_WORKER_BUILD_ID: Type.Optional(
+    Type.String({ description: 'Which build of that deployment this worker is; needed with its name' }),
+  ),
   PAYLOAD_KEYS: Type.String({
     minLength: 1,
     description: 'id:base64,… keys that encrypt payloads; the first one is used for new ones',
@@ -54,4 +65,19 @@ export const WorkerEnvironment = Type.Object({
     minimum: 0,
     description: 'What running activities get to finish in',
   }),
+};
+
+export const WorkerEnvironment = Type.Object(PROPERTIES, {
+  dependencies: {
+    TEMPORAL_DEPLOYMENT_NAME: ['TEMPORAL_WORKER_BUILD_ID'],
+    TEMPORAL_WORKER_BUILD_ID: ['TEMPORAL_DEPLOYMENT_NAME'],
+  },
 });
+
+/** The version that the worker is to be; undefined: unversioned. */
+export function deploymentVersionOf({
+  TEMPORAL_DEPLOYMENT_NAME: deploymentName,
+  TEMPORAL_WORKER_BUILD_ID: buildId,
+}: Static<typeof WorkerEnvironment>): DeploymentVersion | undefined {
+  return deploymentName === undefined || buildId === undefined ? undefined : { deploymentName, buildId };
+}

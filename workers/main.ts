@@ -13,7 +13,7 @@ import { connectTemporal } from '../shared/temporal/client.ts';
 import { createDataConverter } from '../shared/temporal/data-converter.ts';
 import { parsePayloadKeys } from '../shared/temporal/codec.ts';
 import { workflowBundle } from './bundle.ts';
-import { WorkerEnvironment } from './environment.ts';
+import { deploymentVersionOf, WorkerEnvironment } from './environment.ts';
 import { ensureReconcileSchedule } from './reconcile-schedule.ts';
 import { createDeliveryWorker } from './worker.ts';
 
@@ -60,6 +60,7 @@ async function start(logger: Logger): Promise<RunningRole> {
       clock: runningClock(clockFromEnv(env)),
     }),
   };
+  const version = deploymentVersionOf(env);
   const bundle = await workflowBundle(dataConverter.failureConverterPath);
   const app = await createApp({ name: 'worker', logger });
   const stopping = new AbortController();
@@ -83,6 +84,7 @@ async function start(logger: Logger): Promise<RunningRole> {
           activities,
           dataConverter,
           identity: `worker@${process.pid}`,
+          ...(version && { version }),
           maxWorkflowTasks: env.WORKER_MAX_WORKFLOW_TASKS,
           maxLocalActivities: env.WORKER_MAX_LOCAL_ACTIVITIES,
           maxActivities: env.WORKER_MAX_ACTIVITIES,

@@ -1,6 +1,12 @@
 /** The delivery worker: wiring only. Workflow code from the bundle, activities over the services' clients, tuning. */
-import type { DataConverter } from '@temporalio/common';
+import { type DataConverter, VersioningBehavior } from '@temporalio/common';
 import { type NativeConnection, Worker, type WorkerOptions, type WorkflowBundle } from '@temporalio/worker';
+
+/** Which build of the worker this is, for a cluster that runs several side by side: see docs/deploying-workflows.md. */
+export interface DeploymentVersion {
+  deploymentName: string;
+  buildId: string;
+}
 
 export interface DeliveryWorkerOptions {
   connection: NativeConnection;
@@ -17,6 +23,8 @@ export interface DeliveryWorkerOptions {
   shutdownGraceMs?: number;
   identity?: string;
   interceptors?: WorkerOptions['interceptors'];
+  /** Without it the worker is unversioned: it takes whatever its task queue has. */
+  version?: DeploymentVersion;
 }
 
 /** A worker of the delivery task queue, ready to `run()`. */
@@ -30,6 +38,14 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Promise<Wo
     ...(options.dataConverter && { dataConverter: options.dataConverter }),
     ...(options.identity !== undefined && { identity: options.identity }),
     ...(options.interceptors && { interceptors: options.interceptors }),
+    ...(options.version && {
+      workerDeploymentOptions: {
+        version: options.version,
+        useWorkerVersioning: true,
+        // Not pinned: a delivery may wait for a month, and a fix has to reach those that are under way.
+        defaultVersioningBehavior: VersioningBehavior.AUTO_UPGRADE,
+      },
+    }),
     maxConcurrentWorkflowTaskExecutions: options.maxWorkflowTasks ?? 40,
     maxConcurrentLocalActivityExecutions: options.maxLocalActivities ?? 80,
     maxConcurrentActivityTaskExecutions: options.maxActivities ?? 80,

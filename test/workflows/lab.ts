@@ -3,7 +3,7 @@
  * a real database over HTTP, and a pilot that flies the drones. All of it follows the test server's virtual time.
  */
 import { Client as TemporalClient } from '@temporalio/client';
-import type { Worker } from '@temporalio/worker';
+import type { WorkflowBundle } from '@temporalio/worker';
 import type { FastifyInstance } from 'fastify';
 import { createActivities, createServiceClients, type ServiceClients } from '../../activities/index.ts';
 import { reconcileActivities } from '../../activities/reconcile.ts';
@@ -40,13 +40,33 @@ import {
 } from '../../shared/temporal/delivery-workflows.ts';
 import type { OrderResult } from '../../shared/temporal/operator-orders.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
-import { createDeliveryWorker } from '../../workers/worker.ts';
+import { createDeliveryWorker, type DeploymentVersion } from '../../workers/worker.ts';
 import type { DeliveryInput, DeliveryOutcome, DeliveryPolicy } from '../../workflows/messages.ts';
 import { createServiceDatabase } from '../support/postgres.ts';
 import { Pilot } from '../support/pilot.ts';
 import { Faults } from './faults.ts';
 import { openTimersMs, untilQuiet } from './quiet.ts';
 import { type LabServer, realServer, timeSkippingServer } from './servers.ts';
+
+export interface LabOptions {
+  /** On the real server, so many clock seconds per second; in virtual time unless told. */
+  realTimeAtRate?: number;
+  /** Keys of its payloads, as in `PAYLOAD_KEYS`; one of its own unless told. */
+  payloadKeys?: string;
+  /** What its first worker is; the code as it is, without a version, unless told. Null: nobody works yet. */
+  build?: Build | null;
+}
+
+/** What a worker runs: another bundle than the code as it is, and as which version of a deployment. */
+export interface Build {
+  bundle?: WorkflowBundle;
+  version?: DeploymentVersion;
+}
+
+/** One worker of the lab. Whatever it has not finished when it stops is the others'. */
+export interface LabWorker {
+  stop(): Promise<void>;
+}
 
 export interface DeliveryOptions {
   account?: Partial<{
@@ -83,6 +103,8 @@ const RETRY_STEP_MS = 500;
 const GIVE_UP_AFTER_MS = 24 * 60 * 60 * 1000;
 const REAL_STEP_MS = 20;
 const GIVE_UP_IN_REAL_TIME_MS = 60_000;
+/** Of its worker and client in the histories, where the SDK would put the machine's name. */
+export const IDENTITY = 'lab';
 const NO_CONTENT_LOGGER = createLogger({ role: 'test', level: 'error' });
 
 export class Lab {
@@ -98,6 +120,8 @@ export class Lab {
   private readonly time: { ms: number };
   private readonly apps: Record<'carrier' | 'drone', FastifyInstance>;
   private readonly stop: () => Promise<void>;
+  /** One more worker of another build, beside those that work. */
+  readonly employ: (build: Build) => Promise<LabWorker>;
   private region = 0;
   private retrying = false;
   private readonly boarded: DroneId[] = [];
@@ -115,6 +139,7 @@ export class Lab {
     time: { ms: number };
     apps: Record<'carrier' | 'drone', FastifyInstance>;
     stop: () => Promise<void>;
+    employ: (build: Build) => Promise<LabWorker>;
   }) {
     this.server = parts.server;
     this.taskQueue = parts.taskQueue;
@@ -127,13 +152,15 @@ export class Lab {
     this.time = parts.time;
     this.apps = parts.apps;
     this.stop = parts.stop;
+    this.employ = parts.employ;
   }
 
-  /** In virtual time unless told: `realTimeAtRate` runs it on the real server, so many clock seconds per second. */
-  static async open(options: { realTimeAtRate?: number } = {}): Promise<Lab> {
-    const payloadKeys = generatePayloadKey('test');
+  static async open({
+    realTimeAtRate,
+    payloadKeys = generatePayloadKey('test'),
+    build = {},
+  }: LabOptions = {}): Promise<Lab> {
     const dataConverter = createDataConverter(parsePayloadKeys(payloadKeys));
-    const { realTimeAtRate } = options;
     const [server, database] = await Promise.all([
       realTimeAtRate === undefined ? timeSkippingServer(dataConverter) : realServer(realTimeAtRate),
       createServiceDatabase('delivery'),
@@ -142,7 +169,7 @@ export class Lab {
     const time = { ms: await server.wallMs() };
     const wall = server.virtual ? () => time.ms : Date.now;
     const taskQueue = `lab-${process.pid}`;
-    const client = new TemporalClient({ connection, namespace, dataConverter });
+    const client = new TemporalClient({ connection, namespace, dataConverter, identity: IDENTITY });
     const workflows = temporalDeliveryWorkflows(async () => client, taskQueue);
     const common = { logger: NO_CONTENT_LOGGER, wall, clock };
     const { services } = database;
@@ -167,27 +194,45 @@ export class Lab {
     const bringUpToDate = async () => {
       if (server.virtual) time.ms = Math.max(time.ms, await server.wallMs());
     };
-    const worker: Worker = await createDeliveryWorker({
-      connection: server.nativeConnection,
-      namespace,
-      taskQueue,
-      workflowBundle: await workflowBundle(dataConverter.failureConverterPath),
-      activities: {
-        ...createActivities(clients),
-        ...reconcileActivities({
-          services: clients,
-          temporal: client,
-          taskQueue,
-          clock: runningClock(clock, wall),
-        }),
-      },
-      dataConverter,
-      interceptors: {
-        activity: [(context) => ({ inbound: faults.interceptor(context.info.activityType, bringUpToDate) })],
-      },
-      shutdownGraceMs: 0,
-    });
-    const running = worker.run();
+    const activities = {
+      ...createActivities(clients),
+      ...reconcileActivities({
+        services: clients,
+        temporal: client,
+        taskQueue,
+        clock: runningClock(clock, wall),
+      }),
+    };
+    const employed = new Set<LabWorker>();
+    const employ = async ({ bundle, version }: Build): Promise<LabWorker> => {
+      const worker = await createDeliveryWorker({
+        connection: server.nativeConnection,
+        namespace,
+        taskQueue,
+        workflowBundle: bundle ?? (await workflowBundle(dataConverter.failureConverterPath)),
+        activities,
+        dataConverter,
+        identity: IDENTITY,
+        ...(version && { version }),
+        interceptors: {
+          activity: [
+            (context) => ({ inbound: faults.interceptor(context.info.activityType, bringUpToDate) }),
+          ],
+        },
+        shutdownGraceMs: 0,
+      });
+      const running = worker.run();
+      const one: LabWorker = {
+        stop: async () => {
+          if (!employed.delete(one)) return;
+          worker.shutdown();
+          await running;
+        },
+      };
+      employed.add(one);
+      return one;
+    };
+    if (build) await employ(build);
     const pilot = new Pilot({ drone: clients.drone, aircraft, delivery: clients.delivery });
     return new Lab({
       server,
@@ -208,10 +253,10 @@ export class Lab {
       workflows,
       time,
       apps: { carrier: apps.carrier, drone: apps.drone },
+      employ,
       stop: async () => {
         faults.clear();
-        worker.shutdown();
-        await running;
+        await Promise.all([...employed].map((one) => one.stop()));
         await Promise.all(Object.values(clients).map((client: { close(): Promise<void> }) => client.close()));
         await aircraft.close();
         await Promise.all(Object.values(apps).map((app) => app.close()));

@@ -1,0 +1,158 @@
+/** What operators order, at every wait. */
+import { type Path } from './scenes.ts';
+
+const BEFORE_PICKUP = ['confirmed', 'enroute_to_pickup', 'arrived_at_pickup'] as const;
+const AFTER_PICKUP = ['enroute_to_dropoff', 'arrived_at_dropoff'] as const;
+const dashed = (status: string) => status.replaceAll('_', '-');
+
+export const ORDERS: Readonly<Record<string, Path>> = {
+  ...Object.fromEntries(
+    BEFORE_PICKUP.flatMap((status): [string, Path][] => [
+      [
+        `reassigned-when-${dashed(status)}`,
+        async (scenes) => {
+          const delivery = await scenes.at(status);
+          await delivery.scene.addDrone();
+          await scenes.reassign(delivery);
+          return delivery;
+        },
+      ],
+      [
+        `aborted-when-${dashed(status)}`,
+        async (scenes) => {
+          const delivery = await scenes.at(status);
+          await scenes.abort(delivery);
+          return delivery;
+        },
+      ],
+    ]),
+  ),
+  ...Object.fromEntries(
+    AFTER_PICKUP.map((status): [string, Path] => [
+      `aborted-when-${dashed(status)}`,
+      async (scenes) => {
+        const delivery = await scenes.at(status);
+        await scenes.abort(delivery);
+        return delivery;
+      },
+    ]),
+  ),
+  'reassigned-to-the-same-drone': async (scenes) => {
+    const delivery = await scenes.at('enroute_to_pickup');
+    await scenes.reassign(delivery, false);
+    return delivery;
+  },
+  'reassigned-while-dispatching': async (scenes) => {
+    const delivery = await scenes.stuckAt('dispatchDrone', { drones: 2 });
+    await scenes.reassign(delivery);
+    scenes.lab.faults.clear();
+    return delivery;
+  },
+  'reassigned-on-the-ground': async (scenes) => {
+    const delivery = await scenes.scheduled(2);
+    await scenes.untilPlanned(delivery);
+    await delivery.scene.addDrone();
+    await scenes.reassign(delivery);
+    return delivery;
+  },
+  'reassigned-while-loading-in-silence': async (scenes) => {
+    const delivery = await scenes.loadingInSilence(30);
+    await scenes.reassign(delivery);
+    return delivery;
+  },
+  'reassigned-while-loading': async (scenes) => {
+    const delivery = await scenes.loading();
+    await delivery.scene.addDrone();
+    await scenes.reassign(delivery);
+    return delivery;
+  },
+  'reassigned-as-it-is-loaded': async (scenes) => {
+    const delivery = await scenes.loadedUnheard();
+    await scenes.reassign(delivery);
+    return delivery;
+  },
+  'reassigned-in-vain': async (scenes) => {
+    const delivery = await scenes.stuckAt('authorize');
+    await scenes.reassign(delivery);
+    scenes.lab.faults.clear();
+    await delivery.untilStatus('enroute_to_dropoff');
+    await scenes.reassign(delivery);
+    return delivery;
+  },
+  'reassigned-in-vain-with-a-carrier': async (scenes) => {
+    const delivery = await scenes.byCarrier();
+    await delivery.untilStatus('enroute_to_pickup');
+    await scenes.reassign(delivery);
+    return delivery;
+  },
+  'aborted-while-reserving': async (scenes) => {
+    const delivery = await scenes.stuckAt('reserveDrone');
+    await scenes.abort(delivery);
+    return delivery;
+  },
+  'aborted-with-a-carrier-before-its-pickup': async (scenes) => {
+    const delivery = await scenes.byCarrier();
+    await delivery.untilStatus('enroute_to_pickup');
+    await scenes.abort(delivery);
+    return delivery;
+  },
+  'aborted-in-vain-with-a-carrier': async (scenes) => {
+    const delivery = await scenes.byCarrier();
+    await delivery.untilStatus('enroute_to_dropoff');
+    await scenes.abort(delivery);
+    return delivery;
+  },
+  'aborted-while-loading-in-silence': async (scenes) => {
+    const delivery = await scenes.loadingInSilence(30);
+    await scenes.abort(delivery);
+    return delivery;
+  },
+  'aborted-while-loading': async (scenes) => {
+    const delivery = await scenes.loading();
+    await scenes.abort(delivery);
+    return delivery;
+  },
+  'aborted-as-it-is-released': async (scenes) => {
+    const delivery = await scenes.at('arrived_at_dropoff');
+    const { drone } = scenes.lab.clients;
+    await scenes.withoutSignals('it is released', async () => {
+      const { data } = await drone.listReservations({ query: { delivery_id: delivery.id } });
+      return data[0]?.homeward === true;
+    });
+    await scenes.abort(delivery);
+    return delivery;
+  },
+  'aborted-while-it-returns': async (scenes) => {
+    const delivery = await scenes.withFailure({ failure: 'dropoff_blocked' });
+    await delivery.untilStatus('enroute_to_return');
+    await scenes.abort(delivery);
+    return delivery;
+  },
+  'aborted-and-the-drone-service-refuses': async (scenes) => {
+    const delivery = await scenes.at('enroute_to_dropoff');
+    scenes.lab.faults.arm({ activity: 'returnToSender', how: 'refuse' });
+    await scenes.abort(delivery);
+    return delivery;
+  },
+  'aborted-and-the-drone-service-is-away': async (scenes) => {
+    const delivery = await scenes.at('enroute_to_dropoff');
+    scenes.lab.faults.arm({ activity: 'returnToSender', how: 'down', times: 2 });
+    await scenes.abort(delivery);
+    return delivery;
+  },
+  'aborted-in-vain-as-its-drone-is-down': async (scenes) => {
+    const delivery = await scenes.withFailure({ failure: 'motor_failure', stage: 'to_dropoff' });
+    await scenes.untilAsked(delivery);
+    await scenes.abort(delivery);
+    await scenes.resolve(delivery, 'lost');
+    return delivery;
+  },
+  'orders-while-compensating-are-refused': async (scenes) => {
+    const delivery = await scenes.compensating();
+    await scenes.untilAsked(delivery);
+    await scenes.reassign(delivery);
+    await scenes.abort(delivery);
+    await scenes.resolve(delivery, 'done');
+    return delivery;
+  },
+};

@@ -1,0 +1,86 @@
+/** The workflow code as it is can take up every delivery that any build since the first release has begun. */
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { workflowBundle } from '../../workers/bundle.ts';
+import { COMPENSATIONS, STEPS } from '../../workflows/delivery/registry.ts';
+import * as messages from '../../workflows/messages.ts';
+import { commandsOf } from './commands.ts';
+import { historyFiles, HISTORIES, nameOf, readHistory, replayDataConverter } from './histories.ts';
+import { linesLostSinceCommitted } from './lost-lines.ts';
+import { discrepancies } from './manifest.ts';
+import { PATH_NAMES } from './paths/index.ts';
+import { type Reach, reachOf } from './reach.ts';
+import { RETIRED } from './retired.ts';
+
+const files = await historyFiles();
+
+describe('the golden histories', () => {
+  it('are all there, unchanged', async () => {
+    expect(await discrepancies(HISTORIES)).toEqual([]);
+  });
+
+  it('have lost none since they were committed', async () => {
+    expect((await linesLostSinceCommitted(HISTORIES)).lost).toEqual([]);
+  });
+
+  it('are of every path: `npm run histories:record` adds what is missing', () => {
+    const recorded = new Set(files.map((file) => nameOf(file).path));
+    expect(PATH_NAMES.filter((path) => !recorded.has(path))).toEqual([]);
+  });
+
+  it('have every step, every compensation and every update in them', async () => {
+    const commands = new Set<string>();
+    for (const file of files) for (const one of commandsOf(await readHistory(file))) commands.add(one);
+    const activities = [...Object.keys(STEPS), ...Object.values(COMPENSATIONS)];
+    const missing = activities.filter(
+      (one) => !commands.has(`activity ${one}`) && !commands.has(`marker core_local_activity ${one}`),
+    );
+    const updates = Object.entries(messages).flatMap(([name, value]) =>
+      name.endsWith('_UPDATE') && typeof value === 'string' ? [value] : [],
+    );
+    expect(updates.length).toBeGreaterThan(5);
+    expect([...missing, ...updates.filter((one) => !commands.has(`accept ${one}`))]).toEqual([]);
+  });
+});
+
+/** What no replay can reach: an update is checked when it comes, and not again; ids are for those who start a workflow. */
+const NOT_REPLAYED = [
+  /^messages\.ts /,
+  /^delivery\/commands\.ts /,
+  'delivery/handled.ts knows',
+  'delivery/workflow.ts checkReschedule',
+];
+
+/** What no path leads to yet, and why. */
+const WITHOUT_A_PATH = [
+  // Takes a fleet in which only another model can fly to the new dropoff: the lab has one model for each delivery.
+  'delivery/schedule.ts seekAnother',
+];
+
+describe('the workflow code', () => {
+  let reach: Reach;
+  beforeAll(async () => {
+    Runtime.install({ logger: new DefaultLogger('WARN') });
+    reach = await reachOf(await workflowBundle(replayDataConverter.failureConverterPath));
+  }, 120_000);
+
+  it.each(files.filter((file) => !(file in RETIRED)))('replays %s', (file) => {
+    expect(reach.errors.has(file)).toBe(true);
+    expect(reach.errors.get(file)).toBeUndefined();
+  });
+
+  it('replays none of those that are retired: they are not to be for convenience', () => {
+    const retired = Object.keys(RETIRED);
+    expect(retired.filter((file) => reach.errors.get(file) === undefined)).toEqual([]);
+  });
+
+  it('has no function that no history reaches: a path in test/replay/paths leads there', () => {
+    const unreached = reach.functions.filter(
+      (name) =>
+        ![...NOT_REPLAYED, ...WITHOUT_A_PATH].some((one) =>
+          typeof one === 'string' ? one === name : one.test(name),
+        ),
+    );
+    expect(unreached).toEqual([]);
+  });
+});
