@@ -252,7 +252,6 @@ describe('when a step of the change fails, the old dropoff stands and nothing is
   ] as const;
   it.each(
     steps.flatMap((step) => [
-      { ...step, how: 'refuse' as const, status: 'enroute_to_dropoff' as const },
       { ...step, how: 'act_then_refuse' as const, status: 'enroute_to_dropoff' as const },
       { ...step, how: 'hang' as const, status: 'enroute_to_dropoff' as const },
       { ...step, how: 'act_then_refuse' as const, status: 'confirmed' as const },

@@ -212,6 +212,24 @@ describe('a delivery that is terminated', () => {
     });
   }, 120_000);
 
+  it('delivered to another dropoff and not yet charged: what was raised is charged, and no more', async () => {
+    lab.faults.arm({ activity: 'capture', how: 'down' });
+    const delivery = await (await lab.prepare()).order({ priceCents: 679 });
+    await delivery.untilStatus('enroute_to_dropoff');
+    // To 4 km, for 120 more; then back to 3.
+    await delivery.changeDropoff(delivery.dropoffAt(4_000), { updateId: 'farther' });
+    await delivery.changeDropoff(delivery.dropoffAt(3_000), { updateId: 'nearer' });
+    await delivery.untilStatus('delivered');
+    const orphans = await terminate(delivery);
+    lab.faults.clear();
+    expect(kindsOf(orphans)).toEqual(['authorization', 'authorization', 'delivery']);
+    await repaired(delivery, orphans);
+    const ended = await delivery.read();
+    expect(ended).toMatchObject({ status: 'delivered', charge: { amount: 739 }, complete: true });
+    const { data } = await lab.clients.account.listAuthorizations({ query: { delivery_id: delivery.id } });
+    expect(data.map((one) => one.captured?.amount).sort()).toEqual([60, 679]);
+  }, 120_000);
+
   it('is found and repaired by the sweep, whatever arrives late is repaired after it', async () => {
     const delivery = await ordered('awaiting_drone', await grounded(await lab.prepare()));
     const healthy = await ordered('awaiting_drone', await grounded(await lab.prepare()));
