@@ -141,8 +141,10 @@ describe('a package that nobody confirms', () => {
       status: 'returned',
       confirmation_status: 'not_given',
       undeliverable_reason: 'recipient_absent',
-      charge: delivery.price,
     });
+    // The way there, and the way back.
+    expect(ended.return_price!.amount).toBeGreaterThan(0);
+    expect(ended.charge?.amount).toBe(delivery.price.amount + ended.return_price!.amount);
     expect((await delivery.statuses()).slice(-4)).toEqual([
       'arrived_at_dropoff',
       'enroute_to_return',
