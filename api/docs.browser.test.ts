@@ -4,7 +4,7 @@ import { type Browser, chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLogger } from '../test/support/service.ts';
 import { buildApi } from './app.ts';
-import { publicContract, trackingStream } from './contract.ts';
+import { proofImage, publicContract, trackingStream } from './contract.ts';
 
 const NOWHERE = 'http://127.0.0.1:1';
 let app: FastifyInstance;
@@ -63,7 +63,7 @@ describe('The reference at /docs', () => {
     const shown = await page.locator('.opblock .opblock-summary-path').allInnerTexts();
     // Long paths are broken with zero-width spaces.
     const paths = shown.map((path) => path.replaceAll('\u200b', '')).sort();
-    const wanted = Object.values({ ...publicContract, ...trackingStream })
+    const wanted = Object.values({ ...publicContract, ...trackingStream, ...proofImage })
       .map(({ path }) => path.replaceAll(/:(\w+)/g, '{$1}'))
       .sort();
     expect(paths).toEqual(wanted);
