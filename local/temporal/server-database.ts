@@ -5,6 +5,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { withClient } from '../../prisma/provision.ts';
 import { TemporalSetupError } from './plan.ts';
 import { type PostgresTarget } from './server-config.ts';
 
@@ -44,9 +45,7 @@ export async function prepareServerDatabase(
 }
 
 async function createRoleAndDatabases(adminUrl: string, target: PostgresTarget): Promise<void> {
-  const admin = new pg.Client({ connectionString: adminUrl });
-  await admin.connect();
-  try {
+  await withClient(adminUrl, async (admin) => {
     const role = pg.escapeIdentifier(target.user);
     const password = pg.escapeLiteral(target.password);
     const { rowCount } = await admin.query('SELECT FROM pg_roles WHERE rolname = $1', [target.user]);
@@ -55,9 +54,7 @@ async function createRoleAndDatabases(adminUrl: string, target: PostgresTarget):
       const found = await admin.query('SELECT FROM pg_database WHERE datname = $1', [name]);
       if (!found.rowCount) await admin.query(`CREATE DATABASE ${pg.escapeIdentifier(name)} OWNER ${role}`);
     }
-  } finally {
-    await admin.end();
-  }
+  });
 }
 
 async function applySchema(
@@ -91,16 +88,12 @@ async function applySchema(
 async function hasSchemaVersion(adminUrl: string, database: string): Promise<boolean> {
   const url = new URL(adminUrl);
   url.pathname = `/${database}`;
-  const client = new pg.Client({ connectionString: url.href });
-  await client.connect();
-  try {
+  return withClient(url.href, async (client) => {
     const { rows } = await client.query<{ found: boolean }>(
       "SELECT to_regclass('schema_version') IS NOT NULL AS found",
     );
     return rows[0]?.found ?? false;
-  } finally {
-    await client.end();
-  }
+  });
 }
 
 async function keptPassword(stateDirectory: string): Promise<string> {

@@ -3,15 +3,16 @@
  * lets it settle and checks what was accepted against what the services hold. Exit code 0 only when nothing is wrong.
  */
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { createStepReporter, explain } from '../../local/progress.ts';
 import { PROJECT_ROOT } from '../../local/roles.ts';
 import { untilTold } from '../../local/until-told.ts';
+import { VICTIMS } from './plan.ts';
 import { describeFaults, describeRun, isSound } from './report.ts';
 import { type ChaosOptions, runChaos } from './run.ts';
 import { CI_SIZE } from './sizes.ts';
 
-type Given = Pick<ChaosOptions, 'seed' | 'deliveries' | 'kills' | 'clockRate'> & {
+type Given = Pick<ChaosOptions, 'seed' | 'deliveries' | 'kills' | 'clockRate' | 'spared'> & {
   rate: number;
   settle: number;
 };
@@ -35,6 +36,9 @@ const given = new Command('npm run chaos --')
     'how long it may take to settle',
     positiveNumber,
     CI_SIZE.settleWithinMs / 1_000,
+  )
+  .addOption(
+    new Option('--spared <roles...>', 'who is neither killed nor stopped').choices(VICTIMS).default([]),
   )
   .parse()
   .opts<Given>();

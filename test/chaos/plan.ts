@@ -60,6 +60,8 @@ export interface PlanOptions {
   ratePerS: number;
   /** Links that exist in this stack. */
   links: readonly Link[];
+  /** Who is neither killed nor stopped. */
+  spared?: readonly Victim[];
 }
 
 export interface Plan {
@@ -77,7 +79,7 @@ const STALLED_MS = [500, 6_000] as const;
 /** Kills come at least this far apart on average: with less, on few cores, the system would only ever start. */
 const LEAST_ACT_GAP_MS = 1_800;
 
-export function makePlan({ seed, deliveries, kills, ratePerS, links }: PlanOptions): Plan {
+export function makePlan({ seed, deliveries, kills, ratePerS, links, spared = [] }: PlanOptions): Plan {
   const dice = new Dice(seed);
   const spanMs = (deliveries / ratePerS) * 1_000;
   const requests = Array.from({ length: deliveries }, (_, number): PlannedRequest => {
@@ -90,16 +92,24 @@ export function makePlan({ seed, deliveries, kills, ratePerS, links }: PlanOptio
       hop: own.between(0, 1_000_000),
     };
   });
-  return { seed, requests, acts: planActs(dice.for('acts'), { kills, spanMs, links }) };
+  return { seed, requests, acts: planActs(dice.for('acts'), { kills, spanMs, links, spared }) };
 }
 
 function planActs(
   dice: Dice,
-  { kills, spanMs, links }: { kills: number; spanMs: number; links: readonly Link[] },
+  {
+    kills,
+    spanMs,
+    links,
+    spared,
+  }: { kills: number; spanMs: number; links: readonly Link[]; spared: readonly Victim[] },
 ): PlannedAct[] {
   const others = Math.ceil(kills / KILLS_FOR_ONE_OTHER);
   // Dealt from a full deck, again and again: with enough kills nobody is left out.
-  const victims = dealer(dice, VICTIMS);
+  const victims = dealer(
+    dice,
+    VICTIMS.filter((one) => !spared.includes(one)),
+  );
   const deal = dealer(dice, links);
   const acts: Act[] = [
     ...Array.from({ length: kills }, (): Act => ({

@@ -48,7 +48,7 @@ export function describeFaults(report: ChaosReport): string {
     ...concerned.slice(0, STORIES).map((id) => storyOf(id, history, faults)),
     ...(concerned.length > STORIES ? [`… and ${concerned.length - STORIES} more deliveries`] : []),
     `logs: ${report.logs}`,
-    `again: npm run chaos -- --seed ${options.seed} --deliveries ${options.deliveries} --kills ${options.kills} --rate ${options.ratePerS} --clock-rate ${options.clockRate}`,
+    `again: npm run chaos -- --seed ${options.seed} --deliveries ${options.deliveries} --kills ${options.kills} --rate ${options.ratePerS} --clock-rate ${options.clockRate}${options.spared.length > 0 ? ` --spared ${options.spared.join(' ')}` : ''}`,
   ].join('\n');
 }
 

@@ -20,7 +20,7 @@ import { collect, type Fault, type History, judge } from '../checker/index.ts';
 import { Callers } from './callers.ts';
 import { Network } from './network.ts';
 import { Operator } from './operator.ts';
-import { describePlan, makePlan, type Plan } from './plan.ts';
+import { describePlan, makePlan, type Plan, type Victim } from './plan.ts';
 import { type Strikes, strike } from './strikes.ts';
 import { CargoWatch, FeedFollower, StreamFollower } from './witnesses.ts';
 
@@ -32,6 +32,8 @@ export interface ChaosOptions {
   ratePerS: number;
   /** Clock seconds per second. */
   clockRate: number;
+  /** Who is neither killed nor stopped. */
+  spared: readonly Victim[];
   /** How long the system may take to settle after the last act, wall milliseconds. */
   settleWithinMs: number;
   /** Where the stack keeps its data: what an earlier run left there is removed. */
@@ -147,8 +149,8 @@ class Run {
   }
 
   async play(): Promise<Omit<ChaosReport, 'crashes' | 'totalMs'>> {
-    const { seed, deliveries, kills, ratePerS, say } = this.#options;
-    const plan = makePlan({ seed, deliveries, kills, ratePerS, links: this.#network.links });
+    const { seed, deliveries, kills, ratePerS, spared, say } = this.#options;
+    const plan = makePlan({ seed, deliveries, kills, ratePerS, spared, links: this.#network.links });
     say(describePlan(plan));
     const operator = await this.#prepare();
     const begunMs = Date.now();

@@ -1,9 +1,8 @@
 /** Reads every service of a stack, the drone service's flights and Temporal: the data that the judge judges. */
 import { type Client as TemporalClient, type WorkflowExecutionInfo } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
-import pg from 'pg';
 import { whatIsHeld } from '../../local/held.ts';
-import { DATABASE_NAME, withDatabase } from '../../prisma/provision.ts';
+import { DATABASE_NAME, withClient, withDatabase } from '../../prisma/provision.ts';
 import { everyItem, type ServiceClients } from '../../local/service-clients.ts';
 import type { DeliveryEvent } from '../../services/delivery/contract/index.ts';
 import { Problem } from '../../shared/errors.ts';
@@ -125,9 +124,7 @@ async function workflowsOf(temporal: TemporalClient, accepted: readonly string[]
 }
 
 async function flightsIn(postgresUrl: string): Promise<Pick<History, 'dispatched' | 'milestones'>> {
-  const client = new pg.Client({ connectionString: withDatabase(postgresUrl, DATABASE_NAME) });
-  await client.connect();
-  try {
+  return withClient(withDatabase(postgresUrl, DATABASE_NAME), async (client) => {
     const dispatched = await client.query<{ id: string }>(
       'SELECT id FROM drone.reservations WHERE mission_id IS NOT NULL',
     );
@@ -137,9 +134,7 @@ async function flightsIn(postgresUrl: string): Promise<Pick<History, 'dispatched
        FROM drone.milestones ORDER BY id`,
     );
     return { dispatched: new Set(dispatched.rows.map(({ id }) => id)), milestones: milestones.rows };
-  } finally {
-    await client.end();
-  }
+  });
 }
 
 /** `map` with a bound on what goes on at once, in the order of the items. */
