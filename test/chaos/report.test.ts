@@ -3,7 +3,7 @@ import { makePlan } from './plan.ts';
 import { describeFaults, isSound } from './report.ts';
 import type { ChaosReport } from './run.ts';
 
-const PLANNED = { seed: '42', deliveries: 3, kills: 2, ratePerS: 1 };
+const PLANNED = { seed: '42', deliveries: 3, kills: 2, ratePerS: 1, spared: [] };
 
 function reportOf(changes: Partial<ChaosReport>): ChaosReport {
   return {
