@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { isoTime } from '../shared/clock.ts';
 import { destination, distanceM } from '../shared/geodesy.ts';
 import type { MilestoneKind, Mission } from '../services/drone/contract/index.ts';
 import { DROPOFF_ALTITUDE_M, HANDLING, planMission } from '../services/drone/contract/flight.ts';
@@ -420,6 +421,52 @@ describe('failures', () => {
     expect(down.aircraft.activity.kind).toBe('down');
     expect(down.aircraft.outbox.at(-1)).toMatchObject({ body: { detail: { cause: 'low_battery' } } });
     expect(down.aircraft.since.batteryWh).toBeGreaterThan(0);
+  });
+});
+
+describe('an aircraft whose computer was stopped', () => {
+  const told = (...kinds: MilestoneKind[]) =>
+    kinds.map((kind, index) => ({
+      aircraft_sequence: index + 1,
+      kind,
+      occurred_at: isoTime(START_MS),
+    }));
+  const first = parked();
+  const mission = missionFor(first, ROUTE);
+  /** Nobody has taken its telemetry for a while: it was last seen on its way. */
+  const lastSeen = destination(mission.pickup, 200, 1_500);
+  const wake = () =>
+    wakeAircraft(
+      drone({ id: first.id, state: 'committed', position: lastSeen, altitude_m: 60 }),
+      model,
+      base,
+      START_MS,
+    );
+  const positionOf = (aircraft: Aircraft, kind: MilestoneKind) =>
+    aircraft.outbox.flatMap((one) =>
+      one.kind === 'milestone' && one.body.kind === kind ? [one.body.position] : [],
+    )[0];
+
+  it('loads at the pickup where it had arrived, wherever it was last seen', () => {
+    const orders = { mission, told: told('took_off', 'arrived_at_pickup') };
+    const waiting = hearMission(wake(), orders, START_MS);
+    expect(observe(waiting, START_MS)).toMatchObject({ location: mission.pickup, altitudeM: 0 });
+    const granted = { outcome: 'granted' as const, load_token: 'lt' };
+    const loading = hearLoadAnswer(waiting, granted, mission.reservation_id, START_MS);
+    const loaded = advance(loading, START_MS + (HANDLING.loadingS + 1) * 1000);
+    expect(positionOf(loaded, 'loaded')).toEqual(mission.pickup);
+  });
+
+  it('sets the package down at the dropoff where it had arrived', () => {
+    const orders = {
+      mission,
+      told: told('took_off', 'arrived_at_pickup', 'loaded', 'departed_pickup', 'arrived_at_dropoff'),
+    };
+    const releasing = hearMission(wake(), orders, START_MS);
+    const { location, altitudeM } = observe(releasing, START_MS);
+    expect({ location, altitudeM }).toEqual({ location: mission.dropoff, altitudeM: DROPOFF_ALTITUDE_M });
+    const { aircraft } = flyOn(releasing, START_MS + HOUR_MS);
+    expect(positionOf(aircraft, 'released')).toEqual(mission.dropoff);
   });
 });
 

@@ -3,7 +3,6 @@ import { DROPOFF_ALTITUDE_M } from '../../services/drone/contract/flight.ts';
 import type { Output } from '../../shared/http/contract.ts';
 import type { ReservationId } from '../../shared/ids.ts';
 import type { aircraftContract, MilestoneKind, Mission } from '../../services/drone/contract/index.ts';
-import { distanceM } from '../../shared/geodesy.ts';
 import {
   begin,
   departLoaded,
@@ -18,7 +17,7 @@ import {
 } from './actions.ts';
 import type { ArmedFault } from './faults.ts';
 import { agree, reroute } from './reroute.ts';
-import { type Aircraft, hasLink, type MilestoneBody, unsaidMilestones } from './state.ts';
+import { type Aircraft, hasLink, type MilestoneBody, observe, unsaidMilestones } from './state.ts';
 
 /** The drone service's answer about the mission to fly now. */
 export type Orders = Output<typeof aircraftContract.getMission>;
@@ -67,7 +66,8 @@ function unsaidAfter(told: Orders['told'], aircraft: Aircraft, mission: Mission)
 }
 
 /** A milestone that it has reached, whether it could tell it or not. */
-type Done = Pick<MilestoneBody, 'kind' | 'aircraft_sequence' | 'detail'>;
+type Done = Pick<MilestoneBody, 'kind' | 'aircraft_sequence' | 'detail'> &
+  Partial<Pick<MilestoneBody, 'position'>>;
 
 function setOut(aircraft: Aircraft, atMs: number): Aircraft {
   if (aircraft.mission?.command === 'fly') return fly(tell(aircraft, 'took_off', atMs), 'to_pickup', atMs);
@@ -151,7 +151,7 @@ export function hearLoadAnswer(
 /** Takes up a mission where it was left when the aircraft's computer stopped, by what it had done. */
 function resume(woken: Aircraft, done: readonly Done[], atMs: number): Aircraft {
   const { mission } = woken;
-  const { kind: last, detail } = done.findLast((one) => !REROUTE_ANSWERS.has(one.kind)) ?? {};
+  const { kind: last, detail, position } = done.findLast((one) => !REROUTE_ANSWERS.has(one.kind)) ?? {};
   if (mission === null || last === undefined) return woken;
   // It does not remember whether it had said that it flies to the newest dropoff.
   const isAhead = mission.command === 'fly' && mission.version > 1 && DROPOFF_AHEAD.has(last);
@@ -162,21 +162,20 @@ function resume(woken: Aircraft, done: readonly Done[], atMs: number): Aircraft 
     case 'took_off':
       return fly(aircraft, command === 'recall' ? 'home' : 'to_pickup', atMs);
     case 'arrived_at_pickup': {
-      const there = at(aircraft, mission.pickup, 0);
+      const there = at(aircraft, mission.pickup, 0, atMs);
       const waiting = waitForSender(there, atMs);
       return command === 'recall' ? comeHomeEmpty(waiting, atMs) : waiting;
     }
     case 'loaded': {
-      const departed = departLoaded(at(loaded, mission.pickup, 0), atMs);
+      const departed = departLoaded(at(loaded, mission.pickup, 0, atMs), atMs);
       return command === 'return' ? turnBack(departed, atMs, 'told_to') : departed;
     }
     case 'departed_pickup':
       return command === 'return' ? turnBack(loaded, atMs, 'told_to') : fly(loaded, 'to_dropoff', atMs);
     case 'arrived_at_dropoff':
     case 'dropoff_blocked': {
-      // Offered another dropoff meanwhile, it is at the one before, where it hovers.
-      const isThere = distanceM(loaded.since.location, mission.dropoff) <= NEARBY_M;
-      const hovering = isThere ? at(loaded, mission.dropoff, DROPOFF_ALTITUDE_M) : loaded;
+      // Heard, its arrival ended any offer of another dropoff; unheard, it knows itself where that was.
+      const hovering = at(loaded, position ?? mission.dropoff, DROPOFF_ALTITUDE_M, atMs);
       if (command === 'return') return turnBack(hovering, atMs, 'told_to');
       if (last === 'arrived_at_dropoff') return handOver(hovering, atMs);
       if (command === 'leave') return release(hovering, atMs);
@@ -185,7 +184,7 @@ function resume(woken: Aircraft, done: readonly Done[], atMs: number): Aircraft 
     case 'turned_back':
       return fly(loaded, 'to_return', atMs);
     case 'arrived_at_return':
-      return begin(at(loaded, mission.pickup, 0), { kind: 'unloading' }, atMs);
+      return begin(at(loaded, mission.pickup, 0, atMs), { kind: 'unloading' }, atMs);
     case 'failed':
       // Where the service has heard of it, it has grounded the drone, and it is down before it hears this.
       if (detail?.['coming_home'] === false) return landHere(aircraft, atMs);
@@ -202,8 +201,6 @@ function resume(woken: Aircraft, done: readonly Done[], atMs: number): Aircraft 
   }
 }
 
-/** Farther from a stop than what it last radioed can be, it is at another one. */
-const NEARBY_M = 100;
 const DROPOFF_AHEAD: ReadonlySet<MilestoneKind> = new Set([
   'took_off',
   'arrived_at_pickup',
@@ -212,9 +209,15 @@ const DROPOFF_AHEAD: ReadonlySet<MilestoneKind> = new Set([
 ]);
 const REROUTE_ANSWERS: ReadonlySet<MilestoneKind> = new Set(['rerouted', 'reroute_refused']);
 
-/** At a place it has told that it reached: what it last radioed may be a second older. */
-function at(aircraft: Aircraft, location: Mission['pickup'], altitudeM: number): Aircraft {
-  return { ...aircraft, since: { ...aircraft.since, location, altitudeM } };
+/**
+ * At a place it has reached, whatever it began to fly when it woke: what it last radioed may be a minute older where nobody took
+ * its telemetry, and a package that is loaded far from the pickup is not believed.
+ */
+function at(aircraft: Aircraft, location: Mission['pickup'], altitudeM: number, atMs: number): Aircraft {
+  const { batteryWh } = observe(aircraft, atMs);
+  const since = { atMs, location, altitudeM, batteryWh };
+  // Standing, until it goes on with what it does there.
+  return { ...aircraft, activity: { kind: 'awaiting_sender' }, since };
 }
 
 function isDown({ activity }: Aircraft): boolean {

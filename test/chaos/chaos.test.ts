@@ -21,8 +21,9 @@ beforeAll(async () => {
   report = await runChaos({
     ...CI_SIZE,
     seed: '1',
-    // Killed between two runs of many, an aircraft has come home without a word of the package in its bay; why is not found yet.
-    // `npm run chaos` kills it too, and so do test/e2e and test/simulator.
+    // Killed, its aircraft have come home without having been believed that they had loaded. What was found is mended
+    // (simulator/aircraft.test.ts, 'whose computer was stopped'); until many runs have shown that nothing else is wrong with it,
+    // only `npm run chaos`, test/e2e and test/simulator kill it.
     spared: ['simulator'],
     directory,
     say: () => undefined,
