@@ -50,12 +50,20 @@ export async function choosePorts<N extends string>(
  * Only looks; until something listens on it the port can still be lost to another process.
  */
 export async function chooseFreePort(preferred?: number, exclude: number[] = []): Promise<number> {
-  if (preferred !== undefined && !exclude.includes(preferred) && (await isFree(preferred))) return preferred;
+  if (preferred !== undefined && !exclude.includes(preferred) && (await isFree(preferred))) {
+    chosenHere.add(preferred);
+    return preferred;
+  }
   for (;;) {
     const port = randomInt(FREE_RANGE.from, FREE_RANGE.to + 1);
-    if (!exclude.includes(port) && (await isFree(port))) return port;
+    if (exclude.includes(port) || chosenHere.has(port) || !(await isFree(port))) continue;
+    chosenHere.add(port);
+    return port;
   }
 }
+
+/** Chosen by this process: whoever it is for may listen only much later, after others have been chosen for. */
+const chosenHere = new Set<number>();
 
 async function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
