@@ -1,6 +1,9 @@
-/** Nothing is left half done: each step fails for good or loses its answer, each compensation fails. In virtual time. */
+/**
+ * What only a person can settle: a compensation closed by hand, an event that the delivery service refuses, a milestone that nobody
+ * knows. What else can happen to a step or a compensation is in the compensation matrix. In virtual time.
+ */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { ActivityName } from './faults.ts';
+import type { DroneMilestoneSignal } from '../../workflows/messages.ts';
 import { Lab, type LabDelivery } from './lab.ts';
 
 let lab: Lab;
@@ -10,166 +13,128 @@ beforeAll(async () => {
 afterEach(() => lab.rest());
 afterAll(() => lab.close());
 
-/** The steps before the package is aboard, in order: a failure for good of any of them ends the delivery. */
-const STEPS: ActivityName[] = ['authorize', 'registerPackages', 'reserveDrone', 'dispatchDrone'];
-
-describe('when a step fails for good', () => {
-  it.each(STEPS.flatMap((step) => (['refuse', 'act_then_refuse'] as const).map((how) => ({ step, how }))))(
-    '$step ($how): the delivery fails and what was done is undone',
-    async ({ step, how }) => {
-      lab.faults.arm({ activity: step, how });
-      const delivery = await lab.start();
-      const { outcome, delivery: ended } = await delivery.untilComplete();
-      expect(outcome).toMatchObject({ status: 'failed', reason: 'step_failed', compensation: 'complete' });
-      expect(ended.failure_detail).toContain(step);
-      expect(ended.charge).toEqual({ amount: 0, currency: 'USD' });
-      await delivery.untilNothingHeld();
-      await expectFreeDrones(delivery);
-    },
-  );
-
-  it('appendEvents: the record of a step that cannot be written ends it too', async () => {
-    lab.faults.arm({ activity: 'appendEvents', how: 'refuse', times: 1 });
+describe('a compensation that fails for good', () => {
+  it('can be closed as done by hand', async () => {
+    lab.faults.arm({ activity: 'reserveDrone', how: 'refuse' }, { activity: 'voidPackages', how: 'refuse' });
     const delivery = await lab.start();
-    const { outcome } = await delivery.untilComplete();
-    expect(outcome).toMatchObject({ status: 'failed', reason: 'step_failed' });
-    await delivery.untilNothingHeld();
-  });
-
-  it('capture: the package is there, and the money becomes a person’s to settle', async () => {
-    lab.faults.arm({ activity: 'capture', how: 'refuse' });
-    const delivery = await lab.start();
-    await lab.until(
-      'an intervention is open',
-      async () => (await delivery.read()).interventions.length === 1,
-    );
-    const { status, interventions } = await delivery.read();
-    expect(status).toBe('delivered');
-    lab.faults.clear();
-    await answer(delivery, interventions[0]?.id ?? '', 'retry');
-    const { delivery: ended } = await delivery.untilComplete();
-    expect(ended.charge).toEqual(delivery.price);
-    await delivery.untilNothingHeld();
-  });
-});
-
-describe('when a step’s answer is lost', () => {
-  const all: ActivityName[] = [...STEPS, 'appendEvents', 'capture'];
-  it.each(all)('%s: it is repeated with the same key and happens once', async (step) => {
-    lab.faults.arm({ activity: step, how: 'lose_answer', times: 1 });
-    const delivery = await lab.start();
-    const { outcome, delivery: ended } = await delivery.untilComplete();
-    expect(outcome).toMatchObject({ status: 'delivered', attempts: 1 });
-    expect(ended.charge).toEqual(delivery.price);
-    const keys = lab.faults.callsOf(delivery.id).filter((call) => call.activity === step);
-    expect(keys.length).toBeGreaterThan(new Set(keys.map((call) => call.key)).size);
-    const events = await delivery.events();
-    expect(new Set(events.map((event) => event.type)).size).toBe(events.length);
-    await delivery.untilNothingHeld();
-  });
-});
-
-describe('when a service is down for a while', () => {
-  const steps: ActivityName[] = [...STEPS, 'appendEvents', 'capture'];
-  it.each(steps)('%s: the short step becomes a durable one and the delivery goes on', async (step) => {
-    lab.faults.arm({ activity: step, how: 'down', times: 8 });
-    const delivery = await lab.start();
-    const { outcome } = await delivery.untilComplete();
-    expect(outcome.status).toBe('delivered');
-    await delivery.untilNothingHeld();
-  });
-});
-
-/** Every compensation, with what makes the delivery need it. */
-const COMPENSATIONS: { compensation: ActivityName; name: string; cause: ActivityName }[] = [
-  { compensation: 'voidAuthorization', name: 'void_authorization', cause: 'registerPackages' },
-  { compensation: 'voidPackages', name: 'void_packages', cause: 'reserveDrone' },
-  { compensation: 'releaseDrone', name: 'release_drone/1', cause: 'dispatchDrone' },
-  { compensation: 'recallDrone', name: 'recall_drone/1', cause: 'dispatchDrone' },
-];
-
-describe('when a compensation fails', () => {
-  it.each(COMPENSATIONS)(
-    '$compensation: three times, then works: nothing is left',
-    async ({ compensation, cause }) => {
-      lab.faults.arm(
-        { activity: cause, how: 'act_then_refuse' },
-        { activity: compensation, how: 'down', times: 3 },
-      );
-      const delivery = await lab.start();
-      const { outcome } = await delivery.untilComplete();
-      expect(outcome).toMatchObject({ status: 'failed', compensation: 'complete' });
-      await delivery.untilNothingHeld();
-    },
-  );
-
-  it.each(COMPENSATIONS)(
-    '$compensation: for good: the others go on, and an intervention says what is left until a person has it retried',
-    async ({ compensation, name, cause }) => {
-      lab.faults.arm({ activity: cause, how: 'act_then_refuse' }, { activity: compensation, how: 'refuse' });
-      const delivery = await lab.start();
-      await lab.until(
-        'the others have gone on, and a person is asked',
-        async () =>
-          (await undone(delivery)) === expectedOthers(cause) &&
-          (await delivery.read()).interventions.length === 1,
-      );
-      const { compensation: state, interventions, complete } = await delivery.read();
-      expect(complete).toBe(false);
-      expect(state).toBe('needs_intervention');
-      expect(interventions.map((one) => one.kind)).toEqual([`compensation:${name}`]);
-
-      lab.faults.clear();
-      await answer(delivery, interventions[0]?.id ?? '', 'retry');
-      const { outcome } = await delivery.untilComplete();
-      expect(outcome.compensation).toBe('complete');
-      expect((await delivery.read()).interventions.every((one) => one.resolved_at !== null)).toBe(true);
-      await delivery.untilNothingHeld();
-    },
-  );
-
-  it('hanging: becomes an intervention in time, and can be closed as done by hand', async () => {
-    lab.faults.arm({ activity: 'reserveDrone', how: 'refuse' }, { activity: 'voidPackages', how: 'down' });
-    const delivery = await lab.start();
-    await lab.until(
-      'an intervention is open',
-      async () => (await delivery.read()).interventions.length === 1,
-    );
-    const [intervention] = (await delivery.read()).interventions;
-    await answer(delivery, intervention?.id ?? '', 'done');
+    const { id, reason } = await untilAsked(delivery, 'compensation:void_packages');
+    expect(reason).toContain(`${delivery.id}/register/1`);
+    await answer(delivery, id, 'done');
     const { outcome } = await delivery.untilComplete();
     expect(outcome.compensation).toBe('complete');
     const events = await delivery.events();
     expect(events.find((event) => event.data['outcome'] === 'closed_by_hand')?.data['step']).toBe(
       'void_packages',
     );
-    // Ten minutes of attempts, each of them real.
-  }, 120_000);
-
-  async function undone(delivery: LabDelivery): Promise<number> {
-    return (await delivery.events()).filter((event) => event.type === 'delivery.compensated').length;
-  }
-
-  /** How many compensations there are but the failing one. */
-  function expectedOthers(cause: ActivityName): number {
-    return STEPS.indexOf(cause) + 1 - 1;
-  }
+  });
 });
+
+describe('an event that is refused for good', () => {
+  it.each(['event_picked_up/1', 'event_delivered/1', 'event_settled/1'])(
+    '%s: with the package aboard or there, a person is asked, and the delivery goes on',
+    async (event) => {
+      lab.faults.arm({ activity: 'appendEvents', how: 'refuse', key: new RegExp(`${event}$`) });
+      const delivery = await lab.start();
+      const { id, reason } = await untilAsked(delivery, 'unrecorded');
+      expect(reason).toContain(`${delivery.id}/${event}`);
+      lab.faults.clear();
+      await answer(delivery, id, 'retry');
+      const { outcome, delivery: ended } = await delivery.untilComplete();
+      expect(outcome).toMatchObject({ status: 'delivered', attempts: 1 });
+      expect(ended.charge).toEqual(delivery.price);
+      await delivery.untilNothingHeld();
+    },
+  );
+
+  it('of its end: everything is undone meanwhile', async () => {
+    lab.faults.arm(
+      { activity: 'reserveDrone', how: 'act_then_refuse' },
+      { activity: 'appendEvents', how: 'refuse', key: /event_failed\/1$/ },
+    );
+    const delivery = await lab.start();
+    const { id } = await untilAsked(delivery, 'unrecorded');
+    await delivery.untilNothingHeld();
+    lab.faults.clear();
+    await answer(delivery, id, 'retry');
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'failed', reason: 'step_failed', compensation: 'complete' });
+    const types = (await delivery.events()).map((event) => event.type);
+    expect(types.indexOf('delivery.failed')).toBeLessThan(types.indexOf('delivery.compensated'));
+  });
+
+  it('of its cancellation: the canceller hears that it is cancelled, and everything is undone', async () => {
+    const delivery = await lab.start();
+    await delivery.untilStatus('enroute_to_pickup');
+    lab.faults.arm({ activity: 'appendEvents', how: 'refuse', key: /event_cancelled\/1$/ });
+    expect(await delivery.cancel()).toMatchObject({ outcome: 'cancelled' });
+    const { id } = await untilAsked(delivery, 'unrecorded');
+    lab.faults.clear();
+    await answer(delivery, id, 'retry');
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'cancelled', compensation: 'complete' });
+    await delivery.untilNothingHeld();
+  });
+
+  it('can be left out of the record', async () => {
+    lab.faults.arm({ activity: 'appendEvents', how: 'refuse', key: /event_settled\/1$/ });
+    const delivery = await lab.start();
+    const { id } = await untilAsked(delivery, 'unrecorded');
+    await answer(delivery, id, 'done');
+    expect(await delivery.handle.result()).toMatchObject({ status: 'delivered' });
+    expect((await delivery.events()).map((event) => event.type)).not.toContain('delivery.settled');
+  });
+});
+
+describe('a milestone that no service knows', () => {
+  it('holds nothing up, and is asked for less and less often', async () => {
+    const scene = await lab.prepare({ drones: 0 });
+    const still = await scene.addDrone({ pilot: false });
+    const delivery = await scene.order({ policy: { pickupArrivalSlackS: 12 * 60 * 60 } });
+    await delivery.untilStatus('confirmed');
+    const { data } = await lab.clients.drone.listReservations({ query: { delivery_id: delivery.id } });
+    const [reservation] = data;
+    if (!reservation) throw new Error('no reservation');
+    const at = new Date(lab.nowMs).toISOString();
+    const signal: DroneMilestoneSignal = {
+      reservationId: reservation.id,
+      reservationToken: reservation.token,
+      sequence: 99,
+      kind: 'took_off',
+      droneId: still,
+      occurredAt: at,
+      recordedAt: at,
+      position: null,
+      detail: {},
+    };
+    await delivery.handle.signal('droneMilestone', signal);
+    const lookedAt = () =>
+      lab.faults.callsOf(delivery.id).filter((call) => call.activity === 'readDroneMilestones').length;
+    await lab.until('it is being looked for', () => lookedAt() > 0);
+    await lab.passUntil(lab.wallNowMs + 60 * 60 * 1000);
+    await lab.settle();
+    expect(lookedAt()).toBeLessThan(30);
+    // A cancel is heard meanwhile.
+    expect(await delivery.cancel()).toMatchObject({ outcome: 'cancelled' });
+    await delivery.untilComplete();
+  });
+});
+
+async function open(delivery: LabDelivery) {
+  const { interventions } = await delivery.read();
+  return interventions.filter((one) => one.resolved_at === null);
+}
+
+async function untilAsked(delivery: LabDelivery, kind: string) {
+  await lab.until('a person is asked', async () => (await open(delivery)).some((one) => one.kind === kind));
+  const found = (await open(delivery)).find((one) => one.kind === kind);
+  if (!found) throw new Error('asked, and not any more');
+  return found;
+}
 
 async function answer(delivery: LabDelivery, interventionId: string, choice: string): Promise<void> {
   await delivery.handle.executeUpdate('resolveIntervention', {
     args: [
       { interventionId, answer: choice, why: 'the test says so', actor: { role: 'operator', id: 'test' } },
     ],
-  });
-}
-
-/** Once home, its drones can be taken by the next delivery. */
-async function expectFreeDrones(delivery: LabDelivery): Promise<void> {
-  await lab.until('the drones are free again', async () => {
-    const drones = await Promise.all(
-      delivery.scene.droneIds.map((droneId) => lab.clients.drone.getDrone({ params: { drone_id: droneId } })),
-    );
-    return drones.every((drone) => drone.state === 'idle');
   });
 }

@@ -2,6 +2,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { cancelled } from '@temporalio/activity';
 import type { ActivityInboundCallsInterceptor } from '@temporalio/worker';
+import { AsyncResource } from 'node:async_hooks';
 import type { DeliveryActivities } from '../../activities/index.ts';
 
 export type ActivityName = keyof DeliveryActivities;
@@ -10,61 +11,101 @@ export interface Fault {
   activity: ActivityName;
   /**
    * `refuse`: fails for good before acting. `lose_answer`: acts, then fails as if the answer were lost, and is retried.
-   * `act_then_refuse`: acts, and fails for good. `down`: fails before acting, retryable. `hang`: never answers.
+   * `act_then_refuse`: acts, and fails for good. `down`: fails before acting, retryable. `hang`: never answers (no time is
+   * skipped meanwhile, nor after its attempt has timed out). `late`: as if it timed out: the attempt is given up, and acts when
+   * what is late is let act. `lie`: does not act, and gives the `answer`.
    */
-  how: 'refuse' | 'lose_answer' | 'act_then_refuse' | 'down' | 'hang';
+  how: 'refuse' | 'lose_answer' | 'act_then_refuse' | 'down' | 'hang' | 'late' | 'lie';
+  answer?: unknown;
   /** How many calls it hits; every one unless told. */
   times?: number;
   /** Only calls whose key matches. */
   key?: RegExp;
+  /** Only calls of this delivery. */
+  of?: string;
+  /** Only once a fault has hit that activity of the same delivery. */
+  after?: ActivityName;
 }
 
 /** What was called, in order: the activity, its key and how it went. */
 export interface Call {
+  deliveryId: string;
   activity: ActivityName;
+  /** Empty for what only reads. */
   key: string;
+  /** The key of the step that it undoes, or goes on with. */
+  refersTo: string | null;
   result: 'ok' | 'failed';
+  /** The service was called, and answered. */
+  acted: boolean;
+  /** A fault of the test hit it. */
+  hit: boolean;
 }
+
+/** Where an input names the step that it is about. */
+const REFERENCES = ['authorize_key', 'register_key', 'reserve_key', 'book_key'];
 
 export class Faults {
   readonly calls: Call[] = [];
   private armed: (Fault & { left: number })[] = [];
-  private readonly released = new Set<() => void>();
+  private late: { of: string; act: () => Promise<unknown> }[] = [];
+  private readonly hanging = new Set<{ of: string; letGo: () => void }>();
 
   arm(...faults: Fault[]): void {
     this.armed.push(...faults.map((fault) => ({ ...fault, left: fault.times ?? Number.POSITIVE_INFINITY })));
   }
 
-  /** Everything works again, also what hangs. */
-  clear(): void {
-    this.armed = [];
-    for (const release of this.released) release();
-    this.released.clear();
+  /** Everything works again, also what hangs; of one delivery, if told. What is late never acts. */
+  clear(of?: string): void {
+    const isLeft = ({ of: id }: { of?: string }) => of !== undefined && of !== id;
+    this.armed = this.armed.filter(isLeft);
+    this.late = this.late.filter(isLeft);
+    for (const one of [...this.hanging]) if (!isLeft(one)) one.letGo();
   }
 
-  get isHanging(): boolean {
-    return this.released.size > 0;
+  /** What is late of a delivery acts now, in the order in which it was called. */
+  async letLateAct(of: string): Promise<void> {
+    const late = this.late.filter((one) => one.of === of);
+    this.late = this.late.filter((one) => one.of !== of);
+    for (const { act } of late) await act();
+  }
+
+  isHanging(of: string): boolean {
+    return [...this.hanging].some((one) => one.of === of);
   }
 
   callsOf(deliveryId: string): Call[] {
-    return this.calls.filter((call) => call.key.startsWith(`${deliveryId}/`));
+    return this.calls.filter((call) => call.deliveryId === deliveryId);
   }
 
   /** The interceptor of one activity; `before` runs first (it brings the services' clock up to date). */
-  interceptor(activity: string, before: () => Promise<void>): ActivityInboundCallsInterceptor {
+  interceptor(
+    { activityType, deliveryId }: { activityType: string; deliveryId: string },
+    before: () => Promise<void>,
+  ): ActivityInboundCallsInterceptor {
     return {
       execute: async (input, next) => {
         await before();
-        const name = activity as ActivityName;
-        const [step] = input.args as [{ key?: string } | undefined];
-        const key = step?.key ?? '';
-        const fault = this.take(name, key);
-        const call: Call = { activity: name, key, result: 'failed' };
+        const activity = activityType as ActivityName;
+        const [step] = input.args as [Record<string, unknown> | undefined];
+        const key = typeof step?.['key'] === 'string' ? step['key'] : '';
+        const refersTo =
+          REFERENCES.map((name) => step?.[name]).find((one) => typeof one === 'string') ?? null;
+        const fault = this.take({ activity, key, deliveryId });
+        const hit = fault !== undefined;
+        const call: Call = { deliveryId, activity, key, refersTo, result: 'failed', acted: false, hit };
         this.calls.push(call);
         if (fault?.how === 'refuse') throw final('refused by the test');
         if (fault?.how === 'down') throw retryable('down, says the test');
-        if (fault?.how === 'hang') await this.hang();
-        const result: unknown = await next(input);
+        if (fault?.how === 'hang') await this.hang(deliveryId);
+        if (fault?.how === 'late') {
+          // In the context of this attempt; whatever it is told, nobody hears it any more.
+          const act = AsyncResource.bind(() => next(input).catch(() => undefined));
+          this.late.push({ of: deliveryId, act });
+          throw retryable('timed out, says the test');
+        }
+        const result: unknown = fault?.how === 'lie' ? fault.answer : await next(input);
+        call.acted = fault?.how !== 'lie';
         if (fault?.how === 'lose_answer') throw retryable('answer lost by the test');
         if (fault?.how === 'act_then_refuse') throw final('refused by the test, after acting');
         call.result = 'ok';
@@ -73,17 +114,38 @@ export class Faults {
     };
   }
 
-  private take(activity: ActivityName, key: string): Fault | undefined {
+  private take({
+    activity,
+    key,
+    deliveryId,
+  }: Pick<Call, 'activity' | 'key' | 'deliveryId'>): Fault | undefined {
     const fault = this.armed.find(
-      (one) => one.activity === activity && one.left > 0 && (one.key === undefined || one.key.test(key)),
+      (one) =>
+        one.activity === activity &&
+        one.left > 0 &&
+        (one.key === undefined || one.key.test(key)) &&
+        (one.of === undefined || one.of === deliveryId) &&
+        (one.after === undefined || this.hasHit(one.after, deliveryId)),
     );
     if (fault) fault.left -= 1;
     return fault;
   }
 
-  private hang(): Promise<void> {
-    const letGo = new Promise<void>((resolve) => this.released.add(resolve));
-    return Promise.race([letGo, cancelled()]);
+  private hasHit(activity: ActivityName, deliveryId: string): boolean {
+    return this.callsOf(deliveryId).some((call) => call.hit && call.activity === activity);
+  }
+
+  private async hang(deliveryId: string): Promise<void> {
+    const entry = { of: deliveryId, letGo: () => {} };
+    const letGo = new Promise<void>((resolve) => {
+      entry.letGo = resolve;
+    });
+    this.hanging.add(entry);
+    try {
+      await Promise.race([letGo, cancelled()]);
+    } finally {
+      this.hanging.delete(entry);
+    }
   }
 }
 

@@ -60,6 +60,8 @@ export interface LabOptions {
 /** What a worker runs: another bundle than the code as it is, and as which version of a deployment. */
 export interface Build {
   bundle?: WorkflowBundle;
+  /** Other workflows than the project's own, to be bundled. */
+  workflowsPath?: string;
   version?: DeploymentVersion;
 }
 
@@ -91,6 +93,9 @@ export interface DeliveryOptions {
   /** 1234 unless told, whatever the distance. */
   priceCents?: number;
   policy?: Partial<DeliveryPolicy>;
+  /** Its id, for who has to know it before it starts. */
+  id?: DeliveryId;
+  externalId?: string;
 }
 
 /** Between the places of two tests: more than any drone flies, 100 km and more. */
@@ -117,6 +122,8 @@ export class Lab {
   readonly faults: Faults;
   readonly pilot: Pilot;
   readonly workflows: DeliveryWorkflows;
+  /** The superuser's URL of the database of all services. */
+  readonly databaseUrl: string;
   private readonly time: { ms: number };
   private readonly apps: Record<'carrier' | 'drone', FastifyInstance>;
   private readonly stop: () => Promise<void>;
@@ -136,6 +143,7 @@ export class Lab {
     faults: Faults;
     pilot: Pilot;
     workflows: DeliveryWorkflows;
+    databaseUrl: string;
     time: { ms: number };
     apps: Record<'carrier' | 'drone', FastifyInstance>;
     stop: () => Promise<void>;
@@ -149,6 +157,7 @@ export class Lab {
     this.faults = parts.faults;
     this.pilot = parts.pilot;
     this.workflows = parts.workflows;
+    this.databaseUrl = parts.databaseUrl;
     this.time = parts.time;
     this.apps = parts.apps;
     this.stop = parts.stop;
@@ -204,19 +213,24 @@ export class Lab {
       }),
     };
     const employed = new Set<LabWorker>();
-    const employ = async ({ bundle, version }: Build): Promise<LabWorker> => {
+    const employ = async ({ bundle, workflowsPath, version }: Build): Promise<LabWorker> => {
       const worker = await createDeliveryWorker({
         connection: server.nativeConnection,
         namespace,
         taskQueue,
-        workflowBundle: bundle ?? (await workflowBundle(dataConverter.failureConverterPath)),
+        workflowBundle: bundle ?? (await workflowBundle(dataConverter.failureConverterPath, workflowsPath)),
         activities,
         dataConverter,
         identity: IDENTITY,
         ...(version && { version }),
         interceptors: {
           activity: [
-            (context) => ({ inbound: faults.interceptor(context.info.activityType, bringUpToDate) }),
+            ({ info: { activityType, workflowExecution } }) => ({
+              inbound: faults.interceptor(
+                { activityType, deliveryId: workflowExecution?.workflowId ?? '' },
+                bringUpToDate,
+              ),
+            }),
           ],
         },
         shutdownGraceMs: 0,
@@ -251,6 +265,7 @@ export class Lab {
       faults,
       pilot,
       workflows,
+      databaseUrl: database.adminUrl,
       time,
       apps: { carrier: apps.carrier, drone: apps.drone },
       employ,
@@ -319,9 +334,13 @@ export class Lab {
     return scene;
   }
 
-  /** Lets time pass, and the drones fly, until `done` holds. */
-  async until(what: string, done: () => Promise<boolean> | boolean): Promise<void> {
-    const giveUpAtMs = this.wallNowMs + (this.server.virtual ? GIVE_UP_AFTER_MS : GIVE_UP_IN_REAL_TIME_MS);
+  /** Lets time pass, and the drones fly, until `done` holds. `withinMs`: wall milliseconds until it is given up. */
+  async until(
+    what: string,
+    done: () => Promise<boolean> | boolean,
+    { withinMs = this.server.virtual ? GIVE_UP_AFTER_MS : GIVE_UP_IN_REAL_TIME_MS } = {},
+  ): Promise<void> {
+    const giveUpAtMs = this.wallNowMs + withinMs;
     for (;;) {
       await this.settle();
       if (await done()) return;
@@ -373,7 +392,7 @@ export class Lab {
     this.retrying = false;
     if (!this.server.virtual) return;
     for (const delivery of this.open) {
-      const quiet = await untilQuiet(delivery.handle, () => this.faults.isHanging);
+      const quiet = await untilQuiet(delivery.handle, () => this.faults.isHanging(delivery.id));
       if (quiet === 'retrying') this.retrying = true;
       if (quiet === 'closed') this.open.delete(delivery);
     }
@@ -388,6 +407,11 @@ export class Lab {
 
   boarding(droneId: DroneId): void {
     this.boarded.push(droneId);
+  }
+
+  /** Its workflow has not ended, as far as has been seen. */
+  isOpen(delivery: LabDelivery): boolean {
+    return this.open.has(delivery);
   }
 
   /** Its workflow is waited for before time passes. */
@@ -438,6 +462,16 @@ export class Scene {
     }
   }
 
+  /** What an operator does to all its drones. */
+  async setDrones(state: 'idle' | 'maintenance'): Promise<void> {
+    for (const droneId of this.droneIds) {
+      await this.lab.clients.drone.setDroneState({
+        params: { drone_id: droneId },
+        body: { state, reason: 'inspection', by: 'test' },
+      });
+    }
+  }
+
   async order(options: DeliveryOptions = {}): Promise<LabDelivery> {
     const { lab } = this;
     const pickup = destination(this.baseLocation, 90, options.toPickupM ?? 1_500);
@@ -454,7 +488,7 @@ export class Scene {
       deliveryId,
       accountId: this.accountId,
       livemode: false,
-      externalId: null,
+      externalId: options.externalId ?? null,
       pickup: { location: pickup },
       dropoff: { location: dropoff },
       packages,

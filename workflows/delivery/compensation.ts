@@ -7,7 +7,7 @@ import type { CommandActor } from '../messages.ts';
 import type { DeliveryRecord } from './record.ts';
 import type { UndoableStep, UndoneBy } from './registry.ts';
 import { type StepInput, type StepOutput, undoableStep } from './steps.ts';
-import type { Undo, Undoer } from './undo.ts';
+import { type Undo, undoneKey, type Undoer } from './undo.ts';
 
 export interface Compensation {
   /** `void_authorization`, `release_drone/2`: what is undone, and for a repeated step which. */
@@ -191,13 +191,13 @@ export class Compensations {
     return this.record.interventionId(name);
   }
 
-  private async openIntervention({ name, leaves }: Compensation, what: string): Promise<void> {
+  private async openIntervention({ name, leaves, undo }: Compensation, what: string): Promise<void> {
     this.record.state.compensation = 'needs_intervention';
     await this.record.openIntervention(
       {
         id: this.interventionId(name),
         kind: COMPENSATION_KIND + name,
-        reason: `Undoing ${name} ${what}. ${leaves}`,
+        reason: `Undoing ${name} ${what}. ${leaves} It is step ${undoneKey(undo)}.`,
         answers: [
           { answer: 'retry', effect: 'tries again at once' },
           { answer: 'done', effect: 'closes it as done by hand' },

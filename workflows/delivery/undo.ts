@@ -21,6 +21,25 @@ export type Undo =
 
 export type CaptureStep = { key: string } & BodyOf<typeof accountContract, 'capture'>;
 
+/** The key of the step that is undone, by which its service knows what is left. */
+export function undoneKey(undo: Undo): string {
+  switch (undo.kind) {
+    case 'void_authorization':
+      return undo.authorizeKey;
+    case 'void_packages':
+      return undo.registerKey;
+    case 'release_drone':
+    case 'recall_drone':
+      return undo.reserveKey;
+    case 'undo_reroute':
+      return undo.rerouteKey;
+    case 'cancel_booking':
+      return undo.bookKey;
+    case 'capture_charge':
+      return undo.step.authorize_key;
+  }
+}
+
 /** Undoes a step: one plain activity, retried without a limit. Answers what it found, for the event. */
 export type Undoer = (undo: Undo) => Promise<string>;
 

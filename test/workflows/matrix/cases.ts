@@ -1,0 +1,185 @@
+/** The cases of the matrix, made from the registry and from the journeys that reach what stands there. */
+import {
+  type Activity,
+  COMPENSATIONS,
+  type CompensationKind,
+  STEPS,
+  type StepName,
+  type Wait,
+  WAITS,
+} from '../../../workflows/delivery/registry.ts';
+import type { Call } from '../faults.ts';
+import { JOURNEYS, type Journey } from './journeys.ts';
+import { askTo, type Plan, type Sea, sail, type Voyage } from './voyage.ts';
+
+export interface Case {
+  /** Unique in the matrix: `reserve/2 · refused`. */
+  id: string;
+  plan: Plan;
+}
+
+/** Every journey as it goes when nothing disturbs it. */
+export class Chart {
+  readonly voyages: readonly Voyage[];
+
+  private constructor(voyages: readonly Voyage[]) {
+    this.voyages = voyages;
+  }
+
+  static async draw(sea: Sea): Promise<Chart> {
+    return new Chart(
+      await sail(
+        sea,
+        JOURNEYS.map((journey) => ({ journey })),
+      ),
+    );
+  }
+
+  /** Where an activity is called for the first time, the second time, … in a delivery: on the first journey that does. */
+  callsOf(activity: Activity): { journey: Journey; step: string; key: RegExp }[] {
+    const found: { journey: Journey; step: string; key: RegExp }[] = [];
+    for (const { plan, calls } of this.voyages) {
+      const keys = [
+        ...new Set(calls.filter((one) => one.activity === activity).map(({ key }) => stepOf(key))),
+      ];
+      // Two are enough to tell a first one from a repetition; events are many, and all alike.
+      const most = activity === 'appendEvents' ? 1 : 2;
+      for (const step of keys.slice(found.length, most)) {
+        found.push({
+          journey: plan.journey,
+          step: step === '' ? activity : step,
+          key: new RegExp(`${step}$`),
+        });
+      }
+    }
+    return found;
+  }
+
+  journeyTo(wait: Wait): Journey | undefined {
+    return this.voyages.find(({ waits }) => waits.includes(wait))?.plan.journey;
+  }
+}
+
+/** `reserve/2` of `del_…/reserve/2`. */
+export const stepOf = (key: string): string => key.split('/').slice(1).join('/');
+
+export const casesOfJourneys = (chart: Chart): Case[] =>
+  chart.voyages.map(({ plan }) => ({ id: `${plan.journey.name} · nothing disturbs it`, plan }));
+
+/** What can happen to a step. */
+export const FAULTS = [
+  'refused before it acts',
+  'acts, its answer is lost once',
+  'acts, its answer is lost for good',
+  'times out, and acts late',
+  'cancelled before it acts, and acts late',
+  'cancelled after it acted',
+] as const;
+
+export function casesOfStep(chart: Chart, activity: StepName): Case[] {
+  return chart.callsOf(activity).flatMap(({ journey, step, key }) => {
+    // Between two attempts that are seconds apart: the time-skipping server skips no time any more once an attempt that was under
+    // way has been cancelled.
+    const attempts = STEPS[activity].how === 'short' ? 8 : 5;
+    const isTried = (calls: readonly Call[]) =>
+      calls.filter((call) => call.hit && call.activity === activity).length >= attempts;
+    const cancelled = {
+      when: ({ calls }: { calls: readonly Call[] }) => isTried(calls),
+      act: (delivery: Parameters<typeof askTo>[1]) => askTo('cancel', delivery),
+    };
+    const at = { activity, key };
+    const plans: Record<(typeof FAULTS)[number], Plan> = {
+      'refused before it acts': { journey, faults: [{ ...at, how: 'refuse' }] },
+      'acts, its answer is lost once': { journey, faults: [{ ...at, how: 'lose_answer', times: 1 }] },
+      'acts, its answer is lost for good': { journey, faults: [{ ...at, how: 'act_then_refuse' }] },
+      // The local attempts, and two of the plain activity.
+      'times out, and acts late': { journey, faults: [{ ...at, how: 'late', times: 6 }] },
+      'cancelled before it acts, and acts late': {
+        journey,
+        faults: [{ ...at, how: 'late', times: attempts + 2 }],
+        onTheWay: [cancelled],
+      },
+      'cancelled after it acted': {
+        journey,
+        faults: [{ ...at, how: 'lose_answer', times: attempts + 2 }],
+        onTheWay: [cancelled],
+      },
+    };
+    return FAULTS.map((fault) => ({ id: `${step} · ${fault}`, plan: plans[fault] }));
+  });
+}
+
+export const ORDERS = ['cancel', 'abort', 'deadline'] as const;
+
+export function casesOfWait(chart: Chart, wait: Wait): Case[] {
+  const journey = chart.journeyTo(wait);
+  if (!journey) return [];
+  const isThere = ({ waitingFor }: { waitingFor: string | null }) => waitingFor === wait;
+  const { within } = WAITS[wait];
+  return ORDERS.map((order) => ({
+    id: `${wait} · ${order}`,
+    plan:
+      order === 'deadline'
+        ? // Over before it can happen; a time that comes by itself comes.
+          { journey, policy: within === null ? {} : { [within]: within === 'awaitDroneS' ? 1 : -100_000 } }
+        : {
+            journey,
+            onTheWay: [
+              { when: isThere, act: (delivery: Parameters<typeof askTo>[1]) => askTo(order, delivery) },
+            ],
+          },
+  }));
+}
+
+/** What can happen to a compensation. */
+export const TROUBLES = ['fails 3 times, then works', 'fails for good', 'keeps failing'] as const;
+
+/** What needs it: the step that it undoes acts, and is refused. */
+export function casesOfCompensation(chart: Chart, kind: CompensationKind): Case[] {
+  const activity = COMPENSATIONS[kind];
+  const causes = (Object.keys(STEPS) as StepName[]).filter(
+    (step) => (STEPS[step].undoneBy as string | null) === kind,
+  );
+  const needed =
+    kind === 'capture_charge'
+      ? chart.callsOf('capture').map((call) => ({
+          ...call,
+          cause: activity,
+          faults: [{ activity, key: call.key, how: 'refuse' as const, times: 1 }],
+        }))
+      : causes.flatMap((cause) =>
+          chart.callsOf(cause).map((call) => ({
+            ...call,
+            cause,
+            faults: [{ activity: cause, key: call.key, how: 'act_then_refuse' as const }],
+          })),
+        );
+  return needed.flatMap(({ journey, step, faults, cause }) => {
+    const plans: Record<(typeof TROUBLES)[number], Plan> = {
+      'fails 3 times, then works': {
+        journey,
+        faults: [...faults, { activity, how: 'down', times: 3, after: cause }],
+      },
+      'fails for good': { journey, faults: [...faults, { activity, how: 'refuse', after: cause }] },
+      'keeps failing': { journey, faults: [...faults, { activity, how: 'down', after: cause }] },
+    };
+    return TROUBLES.map((trouble) => ({ id: `${kind} of ${step} · ${trouble}`, plan: plans[trouble] }));
+  });
+}
+
+/** The case of the matrix in which a compensation is needed. */
+export function caseThatNeeds(chart: Chart, kind: CompensationKind): Case {
+  const step = (Object.keys(STEPS) as StepName[]).find((one) => STEPS[one].undoneBy === kind);
+  // A charge that is refused is made good.
+  const [activity, fault] =
+    step === undefined ? (['capture', FAULTS[0]] as const) : ([step, FAULTS[2]] as const);
+  const found = casesOfStep(chart, activity).find(({ id }) => id.endsWith(fault));
+  if (!found) throw new Error(`no case for ${kind}`);
+  return found;
+}
+
+/** The same, sailed by a saga that does not have that compensation; see workflows.ts. */
+export const withoutIt = ({ plan }: Case, kind: CompensationKind): Plan => ({
+  ...plan,
+  externalId: `without:${kind}`,
+});

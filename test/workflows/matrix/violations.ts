@@ -1,0 +1,89 @@
+/** What may never be, whatever a delivery met: judged by its calls, its events and the services' tables, not by what the saga says. */
+import type { DeliveryEvent } from '../../../services/delivery/contract/index.ts';
+import type { Call } from '../faults.ts';
+import type { Voyage } from './voyage.ts';
+
+type Judged = Pick<Voyage, 'deliveryId' | 'outcome' | 'charged' | 'calls' | 'asked' | 'held' | 'end'>;
+
+export function violationsOf(voyage: Judged, events: readonly DeliveryEvent[]): string[] {
+  return [
+    ...voyage.held.map(({ kind, stepKey, what }) => `left: ${kind} of ${stepKey} (${what})`),
+    ...voyage.asked.flatMap(({ kind, unnamed }) => unnamed.map((one) => `intervention ${kind}: ${one}`)),
+    ...chargeViolations(voyage),
+    ...keyViolations(voyage),
+    ...orderViolations(voyage.calls),
+    ...eventViolations(voyage, events),
+  ];
+}
+
+function chargeViolations({ charged: { amount, told } }: Judged): string[] {
+  return amount === told ? [] : [`${amount} captured, and ${String(told)} told`];
+}
+
+/** `del_…/<step>/<ordinal>`: one activity for each, and the ordinals of a step rise as it is repeated. */
+function keyViolations({ deliveryId, calls }: Judged): string[] {
+  const activityOf = new Map<string, string>();
+  const lastOf = new Map<string, number>();
+  return calls
+    .filter(({ key }) => key !== '')
+    .flatMap(({ key, activity }) => {
+      const known = activityOf.get(key);
+      if (known !== undefined) return known === activity ? [] : [`${key} is of ${known} and of ${activity}`];
+      activityOf.set(key, activity);
+      const match = /^(del_\w+)\/(\w+)\/(\d+)$/.exec(key);
+      if (match?.[1] !== deliveryId) return [`${activity} was called with the key ${key}`];
+      const [step, ordinal] = [match[2] ?? '', Number(match[3])];
+      const last = lastOf.get(step) ?? 0;
+      lastOf.set(step, ordinal);
+      return ordinal > last ? [] : [`${key} came after ${step}/${last}`];
+    });
+}
+
+/** Of what is undone one after the other, the last step comes first. */
+function orderViolations(calls: readonly Call[]): string[] {
+  const order = [...new Set(calls.map(({ key }) => key))];
+  const undoing = calls.filter(({ activity, refersTo }) => UNDO.has(activity) && refersTo !== null);
+  const decided = calls.findIndex(({ key }) => /\/event_(cancelled|failed)\//.test(key));
+  const atTheEnd = decided < 0 ? [] : undoing.filter((call) => calls.indexOf(call) > decided);
+  // A step that was interrupted before its first attempt was the last one.
+  const placeOf = (key: string) => (order.includes(key) ? order.indexOf(key) : order.length);
+  // Its first attempt counts: a person has it tried again when the others have gone on.
+  const places = [
+    ...new Map(
+      atTheEnd.map(({ activity, refersTo }) => [`${activity} ${String(refersTo)}`, placeOf(refersTo ?? '')]),
+    ).values(),
+  ];
+  const rises = places.some((place, at) => place > (places[at - 1] ?? Number.POSITIVE_INFINITY));
+  return rises
+    ? [`undone in another order than last step first: ${atTheEnd.map(({ key }) => key).join(', ')}`]
+    : [];
+}
+
+/** By what the services call them; what the saga calls a compensation is its own business. */
+const UNDO: ReadonlySet<string> = new Set([
+  'voidAuthorization',
+  'voidPackages',
+  'releaseDrone',
+  'recallDrone',
+  'cancelBooking',
+]);
+function eventViolations({ end, outcome }: Judged, events: readonly DeliveryEvent[]): string[] {
+  const gap = events.findIndex(({ sequence }, at) => sequence !== at + 1);
+  const endings = events.filter(({ type }) => ENDINGS.has(type));
+  return [
+    ...(gap < 0 ? [] : [`after event ${gap} comes ${events[gap]?.sequence ?? 0}`]),
+    ...(endings.length === 1
+      ? []
+      : [`${endings.length} endings: ${endings.map(({ type }) => type).join(', ')}`]),
+    ...(outcome === undefined || end.startsWith(outcome.status)
+      ? []
+      : [`its workflow says ${outcome.status}, its record ${end}`]),
+    ...(outcome === undefined || ['none', 'complete'].includes(outcome.compensation)
+      ? []
+      : [`its compensation is ${outcome.compensation}`]),
+  ];
+}
+
+const ENDINGS: ReadonlySet<string> = new Set(
+  ['delivered', 'returned', 'cancelled', 'failed'].map((status) => `delivery.${status}`),
+);

@@ -1,0 +1,299 @@
+/**
+ * Deliveries on their journeys, driven together: time passes for all of them until each one has come to its end. What is seen of a
+ * delivery is seen from outside: its read model, its `state` query, the calls of its activities, and the services' tables.
+ */
+import { isFinal } from '../../../services/delivery/contract/status.ts';
+import { newId } from '../../../shared/ids.ts';
+import type { DeliveryOutcome, DeliveryState } from '../../../workflows/messages.ts';
+import type { HeldRow, Tables } from '../../checker/held-rows.ts';
+import type { Call, Fault } from '../faults.ts';
+import type { DeliveryOptions, Lab, LabDelivery } from '../lab.ts';
+import type { Intervenes, Journey } from './journeys.ts';
+import { violationsOf } from './violations.ts';
+
+/** A journey, and what disturbs it. */
+export interface Plan {
+  journey: Journey;
+  faults?: Omit<Fault, 'of'>[];
+  policy?: DeliveryOptions['policy'];
+  onTheWay?: Intervenes[];
+  externalId?: string;
+}
+
+export interface Seen {
+  status: DeliveryState['status'];
+  waitingFor: string | null;
+  /** How long it has been seen to wait for that. */
+  waitedMs: number;
+  /** The drone may be loading, and cannot be reached. */
+  isLoadingInSilence: boolean;
+  calls: readonly Call[];
+}
+
+/** A person was asked, and answered. */
+export interface Asked {
+  kind: string;
+  answer: string;
+  /** What was held and not named by any open intervention, and what was named and not held. */
+  unnamed: string[];
+}
+
+/** What came of it. */
+export interface Voyage {
+  plan: Plan;
+  deliveryId: string;
+  /** `delivered`, `failed (step_failed)`. */
+  end: string;
+  outcome: DeliveryOutcome | undefined;
+  charged: { amount: number; told: number | null };
+  calls: readonly Call[];
+  waits: string[];
+  asked: Asked[];
+  /** Still held when it had ended and everything had had time to come home. */
+  held: HeldRow[];
+  /** What is wrong with it, whatever was expected. */
+  violations: string[];
+}
+
+/** The longest that a delivery of these journeys takes, with a drone that is late and comes home; wall milliseconds. */
+const LONGEST_MS = 3 * 60 * 60 * 1000;
+/** How long an intervention stays open until it names what is held, wall milliseconds. */
+const NAMING_MS = 20 * 60 * 1000;
+
+/** Where deliveries sail: a lab, and a look into the tables of its services. */
+export interface Sea {
+  lab: Lab;
+  tables: Tables;
+}
+
+/** Sails all of them at once. `withinMs`: wall milliseconds after which who has not arrived is reported as it is. */
+export async function sail(
+  { lab, tables }: Sea,
+  plans: readonly Plan[],
+  { withinMs = LONGEST_MS } = {},
+): Promise<Voyage[]> {
+  const vessels: Vessel[] = [];
+  for (const plan of plans) vessels.push(await Vessel.launch(lab, tables, plan));
+  try {
+    await lab.until(
+      'every delivery has come to its end',
+      async () => {
+        const arrived = await Promise.all(vessels.map((one) => one.goOn()));
+        return arrived.every((one) => one);
+      },
+      { withinMs },
+    );
+  } catch (error) {
+    // Who has not arrived says so itself.
+    if (!vessels.some((one) => !one.hasArrived)) throw error;
+  }
+  return Promise.all(vessels.map((one) => one.report()));
+}
+
+const asking = new Map<string, { answers: unknown[]; pending: number }>();
+
+/** Sends an update and does not wait for its answer: time may have to pass for it. */
+export function askTo(what: 'cancel' | 'abort', delivery: LabDelivery): void {
+  const actor = { role: 'operator', id: 'test' } as const;
+  const why = 'the test wants it';
+  const command =
+    what === 'cancel' ? { reason: 'requested_by_operator', actor, why } : ({ actor, why } as const);
+  const state = asking.get(delivery.id) ?? { answers: [], pending: 0 };
+  asking.set(delivery.id, state);
+  state.pending += 1;
+  delivery.handle
+    .executeUpdate<unknown, [unknown]>(what, { args: [command], updateId: `${what}-1` })
+    .then(
+      (answer) => state.answers.push(answer),
+      (error: unknown) => state.answers.push(error),
+    )
+    .finally(() => {
+      state.pending -= 1;
+    });
+}
+
+class Vessel {
+  readonly delivery: LabDelivery;
+  hasArrived = false;
+  private readonly lab: Lab;
+  private readonly tables: Tables;
+  private readonly plan: Plan;
+  private readonly toDo: Set<Intervenes>;
+  private readonly waits: string[] = [];
+  private readonly asked: Asked[] = [];
+  private readonly openSinceMs = new Map<string, number>();
+  private waitingFor: string | null = null;
+  private waitingSinceMs = 0;
+  private hasEnded = false;
+
+  private constructor(lab: Lab, tables: Tables, plan: Plan, delivery: LabDelivery) {
+    this.lab = lab;
+    this.tables = tables;
+    this.plan = plan;
+    this.delivery = delivery;
+    this.toDo = new Set([...(plan.journey.onTheWay ?? []), ...(plan.onTheWay ?? [])]);
+  }
+
+  static async launch(lab: Lab, tables: Tables, plan: Plan): Promise<Vessel> {
+    const { journey, faults = [], externalId } = plan;
+    const scene = await lab.prepare(journey.options);
+    await journey.prepare?.(scene, lab);
+    const id = newId('delivery');
+    lab.faults.arm(...[...faults, ...(journey.lies ?? [])].map((fault) => ({ ...fault, of: id })));
+    const policy = { compensationStuckS: STUCK_S, ...journey.options?.policy, ...plan.policy };
+    const delivery = await scene.order({
+      ...journey.options,
+      id,
+      policy,
+      ...(externalId !== undefined && { externalId }),
+    });
+    return new Vessel(lab, tables, plan, delivery);
+  }
+
+  /** Does what is to be done at this moment. True when it has arrived, and there is nothing left to do or to wait for. */
+  async goOn(): Promise<boolean> {
+    if (this.hasArrived) return true;
+    const { lab, delivery, tables } = this;
+    if (!this.hasEnded) {
+      const seen = await this.look();
+      for (const one of this.toDo) {
+        if (!one.when(seen)) continue;
+        this.toDo.delete(one);
+        await one.act(delivery);
+      }
+      await this.answerWhoAsks();
+      this.hasEnded = !lab.isOpen(delivery);
+      if (this.hasEnded) {
+        // Calls that were taken for dead arrive now, after everything: they must do nothing any more.
+        await lab.faults.letLateAct(delivery.id);
+        lab.faults.clear(delivery.id);
+      }
+      return false;
+    }
+    this.hasArrived = (await tables.heldFor(delivery.id)).length === 0;
+    return this.hasArrived;
+  }
+
+  async report(): Promise<Voyage> {
+    const { lab, tables, delivery, plan, waits, asked } = this;
+    const { status, complete, cancellation_reason, failure_reason, compensation } = await delivery.read();
+    const reason = failure_reason ?? cancellation_reason;
+    const isOpen = lab.isOpen(delivery);
+    const result = isOpen
+      ? undefined
+      : await delivery.handle.result().then(
+          (outcome) => outcome as DeliveryOutcome,
+          () => undefined,
+        );
+    const voyage = {
+      plan,
+      deliveryId: delivery.id,
+      end: reason === null ? status : `${status} (${reason})`,
+      outcome: result,
+      charged: await tables.chargedFor(delivery.id),
+      calls: lab.faults.callsOf(delivery.id),
+      waits,
+      asked,
+      held: await tables.heldFor(delivery.id),
+    };
+    const events = await delivery.events();
+    lab.faults.clear(delivery.id);
+    return {
+      ...voyage,
+      violations: [
+        ...(isOpen ? [`its workflow is still open, waiting for ${this.waitingFor ?? 'nothing'}`] : []),
+        ...(isOpen || result ? [] : ['its workflow failed']),
+        ...(complete ? [] : [`it is not complete: ${status}, compensation ${compensation}`]),
+        ...violationsOf(voyage, events),
+      ],
+    };
+  }
+
+  private async look(): Promise<Seen> {
+    const { lab, delivery } = this;
+    const state = await delivery.handle.query<DeliveryState>('state');
+    if (state.waitingFor !== this.waitingFor) {
+      this.waitingFor = state.waitingFor;
+      this.waitingSinceMs = lab.wallNowMs;
+      if (state.waitingFor !== null) this.waits.push(state.waitingFor);
+    }
+    return {
+      status: state.status,
+      waitingFor: state.waitingFor,
+      waitedMs: lab.wallNowMs - this.waitingSinceMs,
+      isLoadingInSilence: await this.isLoadingInSilence(),
+      calls: lab.faults.callsOf(delivery.id),
+    };
+  }
+
+  private async isLoadingInSilence(): Promise<boolean> {
+    const { lab, delivery } = this;
+    const { droneIds } = delivery.scene;
+    if (!droneIds.some((id) => lab.pilot.has(id) && lab.pilot.look(id).linkLostUntilMs !== null))
+      return false;
+    const { data } = await lab.clients.drone.listReservations({ query: { delivery_id: delivery.id } });
+    return data.some(({ loading }) => loading === 'granted');
+  }
+
+  /** A person who waits until the others have gone on, looks at what is left, has the cause removed, and answers. */
+  private async answerWhoAsks(): Promise<void> {
+    const { delivery, lab } = this;
+    const { interventions, status } = await delivery.read();
+    const open = interventions.filter((one) => one.resolved_at === null);
+    if (open.length === 0) return;
+    // Before its end a delivery holds what it needs.
+    const isUndoing = isFinal(status) && open.some((one) => one.kind.startsWith('compensation:'));
+    const unnamed = isUndoing ? await this.unnamed(open.map((one) => one.reason)) : [];
+    for (const { id, kind, answers, reason } of open) {
+      const sinceMs = this.openSinceMs.get(id) ?? lab.wallNowMs;
+      this.openSinceMs.set(id, sinceMs);
+      if (unnamed.length > 0 && lab.wallNowMs - sinceMs < NAMING_MS) continue;
+      lab.faults.clear(delivery.id);
+      if (reason.includes('still being retried')) {
+        // The next attempt succeeds by itself.
+        if (!this.asked.some((one) => one.kind === kind))
+          this.asked.push({ kind, answer: '(works again)', unnamed });
+        continue;
+      }
+      const answer =
+        ['retry', 'wait', 'carry_on'].find((one) => answers.some((it) => it.answer === one)) ?? 'lost';
+      const actor = { role: 'operator', id: 'test' };
+      await delivery.handle.executeUpdate('resolveIntervention', {
+        args: [{ interventionId: id, answer, why: 'the test says so', actor }],
+      });
+      this.asked.push({ kind, answer, unnamed });
+    }
+  }
+
+  /** What is held and not named, and what is named and not held; by the keys of the steps. */
+  private async unnamed(reasons: readonly string[]): Promise<string[]> {
+    const held = await this.tables.heldFor(this.delivery.id);
+    const heldKeys = new Set(held.map((one) => one.stepKey));
+    const namedKeys = new Set(reasons.flatMap((one) => one.match(/del_\w+\/\w+\/\d+/g) ?? []));
+    return [
+      ...held
+        .filter((one) => !namedKeys.has(one.stepKey))
+        .map((one) => `${one.kind} ${one.stepKey} is not named`),
+      ...[...namedKeys]
+        .filter((key) => !heldKeys.has(key) && !this.mayBeNamed(key))
+        .map((key) => `${key} is named and not held`),
+    ];
+  }
+
+  /**
+   * Nobody can know that a step never acted, or that its repetition, whose answer was lost, has taken its place; and what was undone
+   * once is undone again at the end.
+   */
+  private mayBeNamed(key: string): boolean {
+    const calls = this.lab.faults.callsOf(this.delivery.id);
+    const isUndone = calls.some((call) => call.refersTo === key && call.acted);
+    const [, step = '', ordinal = ''] = /(\w+)\/(\d+)$/.exec(key) ?? [];
+    const repetition = calls.filter((call) => call.key.endsWith(`/${step}/${Number(ordinal) + 1}`));
+    const isReplaced =
+      repetition.some(({ acted }) => acted) && !repetition.some(({ result }) => result === 'ok');
+    return isUndone || isReplaced || !calls.some((call) => call.key === key && call.acted);
+  }
+}
+
+/** A compensation that does not succeed becomes an intervention soon. */
+const STUCK_S = 6;
