@@ -1,6 +1,6 @@
 /**
  * What is still held for one delivery, read from every service's tables: no contract, no client and no workflow code has a say in
- * it. A drone on its way home counts as held, so ask when it is there.
+ * it. A drone on its way home counts as held, and says so.
  */
 import pg from 'pg';
 
@@ -18,6 +18,8 @@ export interface HeldRow {
   /** The step that took it. */
   stepKey: string;
   what: string;
+  /** A drone that only has to come home. */
+  homeward: boolean;
 }
 
 export interface Charged {
@@ -27,35 +29,37 @@ export interface Charged {
 }
 
 const HELD = `
-  SELECT 'authorization' AS kind, id, step_key AS "stepKey", state || ' ' || amount || ' ' || currency AS what
+  SELECT 'authorization' AS kind, id, step_key AS "stepKey", state || ' ' || amount || ' ' || currency AS what,
+         false AS homeward
     FROM account.credit_authorization
    WHERE delivery_id = $1 AND state NOT IN ('captured', 'voided', 'refused', 'never_authorized')
   UNION ALL
-  SELECT 'packages', registration.id::text, step_key, registration.state
+  SELECT 'packages', registration.id::text, step_key, registration.state, false
     FROM package.registration
     LEFT JOIN delivery.deliveries ON deliveries.id = registration.delivery_id
    WHERE delivery_id = $1 AND registration.state NOT IN ('void', 'never_registered')
      AND coalesce(deliveries.status, '') NOT IN ('delivered', 'returned')
   UNION ALL
   SELECT CASE WHEN mission_id IS NULL THEN 'reservation' ELSE 'mission' END, id, step_key,
-         drone_id || ' ' || state || ' ' || phase
+         drone_id || ' ' || state || ' ' || phase, mission_id IS NOT NULL AND (job_done OR recalled_at IS NOT NULL)
     FROM drone.reservations
    WHERE delivery_id = $1 AND state NOT IN ('released', 'expired', 'ended')
   UNION ALL
-  SELECT 'waiting_place', delivery_id, step_key, 'waits for a drone'
+  SELECT 'waiting_place', delivery_id, step_key, 'waits for a drone', false
     FROM drone.waiting_list
    WHERE delivery_id = $1
   UNION ALL
-  SELECT 'drone', drones.id, coalesce(reservations.step_key, ''), drones.state
+  SELECT 'drone', drones.id, coalesce(reservations.step_key, ''), drones.state,
+         coalesce(job_done OR recalled_at IS NOT NULL, false)
     FROM drone.drones
     LEFT JOIN drone.reservations ON reservations.id = drones.reservation_id
    WHERE drones.delivery_id = $1 OR reservations.delivery_id = $1
   UNION ALL
-  SELECT 'booking', id, step_key, state
+  SELECT 'booking', id, step_key, state, false
     FROM carrier.booking
    WHERE delivery_id = $1 AND state NOT IN ('delivered', 'failed', 'cancelled', 'refused', 'never_booked')
   UNION ALL
-  SELECT 'carrier_job', reference, booking.step_key, 'reached ' || reached
+  SELECT 'carrier_job', reference, booking.step_key, 'reached ' || reached, false
     FROM carrier.simulated_job
     JOIN carrier.booking ON booking.id = simulated_job.reference
    WHERE booking.delivery_id = $1 AND simulated_job.cancelled_at IS NULL

@@ -72,13 +72,19 @@ export async function sail(
   plans: readonly Plan[],
   { withinMs = LONGEST_MS } = {},
 ): Promise<Voyage[]> {
+  const ready: (() => Promise<Vessel>)[] = [];
+  for (const plan of plans) ready.push(await Vessel.prepare(lab, tables, plan));
+  // All drones have been heard before the first of them is asked for.
+  await lab.settle();
   const vessels: Vessel[] = [];
-  for (const plan of plans) vessels.push(await Vessel.launch(lab, tables, plan));
+  for (const launch of ready) vessels.push(await launch());
   try {
     await lab.until(
       'every delivery has come to its end',
       async () => {
         const arrived = await Promise.all(vessels.map((one) => one.goOn()));
+        // What was ordered now is done before time passes.
+        if (vessels.some((one) => one.hasActed())) await lab.settle();
         return arrived.every((one) => one);
       },
       { withinMs },
@@ -90,26 +96,16 @@ export async function sail(
   return Promise.all(vessels.map((one) => one.report()));
 }
 
-const asking = new Map<string, { answers: unknown[]; pending: number }>();
-
-/** Sends an update and does not wait for its answer: time may have to pass for it. */
-export function askTo(what: 'cancel' | 'abort', delivery: LabDelivery): void {
+/** Sends an update, and does not wait for more than that the delivery has it: time may have to pass for its answer. */
+export async function askTo(what: 'cancel' | 'abort', delivery: LabDelivery): Promise<void> {
   const actor = { role: 'operator', id: 'test' } as const;
   const why = 'the test wants it';
-  const command =
-    what === 'cancel' ? { reason: 'requested_by_operator', actor, why } : ({ actor, why } as const);
-  const state = asking.get(delivery.id) ?? { answers: [], pending: 0 };
-  asking.set(delivery.id, state);
-  state.pending += 1;
-  delivery.handle
-    .executeUpdate<unknown, [unknown]>(what, { args: [command], updateId: `${what}-1` })
-    .then(
-      (answer) => state.answers.push(answer),
-      (error: unknown) => state.answers.push(error),
-    )
-    .finally(() => {
-      state.pending -= 1;
-    });
+  const command = what === 'cancel' ? { reason: 'requested_by_operator', actor, why } : { actor, why };
+  await delivery.handle.startUpdate<unknown, [unknown]>(what, {
+    args: [command],
+    updateId: `${what}-1`,
+    waitForStage: 'ACCEPTED',
+  });
 }
 
 class Vessel {
@@ -125,6 +121,8 @@ class Vessel {
   private waitingFor: string | null = null;
   private waitingSinceMs = 0;
   private hasEnded = false;
+  private acted = false;
+  private heldAtItsEnd: HeldRow[] = [];
 
   private constructor(lab: Lab, tables: Tables, plan: Plan, delivery: LabDelivery) {
     this.lab = lab;
@@ -134,20 +132,16 @@ class Vessel {
     this.toDo = new Set([...(plan.journey.onTheWay ?? []), ...(plan.onTheWay ?? [])]);
   }
 
-  static async launch(lab: Lab, tables: Tables, plan: Plan): Promise<Vessel> {
+  /** Its scene; it is ordered when it is launched. */
+  static async prepare(lab: Lab, tables: Tables, plan: Plan): Promise<() => Promise<Vessel>> {
     const { journey, faults = [], externalId } = plan;
     const scene = await lab.prepare(journey.options);
     await journey.prepare?.(scene, lab);
     const id = newId('delivery');
     lab.faults.arm(...[...faults, ...(journey.lies ?? [])].map((fault) => ({ ...fault, of: id })));
     const policy = { compensationStuckS: STUCK_S, ...journey.options?.policy, ...plan.policy };
-    const delivery = await scene.order({
-      ...journey.options,
-      id,
-      policy,
-      ...(externalId !== undefined && { externalId }),
-    });
-    return new Vessel(lab, tables, plan, delivery);
+    const options = { ...journey.options, id, policy, ...(externalId !== undefined && { externalId }) };
+    return async () => new Vessel(lab, tables, plan, await scene.order(options));
   }
 
   /** Does what is to be done at this moment. True when it has arrived, and there is nothing left to do or to wait for. */
@@ -160,10 +154,12 @@ class Vessel {
         if (!one.when(seen)) continue;
         this.toDo.delete(one);
         await one.act(delivery);
+        this.acted = true;
       }
       await this.answerWhoAsks();
       this.hasEnded = !lab.isOpen(delivery);
       if (this.hasEnded) {
+        this.heldAtItsEnd = (await tables.heldFor(delivery.id)).filter(({ homeward }) => !homeward);
         // Calls that were taken for dead arrive now, after everything: they must do nothing any more.
         await lab.faults.letLateAct(delivery.id);
         lab.faults.clear(delivery.id);
@@ -172,6 +168,13 @@ class Vessel {
     }
     this.hasArrived = (await tables.heldFor(delivery.id)).length === 0;
     return this.hasArrived;
+  }
+
+  /** Whether anything was done to it since it was last asked. */
+  hasActed(): boolean {
+    const { acted } = this;
+    this.acted = false;
+    return acted;
   }
 
   async report(): Promise<Voyage> {
@@ -204,6 +207,9 @@ class Vessel {
         ...(isOpen ? [`its workflow is still open, waiting for ${this.waitingFor ?? 'nothing'}`] : []),
         ...(isOpen || result ? [] : ['its workflow failed']),
         ...(complete ? [] : [`it is not complete: ${status}, compensation ${compensation}`]),
+        ...this.heldAtItsEnd.map(
+          ({ kind, stepKey, what }) => `left at its end: ${kind} of ${stepKey} (${what})`,
+        ),
         ...violationsOf(voyage, events),
       ],
     };
@@ -261,6 +267,7 @@ class Vessel {
       await delivery.handle.executeUpdate('resolveIntervention', {
         args: [{ interventionId: id, answer, why: 'the test says so', actor }],
       });
+      this.acted = true;
       this.asked.push({ kind, answer, unnamed });
     }
   }
