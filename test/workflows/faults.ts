@@ -43,7 +43,7 @@ export interface Call {
 }
 
 /** Where an input names the step that it is about. */
-const REFERENCES = ['authorize_key', 'register_key', 'reserve_key', 'book_key'];
+const REFERENCES = ['reroute_key', 'authorize_key', 'register_key', 'reserve_key', 'book_key'];
 
 export class Faults {
   readonly calls: Call[] = [];

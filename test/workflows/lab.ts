@@ -476,7 +476,7 @@ export class Scene {
     const { lab } = this;
     const pickup = destination(this.baseLocation, 90, options.toPickupM ?? 1_500);
     const dropoff = destination(pickup, 0, options.toDropoffM ?? 2_000);
-    const deliveryId = newId('delivery');
+    const deliveryId = options.id ?? newId('delivery');
     const price: Money = { amount: options.priceCents ?? 1_234, currency: 'USD' };
     const packages = [
       { id: newId('package'), size: 'small' as const, weight_kg: options.weightKg ?? 1.2, tag: 'TEST' },

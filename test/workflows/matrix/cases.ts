@@ -35,24 +35,25 @@ export class Chart {
     );
   }
 
-  /** Where an activity is called for the first time, the second time, … in a delivery: on the first journey that does. */
+  /**
+   * Where an activity is called: each of the steps that it is in a delivery (an authorization, another one for a dearer dropoff), the
+   * first time and the second, on the first journey that does. Events are many, and all alike: one of them.
+   */
   callsOf(activity: Activity): { journey: Journey; step: string; key: RegExp }[] {
-    const found: { journey: Journey; step: string; key: RegExp }[] = [];
+    const found = new Map<string, { journey: Journey; step: string; key: RegExp }>();
     for (const { plan, calls } of this.voyages) {
-      const keys = [
-        ...new Set(calls.filter((one) => one.activity === activity).map(({ key }) => stepOf(key))),
-      ];
-      // Two are enough to tell a first one from a repetition; events are many, and all alike.
-      const most = activity === 'appendEvents' ? 1 : 2;
-      for (const step of keys.slice(found.length, most)) {
-        found.push({
+      for (const call of calls) {
+        const step = stepOf(call.key);
+        const isMore = Number(step.split('/')[1] ?? 1) > 2 || (activity === 'appendEvents' && found.size > 0);
+        if (call.activity !== activity || found.has(step) || isMore) continue;
+        found.set(step, {
           journey: plan.journey,
           step: step === '' ? activity : step,
-          key: new RegExp(`${step}$`),
+          key: step === '' ? /^$/ : new RegExp(`/${step}$`),
         });
       }
     }
-    return found;
+    return [...found.values()];
   }
 
   journeyTo(wait: Wait): Journey | undefined {

@@ -4,7 +4,7 @@
  */
 import type { Fault } from '../faults.ts';
 import type { DeliveryOptions, Lab, LabDelivery, Scene } from '../lab.ts';
-import { askTo, type Seen } from './voyage.ts';
+import { askTo, changeDropoff, confirmByPin, type Seen } from './voyage.ts';
 
 /** Something a person or the world does on the way, once, as soon as it is seen to be time. */
 export interface Intervenes {
@@ -96,8 +96,49 @@ export const JOURNEYS: Journey[] = [
     prepare: all({ failure: 'lost_link', stage: 'at_pickup', forS: 900 }),
   },
   {
-    name: 'the sender does not come, and the drone is said to be loaded',
-    prepare: all({ failure: 'sender_absent' }),
+    name: 'its drone fails at the pickup, and is said to be loaded',
+    prepare: all({ failure: 'motor_failure', stage: 'at_pickup' }),
     lies: [{ activity: 'recallDrone', how: 'lie', answer: { outcome: 'loaded' }, times: 1 }],
+  },
+  {
+    name: 'its dropoff is changed twice in the air',
+    options: { toDropoffM: 2_000, priceCents: 679 },
+    onTheWay: [
+      {
+        when: ({ status }) => status === 'enroute_to_pickup',
+        act: (delivery) => changeDropoff(delivery, 3_000, 1),
+      },
+      {
+        when: ({ status }) => status === 'enroute_to_dropoff',
+        act: (delivery) => changeDropoff(delivery, 4_000, 2),
+      },
+    ],
+  },
+  {
+    name: 'its dropoff is changed while it waits for a drone',
+    options: { toDropoffM: 2_000, priceCents: 679 },
+    prepare: (scene) => scene.setDrones('maintenance'),
+    onTheWay: [
+      {
+        when: ({ waitingFor }) => waitingFor === 'a free drone',
+        act: (delivery) => changeDropoff(delivery, 3_000, 1),
+      },
+      { when: ({ waitedMs }) => waitedMs > 60_000, act: (delivery) => delivery.scene.setDrones('idle') },
+    ],
+  },
+  {
+    name: 'the recipient confirms it by PIN',
+    options: { confirmation: 'pin' },
+    onTheWay: [
+      { when: ({ waitingFor }) => waitingFor === 'the recipient’s confirmation', act: confirmByPin },
+    ],
+  },
+  {
+    name: 'it is confirmed, and the drone is said to have turned back',
+    options: { confirmation: 'pin' },
+    onTheWay: [
+      { when: ({ waitingFor }) => waitingFor === 'the recipient’s confirmation', act: confirmByPin },
+    ],
+    lies: [{ activity: 'lowerPackage', how: 'lie', answer: { outcome: 'too_late' }, times: 1 }],
   },
 ];

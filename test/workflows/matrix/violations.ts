@@ -66,6 +66,7 @@ const UNDO: ReadonlySet<string> = new Set([
   'releaseDrone',
   'recallDrone',
   'cancelBooking',
+  'undoReroute',
 ]);
 function eventViolations({ end, outcome }: Judged, events: readonly DeliveryEvent[]): string[] {
   const gap = events.findIndex(({ sequence }, at) => sequence !== at + 1);

@@ -108,6 +108,28 @@ export async function askTo(what: 'cancel' | 'abort', delivery: LabDelivery): Pr
   });
 }
 
+/** Asks for a dropoff so far from the pickup; `nth`: which change it is. */
+export async function changeDropoff(delivery: LabDelivery, metres: number, nth: number): Promise<void> {
+  const actor = { role: 'operator', id: 'test' } as const;
+  const dropoff = { location: delivery.dropoffAt(metres), address: 'The other door' };
+  await delivery.handle.startUpdate<unknown, [unknown]>('changeDropoff', {
+    args: [{ dropoff, why: 'the test wants it', actor }],
+    updateId: `dropoff-${nth}`,
+    waitForStage: 'ACCEPTED',
+  });
+}
+
+/** The recipient gives the right PIN, and the delivery is told to look. */
+export async function confirmByPin(delivery: LabDelivery): Promise<void> {
+  const { pin } = await delivery.recipient();
+  await delivery.give({ pin });
+  await delivery.handle.startUpdate<unknown, [unknown]>('confirm', {
+    args: [{ actor: { role: 'recipient', id: 'test' } }],
+    updateId: 'confirm-1',
+    waitForStage: 'ACCEPTED',
+  });
+}
+
 class Vessel {
   readonly delivery: LabDelivery;
   hasArrived = false;
@@ -206,6 +228,7 @@ class Vessel {
       violations: [
         ...(isOpen ? [`its workflow is still open, waiting for ${this.waitingFor ?? 'nothing'}`] : []),
         ...(isOpen || result ? [] : ['its workflow failed']),
+        ...this.missed(),
         ...(complete ? [] : [`it is not complete: ${status}, compensation ${compensation}`]),
         ...this.heldAtItsEnd.map(
           ({ kind, stepKey, what }) => `left at its end: ${kind} of ${stepKey} (${what})`,
@@ -213,6 +236,19 @@ class Vessel {
         ...violationsOf(voyage, events),
       ],
     };
+  }
+
+  /** What was to happen to it and did not: then it proves nothing. */
+  private missed(): string[] {
+    const { journey, faults = [], onTheWay = [] } = this.plan;
+    const calls = this.lab.faults.callsOf(this.delivery.id);
+    const activities = new Set([...faults, ...(journey.lies ?? [])].map(({ activity }) => activity));
+    return [
+      ...[...activities]
+        .filter((activity) => !calls.some((call) => call.hit && call.activity === activity))
+        .map((activity) => `nothing happened to ${activity}`),
+      ...onTheWay.filter((one) => this.toDo.has(one)).map(() => 'it was never time for what was to be done'),
+    ];
   }
 
   private async look(): Promise<Seen> {
@@ -303,4 +339,4 @@ class Vessel {
 }
 
 /** A compensation that does not succeed becomes an intervention soon. */
-const STUCK_S = 6;
+const STUCK_S = 10;
