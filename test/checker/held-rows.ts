@@ -3,6 +3,7 @@
  * it. A drone on its way home counts as held, and says so.
  */
 import pg from 'pg';
+import type { Location } from '../../shared/schemas.ts';
 
 export interface HeldRow {
   kind:
@@ -87,6 +88,16 @@ export class Tables {
   async chargedFor(deliveryId: string): Promise<Charged> {
     const { rows } = await this.#pool.query<Charged>(CHARGED, [deliveryId]);
     return rows[0] ?? { amount: 0, told: null };
+  }
+
+  /** Where a drone let go of its package last; null when none did. */
+  async setDownAt(deliveryId: string): Promise<Location | null> {
+    const { rows } = await this.#pool.query<Location>(
+      `SELECT latitude, longitude FROM drone.milestones
+        WHERE delivery_id = $1 AND kind = 'released' AND latitude IS NOT NULL ORDER BY id DESC LIMIT 1`,
+      [deliveryId],
+    );
+    return rows[0] ?? null;
   }
 
   close(): Promise<void> {

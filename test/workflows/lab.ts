@@ -45,8 +45,9 @@ import type { DeliveryInput, DeliveryOutcome, DeliveryPolicy } from '../../workf
 import { createServiceDatabase } from '../support/postgres.ts';
 import { Pilot } from '../support/pilot.ts';
 import { Faults } from './faults.ts';
-import { openTimersMs, untilQuiet } from './quiet.ts';
+import { type Quiet, untilQuiet } from './quiet.ts';
 import { type LabServer, realServer, timeSkippingServer } from './servers.ts';
+import { Told } from './told.ts';
 
 export interface LabOptions {
   /** On the real server, so many clock seconds per second; in virtual time unless told. */
@@ -103,8 +104,6 @@ const REGION_DEGREES = 3;
 const REGIONS_TO_NORTH = 40;
 /** Steps of virtual time when nothing is known to happen: short enough to see a timer's effect soon after it. */
 const IDLE_STEP_MS = 20_000;
-/** While a step is being repeated: a longer one would let its next attempt time out in virtual time while it runs. */
-const RETRY_STEP_MS = 500;
 const GIVE_UP_AFTER_MS = 24 * 60 * 60 * 1000;
 const REAL_STEP_MS = 20;
 const GIVE_UP_IN_REAL_TIME_MS = 60_000;
@@ -126,13 +125,14 @@ export class Lab {
   readonly databaseUrl: string;
   private readonly time: { ms: number };
   private readonly apps: Record<'carrier' | 'drone', FastifyInstance>;
+  private readonly told: Told;
   private readonly stop: () => Promise<void>;
   /** One more worker of another build, beside those that work. */
   readonly employ: (build: Build) => Promise<LabWorker>;
   private region = 0;
-  private retrying = false;
   private readonly boarded: DroneId[] = [];
-  private readonly open = new Set<LabDelivery>();
+  /** The deliveries whose workflows have not ended, and how each was found when it was last quiet. */
+  private readonly open = new Map<LabDelivery, Quiet | undefined>();
 
   private constructor(parts: {
     server: LabServer;
@@ -146,6 +146,7 @@ export class Lab {
     databaseUrl: string;
     time: { ms: number };
     apps: Record<'carrier' | 'drone', FastifyInstance>;
+    told: Told;
     stop: () => Promise<void>;
     employ: (build: Build) => Promise<LabWorker>;
   }) {
@@ -160,6 +161,7 @@ export class Lab {
     this.databaseUrl = parts.databaseUrl;
     this.time = parts.time;
     this.apps = parts.apps;
+    this.told = parts.told;
     this.stop = parts.stop;
     this.employ = parts.employ;
   }
@@ -178,7 +180,14 @@ export class Lab {
     const time = { ms: await server.wallMs() };
     const wall = server.virtual ? () => time.ms : Date.now;
     const taskQueue = `lab-${process.pid}`;
-    const client = new TemporalClient({ connection, namespace, dataConverter, identity: IDENTITY });
+    const told = new Told();
+    const client = new TemporalClient({
+      connection,
+      namespace,
+      dataConverter,
+      identity: IDENTITY,
+      interceptors: { workflow: [told] },
+    });
     const workflows = temporalDeliveryWorkflows(async () => client, taskQueue);
     const common = { logger: NO_CONTENT_LOGGER, wall, clock };
     const { services } = database;
@@ -268,6 +277,7 @@ export class Lab {
       databaseUrl: database.adminUrl,
       time,
       apps: { carrier: apps.carrier, drone: apps.drone },
+      told,
       employ,
       stop: async () => {
         faults.clear();
@@ -345,8 +355,11 @@ export class Lab {
       await this.settle();
       if (await done()) return;
       if (this.wallNowMs > giveUpAtMs) throw new Error(`Waited long, and still not: ${what}.`);
-      const stepMs = this.server.virtual ? (this.retrying ? RETRY_STEP_MS : IDLE_STEP_MS) : REAL_STEP_MS;
-      const next = Math.min(this.pilot.nextEventAtMs() ?? Number.POSITIVE_INFINITY, this.wallNowMs + stepMs);
+      const next = Math.min(
+        this.pilot.nextEventAtMs() ?? Number.POSITIVE_INFINITY,
+        this.wallNowMs + (this.server.virtual ? IDLE_STEP_MS : REAL_STEP_MS),
+        ...[...this.open.values()].map((quiet) => quiet?.retryAtMs ?? Number.POSITIVE_INFINITY),
+      );
       await this.passUntil(Math.max(next, this.wallNowMs + 1));
     }
   }
@@ -364,8 +377,8 @@ export class Lab {
     for (;;) {
       await this.settle();
       if (this.wallNowMs >= wallMs) return;
-      const timers = (await openTimersMs(delivery.handle)).filter((one) => one > this.wallNowMs);
-      await this.passUntil(Math.min(wallMs, ...timers));
+      const { timerAtMs = Number.POSITIVE_INFINITY } = this.open.get(delivery) ?? {};
+      await this.passUntil(Math.min(wallMs, Math.max(timerAtMs, this.wallNowMs + 1)));
     }
   }
 
@@ -389,13 +402,20 @@ export class Lab {
   }
 
   private async untilQuiet(): Promise<void> {
-    this.retrying = false;
     if (!this.server.virtual) return;
-    for (const delivery of this.open) {
-      const quiet = await untilQuiet(delivery.handle, () => this.faults.isHanging(delivery.id));
-      if (quiet === 'retrying') this.retrying = true;
-      if (quiet === 'closed') this.open.delete(delivery);
-    }
+    await Promise.all([...this.open].map(([delivery, quiet]) => this.untilOneIsQuiet(delivery, quiet)));
+  }
+
+  /** One that was quiet still is, unless somebody told it something, a timer of it fired, or it is trying again. */
+  private async untilOneIsQuiet(delivery: LabDelivery, before: Quiet | undefined): Promise<void> {
+    const wasTold = this.told.take(delivery.id);
+    if (before?.state === 'open' && !wasTold && before.timerAtMs > this.time.ms) return;
+    const quiet = await untilQuiet(delivery.handle, {
+      isHanging: () => this.faults.isHanging(delivery.id),
+      nowMs: this.time.ms,
+    });
+    if (quiet.state === 'closed') this.open.delete(delivery);
+    else if (this.open.has(delivery)) this.open.set(delivery, quiet);
   }
 
   /** After a test: everything works again, and nobody flies or waits for what it left behind. */
@@ -414,9 +434,14 @@ export class Lab {
     return this.open.has(delivery);
   }
 
+  /** How many events its history had when it was last quiet: its workflow's state is the same as long as they are. */
+  eventsOf(delivery: LabDelivery): number | undefined {
+    return this.open.get(delivery)?.events;
+  }
+
   /** Its workflow is waited for before time passes. */
   watch(delivery: LabDelivery): void {
-    this.open.add(delivery);
+    this.open.set(delivery, undefined);
   }
 }
 

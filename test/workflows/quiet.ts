@@ -8,27 +8,57 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const { EventType } = temporal.api.enums.v1;
 const LOOK_AGAIN_MS = 2;
+/**
+ * Of virtual time, while a step is being repeated: its next attempt may have begun unseen, and a longer step than this would let it
+ * time out while it runs (`startToCloseTimeout` is 20 s).
+ */
+const LONGEST_RETRY_STEP_MS = 8_000;
+/** When it is not known when the next attempt comes. */
+const SHORT_RETRY_STEP_MS = 500;
+/** An attempt fails so long after it began, in virtual time: what a retry's interval is counted from. */
+const ATTEMPT_TAKES_MS = 50;
 
-/** `retrying`: an activity waits for its next attempt. */
-export type Quiet = 'open' | 'retrying' | 'closed';
+/** What only time, a signal or an update changes. Times are Unix milliseconds of the server's clock. */
+export interface Quiet {
+  /** `retrying`: an activity waits for its next attempt, or hangs. */
+  state: 'open' | 'retrying' | 'closed';
+  /** In its history. */
+  events: number;
+  /** When the next of its timers fires; infinite when it has none. */
+  timerAtMs: number;
+  /** How far time may pass before the activity that is being repeated must be looked at again; infinite when none is. */
+  retryAtMs: number;
+}
 
 /**
  * Waits until the workflow waits for something that only time, a signal or an update brings. An activity that waits for its
  * next attempt, or that `isHanging`, needs time to pass.
  */
-export async function untilQuiet(handle: WorkflowHandle, isHanging: () => boolean): Promise<Quiet> {
+export async function untilQuiet(
+  handle: WorkflowHandle,
+  { isHanging, nowMs }: { isHanging: () => boolean; nowMs: number },
+): Promise<Quiet> {
   for (;;) {
-    const quiet = await look(handle, isHanging);
+    const quiet = await look(handle, isHanging, nowMs);
     if (quiet !== undefined) return quiet;
     await delay(LOOK_AGAIN_MS);
   }
 }
 
-async function look(handle: WorkflowHandle, isHanging: () => boolean): Promise<Quiet | undefined> {
-  const { events } = await handle.fetchHistory();
+async function look(
+  handle: WorkflowHandle,
+  isHanging: () => boolean,
+  nowMs: number,
+): Promise<Quiet | undefined> {
+  const events = (await handle.fetchHistory()).events ?? [];
+  const quiet = {
+    events: events.length,
+    timerAtMs: Number.POSITIVE_INFINITY,
+    retryAtMs: Number.POSITIVE_INFINITY,
+  };
   let task = false;
-  const activities = new Set<string>();
-  for (const event of events ?? []) {
+  const activities = new Map<string, Retrying>();
+  for (const event of events) {
     switch (event.eventType) {
       case EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED:
       case EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
@@ -39,9 +69,16 @@ async function look(handle: WorkflowHandle, isHanging: () => boolean): Promise<Q
       case EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT:
         task = false;
         break;
-      case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-        activities.add(String(event.eventId));
+      case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED: {
+        const { activityId, retryPolicy } = event.activityTaskScheduledEventAttributes ?? {};
+        activities.set(String(event.eventId), {
+          activityId: activityId ?? '',
+          firstMs: millis(retryPolicy?.initialInterval),
+          coefficient: retryPolicy?.backoffCoefficient ?? 2,
+          mostMs: millis(retryPolicy?.maximumInterval) || Number.POSITIVE_INFINITY,
+        });
         break;
+      }
       case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
         activities.delete(String(event.activityTaskCompletedEventAttributes?.scheduledEventId));
         break;
@@ -61,22 +98,44 @@ async function look(handle: WorkflowHandle, isHanging: () => boolean): Promise<Q
       case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
       case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
       case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
-        return 'closed';
+        return { ...quiet, state: 'closed' };
     }
   }
   if (task) return undefined;
-  if (activities.size === 0) return 'open';
+  const timerAtMs = Math.min(...openTimers(events));
+  if (activities.size === 0) return { ...quiet, state: 'open', timerAtMs };
   const { raw } = await handle.describe();
+  const pending = raw.pendingActivities ?? [];
   // The server calls an activity that waits for its next attempt "started" too; that it has failed before tells them apart.
-  const busy = (raw.pendingActivities ?? []).some(({ lastFailure }) => !lastFailure && !isHanging());
-  return busy ? undefined : 'retrying';
+  if (pending.some(({ lastFailure }) => !lastFailure && !isHanging())) return undefined;
+  const attempts = pending.map(({ activityId, attempt, lastStartedTime }) => {
+    const retrying = [...activities.values()].find((one) => one.activityId === activityId);
+    if (!retrying) return nowMs + SHORT_RETRY_STEP_MS;
+    return millis(lastStartedTime) + ATTEMPT_TAKES_MS + intervalMs(retrying, attempt ?? 1);
+  });
+  const nextMs = Math.min(nowMs + LONGEST_RETRY_STEP_MS, ...attempts);
+  // One that should have begun begins any moment.
+  const retryAtMs = nextMs > nowMs ? nextMs : nowMs + SHORT_RETRY_STEP_MS;
+  return { ...quiet, state: 'retrying', timerAtMs, retryAtMs };
 }
 
-/** When each of its timers fires that is still running, Unix milliseconds. */
-export async function openTimersMs(handle: WorkflowHandle): Promise<number[]> {
-  const { events } = await handle.fetchHistory();
+/** An activity that is not done, and how it is repeated; milliseconds. */
+interface Retrying {
+  activityId: string;
+  firstMs: number;
+  coefficient: number;
+  mostMs: number;
+}
+
+/** What it waits before its `attempt`th attempt, the first one being 1. */
+function intervalMs({ firstMs, coefficient, mostMs }: Retrying, attempt: number): number {
+  return Math.min(mostMs, firstMs * coefficient ** Math.max(0, attempt - 2));
+}
+
+/** When each timer fires that is still running, Unix milliseconds. */
+function openTimers(events: readonly temporal.api.history.v1.IHistoryEvent[]): number[] {
   const timers = new Map<string, number>();
-  for (const { eventTime, ...event } of events ?? []) {
+  for (const { eventTime, ...event } of events) {
     const started = event.timerStartedEventAttributes;
     if (started?.timerId) {
       timers.set(started.timerId, millis(eventTime) + millis(started.startToFireTimeout));

@@ -174,7 +174,8 @@ export function caseThatNeeds(chart: Chart, kind: CompensationKind): Case {
   // A charge that is refused is made good.
   const [activity, fault] =
     step === undefined ? (['capture', FAULTS[0]] as const) : ([step, FAULTS[2]] as const);
-  const found = casesOfStep(chart, activity).find(({ id }) => id.endsWith(fault));
+  // The last one: what an earlier one left undone, a later one may cover.
+  const found = casesOfStep(chart, activity).findLast(({ id }) => id.endsWith(fault));
   if (!found) throw new Error(`no case for ${kind}`);
   return found;
 }

@@ -21,7 +21,7 @@ export interface Row {
   id: string;
   end: string;
   charged: string;
-  /** The keys of its calls, in the order of their first attempts. */
+  /** The keys of its calls, in the order of their first attempts; `‖` stands between what goes on at the same time. */
   calls: string;
   /** What a person was asked, and answered. */
   asked: string;
@@ -32,10 +32,18 @@ export function rowOf(id: string, { end, charged, calls, asked }: Voyage): Row {
     id,
     end,
     charged: (charged.amount / 100).toFixed(2),
-    calls: callsShown(calls),
+    calls: UNDONE_ASIDE.test(id)
+      ? [calls.filter((one) => !isOfAChange(one)), calls.filter(isOfAChange)].map(callsShown).join(' ‖ ')
+      : callsShown(calls),
     asked: asked.map(({ kind, answer }) => `${kind}: ${answer}`).join(', ') || '–',
   };
 }
+
+/** A change of the dropoff that is cancelled with the delivery is undone while the delivery is: in no order. */
+const UNDONE_ASIDE = /^(reroute|reauthorize)\/\d+ · cancelled/;
+const isOfAChange = ({ key, refersTo }: Voyage['calls'][number]): boolean =>
+  /\/undo_reroute\/\d+$/.test(key) ||
+  (/\/void_authorization\/\d+$/.test(key) && /\/reauthorize\//.test(refersTo ?? ''));
 
 /** Reads, which have no key, and events are left out, but for one that was disturbed. `✗`: it never succeeded. */
 function callsShown(calls: Voyage['calls']): string {

@@ -3,13 +3,22 @@ import type { DeliveryEvent } from '../../../services/delivery/contract/index.ts
 import type { Call } from '../faults.ts';
 import type { Voyage } from './voyage.ts';
 
-type Judged = Pick<Voyage, 'deliveryId' | 'outcome' | 'charged' | 'calls' | 'asked' | 'held' | 'end'>;
+type Judged = Pick<
+  Voyage,
+  'deliveryId' | 'outcome' | 'charged' | 'calls' | 'asked' | 'held' | 'end' | 'offTheMarkM'
+>;
+
+/** A drone hovers, and lowers its package, as exactly as this. */
+const ON_THE_MARK_M = 30;
 
 export function violationsOf(voyage: Judged, events: readonly DeliveryEvent[]): string[] {
   return [
     ...voyage.held.map(({ kind, stepKey, what }) => `left: ${kind} of ${stepKey} (${what})`),
     ...voyage.asked.flatMap(({ kind, unnamed }) => unnamed.map((one) => `intervention ${kind}: ${one}`)),
     ...chargeViolations(voyage),
+    ...(voyage.offTheMarkM > ON_THE_MARK_M
+      ? [`set down ${Math.round(voyage.offTheMarkM)} m from where it was to be`]
+      : []),
     ...keyViolations(voyage),
     ...orderViolations(voyage.calls),
     ...eventViolations(voyage, events),

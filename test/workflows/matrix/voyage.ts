@@ -2,7 +2,9 @@
  * Deliveries on their journeys, driven together: time passes for all of them until each one has come to its end. What is seen of a
  * delivery is seen from outside: its read model, its `state` query, the calls of its activities, and the services' tables.
  */
+import type { Delivery } from '../../../services/delivery/contract/index.ts';
 import { isFinal } from '../../../services/delivery/contract/status.ts';
+import { distanceM } from '../../../shared/geodesy.ts';
 import { newId } from '../../../shared/ids.ts';
 import type { DeliveryOutcome, DeliveryState } from '../../../workflows/messages.ts';
 import type { HeldRow, Tables } from '../../checker/held-rows.ts';
@@ -49,6 +51,7 @@ export interface Voyage {
   calls: readonly Call[];
   waits: string[];
   asked: Asked[];
+  offTheMarkM: number;
   /** Still held when it had ended and everything had had time to come home. */
   held: HeldRow[];
   /** What is wrong with it, whatever was expected. */
@@ -145,6 +148,9 @@ class Vessel {
   private hasEnded = false;
   private acted = false;
   private heldAtItsEnd: HeldRow[] = [];
+  private said: { events: number | undefined; state: DeliveryState } | undefined;
+  /** It has done something since nobody was asked anything. */
+  private mayAsk = true;
 
   private constructor(lab: Lab, tables: Tables, plan: Plan, delivery: LabDelivery) {
     this.lab = lab;
@@ -201,7 +207,8 @@ class Vessel {
 
   async report(): Promise<Voyage> {
     const { lab, tables, delivery, plan, waits, asked } = this;
-    const { status, complete, cancellation_reason, failure_reason, compensation } = await delivery.read();
+    const record = await delivery.read();
+    const { status, complete, cancellation_reason, failure_reason, compensation } = record;
     const reason = failure_reason ?? cancellation_reason;
     const isOpen = lab.isOpen(delivery);
     const result = isOpen
@@ -220,6 +227,7 @@ class Vessel {
       waits,
       asked,
       held: await tables.heldFor(delivery.id),
+      offTheMarkM: await this.offTheMarkM(record),
     };
     const events = await delivery.events();
     lab.faults.clear(delivery.id);
@@ -238,6 +246,13 @@ class Vessel {
     };
   }
 
+  /** How far from its dropoff, or from its pickup when it came back, a drone has set it down, metres; 0 when none has. */
+  private async offTheMarkM({ status, dropoff, pickup }: Delivery): Promise<number> {
+    const setDownAt = await this.tables.setDownAt(this.delivery.id);
+    if (setDownAt === null) return 0;
+    return distanceM(setDownAt, (status === 'returned' ? pickup : dropoff).location);
+  }
+
   /** What was to happen to it and did not: then it proves nothing. */
   private missed(): string[] {
     const { journey, faults = [], onTheWay = [] } = this.plan;
@@ -253,7 +268,7 @@ class Vessel {
 
   private async look(): Promise<Seen> {
     const { lab, delivery } = this;
-    const state = await delivery.handle.query<DeliveryState>('state');
+    const state = await this.state();
     if (state.waitingFor !== this.waitingFor) {
       this.waitingFor = state.waitingFor;
       this.waitingSinceMs = lab.wallNowMs;
@@ -268,6 +283,17 @@ class Vessel {
     };
   }
 
+  /** What its workflow says of itself; asked again only when it has done something since. */
+  private async state(): Promise<DeliveryState> {
+    const { lab, delivery } = this;
+    const events = lab.eventsOf(delivery);
+    if (!this.said || events === undefined || this.said.events !== events) {
+      this.said = { events, state: await delivery.handle.query<DeliveryState>('state') };
+      this.mayAsk = true;
+    }
+    return this.said.state;
+  }
+
   private async isLoadingInSilence(): Promise<boolean> {
     const { lab, delivery } = this;
     const { droneIds } = delivery.scene;
@@ -280,8 +306,10 @@ class Vessel {
   /** A person who waits until the others have gone on, looks at what is left, has the cause removed, and answers. */
   private async answerWhoAsks(): Promise<void> {
     const { delivery, lab } = this;
+    if (!this.mayAsk) return;
     const { interventions, status } = await delivery.read();
     const open = interventions.filter((one) => one.resolved_at === null);
+    this.mayAsk = open.length > 0;
     if (open.length === 0) return;
     // Before its end a delivery holds what it needs.
     const isUndoing = isFinal(status) && open.some((one) => one.kind.startsWith('compensation:'));
