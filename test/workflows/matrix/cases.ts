@@ -168,20 +168,42 @@ export function casesOfCompensation(chart: Chart, kind: CompensationKind): Case[
   });
 }
 
-/** The case of the matrix in which a compensation is needed. */
-export function caseThatNeeds(chart: Chart, kind: CompensationKind): Case {
-  const step = (Object.keys(STEPS) as StepName[]).find((one) => STEPS[one].undoneBy === kind);
-  // A charge that is refused is made good.
-  const [activity, fault] =
-    step === undefined ? (['capture', FAULTS[0]] as const) : ([step, FAULTS[2]] as const);
-  // The last one: what an earlier one left undone, a later one may cover.
-  const found = casesOfStep(chart, activity).findLast(({ id }) => id.endsWith(fault));
-  if (!found) throw new Error(`no case for ${kind}`);
-  return found;
+/** One compensation that the saga registers: of which step. */
+export interface Mutation {
+  kind: CompensationKind;
+  /** `reserve/2` */
+  step: string;
+  /** The case of the matrix in which it is needed. */
+  needs: Case;
+  /** No later one of its kind can make up for it. */
+  isLast: boolean;
+}
+
+/** Every compensation that is registered on any journey; each of them is needed when its step acts and is refused. */
+export function mutations(chart: Chart): Mutation[] {
+  return (Object.keys(COMPENSATIONS) as CompensationKind[]).flatMap((kind) => {
+    // A charge that is refused is made good.
+    const [activities, fault] =
+      kind === 'capture_charge'
+        ? ([['capture'], FAULTS[0]] as const)
+        : ([
+            (Object.keys(STEPS) as StepName[]).filter((one) => STEPS[one].undoneBy === kind),
+            FAULTS[2],
+          ] as const);
+    const places = activities.flatMap((activity) =>
+      chart.callsOf(activity).map(({ step }) => {
+        const needs = casesOfStep(chart, activity).find(({ id }) => id === `${step} · ${fault}`);
+        if (!needs) throw new Error(`no case for ${kind} of ${step}`);
+        return { kind, step, needs };
+      }),
+    );
+    return places.map((place, at) => ({ ...place, isLast: at === places.length - 1 }));
+  });
 }
 
 /** The same, sailed by a saga that does not have that compensation; see workflows.ts. */
-export const withoutIt = ({ plan }: Case, kind: CompensationKind): Plan => ({
+export const withoutIt = ({ needs: { plan }, kind, step }: Mutation): Plan => ({
   ...plan,
-  externalId: `without:${kind}`,
+  // A recall names the reservation, whose ordinal is the dispatch's.
+  externalId: `without:${kind}:${kind === 'recall_drone' ? step.replace('dispatch', 'reserve') : step}`,
 });

@@ -1,15 +1,16 @@
-/** The project's workflows, and mutants: a delivery whose external id is `without:<kind>` never registers that compensation. */
+/** The project's workflows, and mutants: a delivery whose external id is `without:<kind>:<step>` never registers that compensation of that step. */
 import { Compensations } from '../../../workflows/delivery/compensation.ts';
 import * as project from '../../../workflows/index.ts';
 
 export * from '../../../workflows/index.ts';
 
 export const MUTANT = 'without:';
-let removed: string | undefined;
+let removed: { kind: string; step: string } | undefined;
 
 export function delivery(...args: Parameters<typeof project.delivery>): ReturnType<typeof project.delivery> {
   const [{ externalId }] = args;
-  removed = externalId?.startsWith(MUTANT) === true ? externalId.slice(MUTANT.length) : undefined;
+  const [, kind = '', step = ''] = externalId?.startsWith(MUTANT) === true ? externalId.split(':') : [];
+  removed = kind === '' ? undefined : { kind, step };
   return project.delivery(...args);
 }
 
@@ -17,5 +18,8 @@ export function delivery(...args: Parameters<typeof project.delivery>): ReturnTy
 // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with its object below
 const { register } = Compensations.prototype;
 Compensations.prototype.register = function (compensation) {
-  if (compensation.undo.kind !== removed) register.call(this, compensation);
+  const { undo } = compensation;
+  // Whatever it calls it: the key of the step that it undoes.
+  const isRemoved = undo.kind === removed?.kind && JSON.stringify(undo).includes(`/${removed.step}"`);
+  if (!isRemoved) register.call(this, compensation);
 };
