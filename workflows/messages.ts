@@ -188,7 +188,7 @@ export interface ChangeDropoffCommand {
 /** `pending`: the aircraft has not said yet whether it flies there; settled by event. */
 export interface ChangeDropoffAnswer {
   outcome: 'changed' | 'pending' | 'refused';
-  /** For `refused`: `out_of_range`, `arrived_at_dropoff`, `credit_exceeded`, `carrier_booked`, `dropoff_changed`, … */
+  /** For `refused`: `out_of_range`, `after_deadline`, `arrived_at_dropoff`, `credit_exceeded`, `carrier_booked`, `dropoff_changed`, … */
   reason: string | null;
   detail: string | null;
 }

@@ -227,14 +227,22 @@ function oneChange({
   });
 }
 
-/** What no drone can fly cannot be served; all else is a matter of when. */
+/** Why a place cannot be this delivery's dropoff, at this time or any. */
+const UNSERVICEABLE: ReadonlyMap<string | null, string> = new Map([
+  ['out_of_range', 'cannot be flown to'],
+  ['payload_too_heavy', 'cannot be flown to'],
+  ['after_deadline', 'cannot be reached by the deadline'],
+]);
+
+/** What no drone can fly, or not by the deadline, cannot be served; all else is a matter of when. */
 function refusedChange(reason: string | null, detail: string | null): Problem {
   const why = detail ?? 'It is too late for this change.';
-  if (reason !== 'out_of_range' && reason !== 'payload_too_heavy') return conflict(reason ?? 'too_late', why);
+  const cannot = UNSERVICEABLE.get(reason);
+  if (reason === null || cannot === undefined) return conflict(reason ?? 'too_late', why);
   return new Problem('unserviceable', {
     reason,
     detail: why,
-    errors: [{ field: 'dropoff.location', message: `cannot be flown to: ${why}` }],
+    errors: [{ field: 'dropoff.location', message: `${cannot}: ${why}` }],
   });
 }
 

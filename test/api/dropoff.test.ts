@@ -111,13 +111,17 @@ describe('PATCH /v1/deliveries/{id} with a dropoff', () => {
     },
   );
 
-  it('that cannot be flown is 422 with the reason and the field', async () => {
-    answers(refused('out_of_range'));
-    const { id } = await created();
+  it.each([
+    ['out_of_range', 'cannot be flown to: Because.'],
+    ['after_deadline', 'cannot be reached by the deadline: Because.'],
+  ])('that cannot be served (%s) is 422 with the reason and the field', async (reason, message) => {
+    answers(refused(reason));
+    const { id, dropoff } = await created();
     const answer = await patch(id, { dropoff: THERE });
     expect(answer.status).toBe(422);
-    expect(answer.json).toMatchObject({ reason: 'out_of_range' });
-    expect(fieldsOf(answer)).toEqual(['dropoff.location']);
+    expect(answer.json).toMatchObject({ reason, errors: [{ field: 'dropoff.location', message }] });
+    const read = await world.call('GET', `/v1/deliveries/${id}`, { key });
+    expect(read.json['dropoff']).toEqual(dropoff);
   });
 
   it('that can be no dropoff of this delivery is 422, and leaves its key free', async () => {

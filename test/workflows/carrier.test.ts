@@ -151,6 +151,100 @@ describe('A carrier that gives up', () => {
   );
 });
 
+describe('A quote that expires before it is booked, the carrier service being away', () => {
+  const QUOTE_VALID_MS = 1_800_000;
+  const triesOf = (delivery: LabDelivery, step: string) =>
+    lab.faults.callsOf(delivery.id).filter((call) => call.key.endsWith(`/${step}`)).length;
+  const stepsOf = (delivery: LabDelivery) => [
+    ...new Set(
+      lab.faults
+        .callsOf(delivery.id)
+        .map((call) => call.key.slice(delivery.id.length + 1))
+        .filter((step) => /^(quote|book|cancel_booking)\//.test(step)),
+    ),
+  ];
+
+  /** Books of this ordinal are tried in vain until its quote has expired. */
+  async function expire(delivery: LabDelivery, ordinal: number): Promise<void> {
+    await until(async () => triesOf(delivery, `book/${ordinal}`) > 0);
+    await lab.passUntil(lab.wallNowMs + QUOTE_VALID_MS);
+    await lab.settle();
+  }
+
+  /** Ordered, and its first quote has expired. The first booking is answered when the faults are cleared. */
+  async function expired(): Promise<LabDelivery> {
+    lab.faults.arm({ activity: 'bookCarrier', key: /book\/1$/, how: 'down' });
+    const delivery = await ordered();
+    await expire(delivery, 1);
+    return delivery;
+  }
+
+  it('is asked for anew, and that one is booked', async () => {
+    const delivery = await expired();
+    // What it asks now is what is compared with the cap, and what it is booked for.
+    await lab.clients.carrier.setSimulation({ body: { price_percent: 150 } });
+    lab.faults.clear();
+    await until(async () => (await delivery.read()).status === 'confirmed');
+    await lab.clients.carrier.setSimulation({ body: { price_percent: 100 } });
+    expect(stepsOf(delivery)).toEqual(['quote/1', 'book/1', 'quote/2', 'book/2']);
+    const { data: bookings } = await lab.clients.carrier.listBookings({
+      query: { delivery_id: delivery.id },
+    });
+    expect(bookings).toMatchObject([{ step_key: `${delivery.id}/book/2`, state: 'booked' }]);
+    const confirmed = (await delivery.events()).find((event) => event.type === 'delivery.confirmed');
+    expect(confirmed?.data).toMatchObject({ carrier_price: bookings[0]?.price });
+    // By its tariff it would be 541.
+    expect(bookings[0]?.price.amount).toBe(812);
+    // Undone like the first: by its own key.
+    expect(await delivery.cancel()).toMatchObject({ outcome: 'cancelled' });
+    await completed(delivery);
+    expect(stepsOf(delivery).slice(4)).toEqual(['cancel_booking/1']);
+    await delivery.untilNothingHeld();
+  });
+
+  it('and comes back above the cap: the delivery fails as without a carrier, and nothing is left', async () => {
+    const delivery = await expired();
+    await lab.clients.carrier.setSimulation({ body: { price_percent: 10_000 } });
+    lab.faults.clear();
+    const { delivery: ended } = await completed(delivery);
+    await lab.clients.carrier.setSimulation({ body: { price_percent: 100 } });
+    expect(ended).toMatchObject({
+      status: 'failed',
+      failure_reason: 'carrier_unavailable',
+      charge: { amount: 0 },
+    });
+    const failed = (await delivery.events()).find((event) => event.type === 'delivery.failed');
+    expect(JSON.stringify(failed?.data)).toContain('above the cap of 10000 USD');
+    expect(stepsOf(delivery)).toEqual(['quote/1', 'book/1', 'quote/2']);
+    await delivery.untilNothingHeld();
+  });
+
+  it('and so do two more: then it is enough', async () => {
+    const delivery = await expired();
+    for (const ordinal of [2, 3]) {
+      lab.faults.clear();
+      lab.faults.arm({ activity: 'bookCarrier', key: new RegExp(`book/${ordinal}$`), how: 'down' });
+      await expire(delivery, ordinal);
+    }
+    lab.faults.clear();
+    const { delivery: ended } = await completed(delivery);
+    expect(ended).toMatchObject({ status: 'failed', failure_reason: 'carrier_unavailable' });
+    const failed = (await delivery.events()).find((event) => event.type === 'delivery.failed');
+    expect(JSON.stringify(failed?.data)).toContain('The quote expired at');
+    expect(stepsOf(delivery).filter((step) => step.startsWith('quote/'))).toHaveLength(3);
+    await delivery.untilNothingHeld();
+  });
+
+  it('while a cancel comes: it is cancelled, and no other quote is asked for', async () => {
+    const delivery = await expired();
+    expect(await delivery.cancel()).toMatchObject({ outcome: 'cancelled' });
+    lab.faults.clear();
+    await completed(delivery);
+    expect(stepsOf(delivery)).toEqual(['quote/1', 'book/1', 'cancel_booking/1']);
+    await delivery.untilNothingHeld();
+  });
+});
+
 describe('A cancel', () => {
   it('once the carrier has the package is refused, and the delivery goes on', async () => {
     const delivery = await byCarrier('enroute_to_dropoff');

@@ -245,6 +245,60 @@ describe('a change that cannot be', () => {
   });
 });
 
+describe('a deadline', () => {
+  /** Nothing of the change is left: not in the delivery, not in the account, not in the flight. */
+  async function unchanged(delivery: LabDelivery, before: Awaited<ReturnType<LabDelivery['read']>>) {
+    const { price, dropoff, eta, status } = await delivery.read();
+    expect({ price, dropoff, eta, status }).toEqual({
+      price: before.price,
+      dropoff: before.dropoff,
+      eta: before.eta,
+      status: before.status,
+    });
+    await lab.until('the difference is given back', async () =>
+      (await authorizations(delivery)).every((one) => !one.step.startsWith('re') || one.state === 'voided'),
+    );
+    expect(lab.faults.callsOf(delivery.id).map((call) => call.activity)).not.toContain('undoReroute');
+  }
+
+  it.each([
+    { status: 'enroute_to_dropoff', pickup: undefined, deadlineInS: 460 },
+    // Its drone waits on the ground, and would take off in time for the window.
+    { status: 'confirmed', pickup: { fromS: 900, toS: 3_600 }, deadlineInS: 1_150 },
+  ] as const)(
+    'that the drone would miss there refuses the change while it is $status, and nothing has changed',
+    async ({ status, deadlineInS, pickup }) => {
+      const delivery = await lab.start({ ...NEAR, deadlineInS, ...(pickup && { pickup }) });
+      await delivery.untilStatus(status);
+      const before = await delivery.read();
+      expect(Date.parse(before.eta.dropoff_at ?? '')).toBeLessThan(Date.parse(before.deadline ?? ''));
+      const answer = await delivery.changeDropoff(delivery.dropoffAt(5_000), { updateId: 'too-late' });
+      expect(answer).toMatchObject({ outcome: 'refused', reason: 'after_deadline' });
+      expect(JSON.stringify(answer)).toContain(`the deadline is ${before.deadline}`);
+      await unchanged(delivery, before);
+      // One that it makes is taken.
+      const there = delivery.dropoffAt(2_200);
+      expect(await delivery.changeDropoff(there, { updateId: 'in-time' })).toEqual(CHANGED);
+      await endsWell(delivery, there, priceCents(2.2));
+      expect((await authorizations(delivery)).filter((one) => one.state !== 'captured')).toHaveLength(1);
+    },
+  );
+
+  it('is not judged while no drone is assigned: it is the end of the wait for one, as before', async () => {
+    const scene = await lab.prepare();
+    for (const drone_id of scene.droneIds) {
+      const body = { state: 'maintenance', reason: 'inspection', by: 'test' } as const;
+      await lab.clients.drone.setDroneState({ params: { drone_id }, body });
+    }
+    const waiting = await scene.order({ ...NEAR, deadlineInS: 60 });
+    await waiting.untilStatus('awaiting_drone');
+    expect(await waiting.changeDropoff(waiting.dropoffAt(5_000))).toEqual(CHANGED);
+    const { delivery: ended } = await waiting.untilComplete();
+    expect(ended).toMatchObject({ status: 'failed', failure_reason: 'no_drone_available' });
+    await waiting.untilNothingHeld();
+  });
+});
+
 describe('when a step of the change fails, the old dropoff stands and nothing is left', () => {
   const steps = [
     { activity: 'authorize', key: /reauthorize/ },

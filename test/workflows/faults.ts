@@ -12,10 +12,10 @@ export interface Fault {
   /**
    * `refuse`: fails for good before acting. `lose_answer`: acts, then fails as if the answer were lost, and is retried.
    * `act_then_refuse`: acts, and fails for good. `down`: fails before acting, retryable. `hang`: never answers (no time is
-   * skipped meanwhile, nor after its attempt has timed out). `late`: as if it timed out: the attempt is given up, and acts when
-   * what is late is let act. `lie`: does not act, and gives the `answer`.
+   * skipped meanwhile, nor after its attempt has timed out). `act_then_hang`: acts, and never answers. `late`: as if it timed out:
+   * the attempt is given up, and acts when what is late is let act. `lie`: does not act, and gives the `answer`.
    */
-  how: 'refuse' | 'lose_answer' | 'act_then_refuse' | 'down' | 'hang' | 'late' | 'lie';
+  how: 'refuse' | 'lose_answer' | 'act_then_refuse' | 'down' | 'hang' | 'act_then_hang' | 'late' | 'lie';
   answer?: unknown;
   /** How many calls it hits; every one unless told. */
   times?: number;
@@ -106,6 +106,7 @@ export class Faults {
         }
         const result: unknown = fault?.how === 'lie' ? fault.answer : await next(input);
         call.acted = fault?.how !== 'lie';
+        if (fault?.how === 'act_then_hang') await this.hang(deliveryId);
         if (fault?.how === 'lose_answer') throw retryable('answer lost by the test');
         if (fault?.how === 'act_then_refuse') throw final('refused by the test, after acting');
         call.result = 'ok';

@@ -1,9 +1,13 @@
 /** The fallback: a carrier is asked what it would take, and booked within the account's price cap; then it is on its way. */
+import { patched } from '@temporalio/workflow';
+import type { Booking } from '../../services/carrier/contract/index.ts';
 import type { Instead } from './assignment.ts';
 import { type Booked, CANCEL_BOOKING, CarrierJourney } from './carrier-journey.ts';
 import { type Ending, failed } from './endings.ts';
 import type { DeliveryRun } from './run.ts';
-import { plainStep } from './steps.ts';
+import { plainStep, type StepOutput } from './steps.ts';
+
+type Quoted = Extract<StepOutput<'quoteCarrier'>, { outcome: 'quoted' }>;
 
 /** @throws {Ended} cancelled, or failed when the carrier refuses, is too dear, or fails */
 export async function goByCarrier(run: DeliveryRun, instead: Instead): Promise<Ending> {
@@ -11,22 +15,47 @@ export async function goByCarrier(run: DeliveryRun, instead: Instead): Promise<E
   return new CarrierJourney(run, booked).follow();
 }
 
+/** So many quotes are asked for when each has expired before it could be booked. */
+const QUOTES = 3;
+/** Before, a delivery whose quote had expired failed. */
+const ASKED_ANEW = 'ask-anew-for-an-expired-quote';
+
 async function book(run: DeliveryRun, instead: Instead): Promise<Booked> {
-  const { record, compensations, happenings, input } = run;
+  const { happenings, compensations } = run;
   happenings.reschedules.close('carrier_booked');
   happenings.dropoffs.close('carrier_booked');
-  const job = {
-    ...run.ids,
-    pickup: input.pickup,
-    dropoff: run.dropoff,
-    weight_kg: run.payloadKg,
-    clock: input.clock,
-  };
+  for (let quotes = 1; ; quotes += 1) {
+    const quote = await quoteWithinCap(run, instead);
+    const { bookKey, answer } = await bookQuote(run, quote);
+    if (answer.outcome === 'booked') return confirm(run, instead, bookKey, answer.booking);
+    if (answer.reason !== 'quote_expired' || quotes === QUOTES || !patched(ASKED_ANEW)) {
+      throw failed(
+        'carrier_unavailable',
+        `${instead.detail} The carrier would not be booked: ${answer.detail}`,
+      );
+    }
+    // A refusal stands under its key for good: there is nothing that could be cancelled.
+    compensations.discharge(CANCEL_BOOKING);
+  }
+}
+
+/** What is to be carried, as it was quoted and is booked. */
+const jobOf = (run: DeliveryRun) => ({
+  ...run.ids,
+  pickup: run.input.pickup,
+  dropoff: run.dropoff,
+  weight_kg: run.payloadKg,
+  clock: run.input.clock,
+});
+
+/** @throws {Ended} cancelled, or failed when the carrier refuses or is too dear */
+async function quoteWithinCap(run: DeliveryRun, instead: Instead): Promise<Quoted> {
+  const { record, input } = run;
   record.waiting('a carrier’s quote', null);
   const quote = await run.beforeDispatch(() =>
     plainStep(
       'quoteCarrier',
-      { key: record.key('quote'), ...job, deadline: input.deadline },
+      { key: record.key('quote'), ...jobOf(run), deadline: input.deadline },
       'ask the carrier for a quote',
     ),
   );
@@ -40,24 +69,31 @@ async function book(run: DeliveryRun, instead: Instead): Promise<Booked> {
       `${instead.detail} The carrier asks ${quote.price.amount} ${quote.price.currency}, above the cap of ${cap.amount} ${cap.currency}.`,
     );
   }
-  const bookKey = record.key('book');
-  const bookCarrier = compensations.prepare('bookCarrier', {
-    input: { key: bookKey, ...job, quote_id: quote.quote_id },
-    summary: `book ${quote.carrier}`,
+  return quote;
+}
+
+/** @throws {Ended} cancelled */
+async function bookQuote(run: DeliveryRun, { quote_id, carrier }: Quoted) {
+  const bookKey = run.record.key('book');
+  const bookCarrier = run.compensations.prepare('bookCarrier', {
+    input: { key: bookKey, ...jobOf(run), quote_id },
+    summary: `book ${carrier}`,
     undo: { kind: CANCEL_BOOKING, bookKey },
-    leaves: `A booking with ${quote.carrier} may still stand.`,
+    leaves: `A booking with ${carrier} may still stand.`,
   });
-  const answer = await run.beforeDispatch(bookCarrier);
-  if (answer.outcome === 'refused') {
-    throw failed(
-      'carrier_unavailable',
-      `${instead.detail} The carrier would not be booked: ${answer.detail}`,
-    );
-  }
-  const { booking } = answer;
+  return { bookKey, answer: await run.beforeDispatch(bookCarrier) };
+}
+
+/** A carrier has taken it: the delivery is confirmed. */
+async function confirm(
+  { record, happenings }: DeliveryRun,
+  instead: Instead,
+  bookKey: string,
+  booking: Booking,
+): Promise<Booked> {
   record.state.bookingId = booking.id;
   record.state.droneId = null;
-  run.happenings.followBooking(booking.id);
+  happenings.followBooking(booking.id);
   await record.change('confirmed', {
     data: {
       fulfilment: 'carrier',

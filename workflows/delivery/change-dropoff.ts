@@ -122,6 +122,8 @@ export async function changeUnsent(
     const answer = await run.beforeDispatch(step);
     run.compensations.discharge(undo);
     if (answer.outcome === 'refused') {
+      // The one that was chosen for being there first: no other one would make it.
+      if (answer.reason === 'after_deadline') return refusedChange(answer.reason, answer.detail);
       const refused = await unflyable(run, dropoff);
       if (refused) return refused;
       flown.by = 'other_drone';
@@ -140,10 +142,17 @@ export async function changeUnsent(
 export function rerouteStep(run: DeliveryRun, drone: DroneAssignment, dropoff: Stop, done: string[]) {
   const key = run.record.key('reroute');
   const { reserveKey: reserve_key } = drone;
+  const { deadline } = run.input;
   const undo = `undo_reroute/${key.slice(key.lastIndexOf('/') + 1)}`;
   done.push(undo);
   const step = run.compensations.prepare('rerouteDrone', {
-    input: { key, reserve_key, delivery_id: run.ids.delivery_id, dropoff: dropoff.location },
+    input: {
+      key,
+      reserve_key,
+      delivery_id: run.ids.delivery_id,
+      dropoff: dropoff.location,
+      ...(deadline !== null && { deadline, take_off_at: isoTime(drone.takeOffAtMs) }),
+    },
     summary: 'fly to another dropoff',
     undo: { kind: 'undo_reroute', reserveKey: drone.reserveKey, rerouteKey: key },
     name: undo,

@@ -153,7 +153,8 @@ export const carrierContract = defineContract({
   setSimulation: {
     method: 'PUT',
     path: '/simulation',
-    summary: 'Tells the simulated carrier how to behave: refuse quotes, fail bookings, lose an answer',
+    summary:
+      'Tells the simulated carrier how to behave: refuse quotes, ask more, fail bookings, lose an answer',
     body: Closed({
       /** False: it refuses quotes and bookings as `unavailable`. */
       available: Type.Optional(Type.Boolean()),
@@ -163,12 +164,15 @@ export const carrierContract = defineContract({
       fail_next_after_pickup: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
       /** The next so many bookings are taken, but the carrier's answer is lost: 503, and the repetition finds the booking. */
       lose_next_answers: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
+      /** What it asks from now on, percent of its tariff. What it has quoted stands until that expires. */
+      price_percent: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
     }),
     response: Closed({
       available: Type.Boolean(),
       fail_next_bookings: Type.Integer(),
       fail_next_after_pickup: Type.Integer(),
       lose_next_answers: Type.Integer(),
+      price_percent: Type.Integer(),
     }),
   },
 });

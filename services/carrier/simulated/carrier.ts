@@ -28,6 +28,7 @@ export interface SimulatedBehaviour {
   fail_next_bookings: number;
   fail_next_after_pickup: number;
   lose_next_answers: number;
+  price_percent: number;
 }
 
 export interface SimulatedCarrier extends CarrierAdapter {
@@ -68,8 +69,8 @@ export function simulatedCarrier(prisma: PrismaClient): SimulatedCarrier {
     name: COURIER.name,
 
     async quote(job, nowMs) {
-      const { available } = await prisma.simulation.findUniqueOrThrow({ where: { id: 1 } });
-      return available ? offerFor(job, nowMs) : UNAVAILABLE;
+      const { available, pricePercent } = await prisma.simulation.findUniqueOrThrow({ where: { id: 1 } });
+      return available ? offerFor(job, nowMs, pricePercent) : UNAVAILABLE;
     },
 
     async book(reference, job, nowMs) {
@@ -139,6 +140,7 @@ export function simulatedCarrier(prisma: PrismaClient): SimulatedCarrier {
             failNextAfterPickup: change.fail_next_after_pickup,
           }),
           ...(change.lose_next_answers !== undefined && { loseNextAnswers: change.lose_next_answers }),
+          ...(change.price_percent !== undefined && { pricePercent: change.price_percent }),
         },
       });
       return {
@@ -146,6 +148,7 @@ export function simulatedCarrier(prisma: PrismaClient): SimulatedCarrier {
         fail_next_bookings: row.failNextBookings,
         fail_next_after_pickup: row.failNextAfterPickup,
         lose_next_answers: row.loseNextAnswers,
+        price_percent: row.pricePercent,
       };
     },
   };

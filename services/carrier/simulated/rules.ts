@@ -38,8 +38,11 @@ export const COURIER_TARIFF = {
 /** Part of the way to the stop after which a job that is to fail breaks down. */
 const BREAKDOWN_AFTER = 0.5;
 
-/** What the courier would take for the job and when it would arrive when booked now, or why it would not. */
-export function offerFor(job: CarrierJob, nowMs: number): CarrierOffer | CarrierRefusal {
+/**
+ * What the courier would take for the job and when it would arrive when booked now, or why it would not.
+ * @param pricePercent of its tariff: more, when many want it
+ */
+export function offerFor(job: CarrierJob, nowMs: number, pricePercent = 100): CarrierOffer | CarrierRefusal {
   const distanceKm = distanceM(job.pickup.location, job.dropoff.location) / 1000;
   if (job.weightKg > COURIER.maxWeightKg) {
     return {
@@ -63,7 +66,7 @@ export function offerFor(job: CarrierJob, nowMs: number): CarrierOffer | Carrier
   }
   return {
     ...promised,
-    price: courierPrice(distanceKm, job.weightKg),
+    price: courierPrice(distanceKm, job.weightKg, pricePercent),
     expiresAtMs: nowMs + COURIER.quoteValidS * 1000,
   };
 }
@@ -118,10 +121,10 @@ export function lockedFrom(itinerary: readonly CarrierStep[]): number {
   return itinerary.findIndex(({ state }) => state === 'picked_up' || state === 'failed') + 1;
 }
 
-function courierPrice(distanceKm: number, weightKg: number): Money {
+function courierPrice(distanceKm: number, weightKg: number, pricePercent: number): Money {
   const { currency, baseCents, perRoadKmCents, perKgCents } = COURIER_TARIFF;
   const cents = baseCents + distanceKm * COURIER.circuity * perRoadKmCents + weightKg * perKgCents;
-  return { amount: Math.round(cents), currency };
+  return { amount: Math.round((cents * pricePercent) / 100), currency };
 }
 
 /** Seconds by road between two places this far apart. */

@@ -34,7 +34,13 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  await simulate({ available: true, fail_next_bookings: 0, fail_next_after_pickup: 0, lose_next_answers: 0 });
+  await simulate({
+    available: true,
+    fail_next_bookings: 0,
+    fail_next_after_pickup: 0,
+    lose_next_answers: 0,
+    price_percent: 100,
+  });
 });
 
 afterAll(async () => {
@@ -96,6 +102,14 @@ describe('quote', () => {
     ['too_late', { deadline: '2026-03-01T12:20:00Z' }],
   ])('refuses what is %s', async (reason, over) => {
     expect(await stepsOf(service, undefined, over).quote()).toMatchObject({ outcome: 'refused', reason });
+  });
+
+  test('asks more when it is told to; what was quoted before stands', async () => {
+    const [early, late] = [stepsOf(service), stepsOf(service)];
+    const quoteId = await early.quoteId();
+    await simulate({ price_percent: 150 });
+    expect(await late.quote()).toMatchObject({ price: { amount: 1_073, currency: 'USD' } });
+    expect(await early.book(quoteId)).toMatchObject({ booking: { price: { amount: 715 } } });
   });
 
   test('does not let a key stand for another delivery', async () => {

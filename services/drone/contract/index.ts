@@ -269,6 +269,7 @@ const DroneParams = Closed({ drone_id: idSchema('drone') });
 /** Why a flight does not get another dropoff. */
 export const REROUTE_REFUSALS = [
   'out_of_range',
+  'after_deadline',
   'arrived_at_dropoff',
   'returning',
   'recalled',
@@ -486,13 +487,15 @@ export const droneContract = defineContract({
   reroute: {
     method: 'POST',
     path: '/reservations/reroute',
-    summary: 'Gives a flight another dropoff, if it can be flown with the battery that is left',
+    summary: 'Gives a flight another dropoff, if it can be flown with the battery that is left and in time',
     description:
-      '`planned`: it has not been sent; the new dropoff holds. `rerouting`: a newer mission version is on its way to the aircraft; a `rerouted` or `reroute_refused` milestone answers, or `arrived_at_dropoff` at the old one. `refused`: the old dropoff stands, with the reason. Idempotent by key; after `undoReroute` with the same key it changes nothing.',
+      '`planned`: it has not been sent; the new dropoff holds. `rerouting`: a newer mission version is on its way to the aircraft; a `rerouted` or `reroute_refused` milestone answers, or `arrived_at_dropoff` at the old one. `refused`: the old dropoff stands, with the reason; `after_deadline`, when it would be there later than `deadline`, the drone being sent at `take_off_at` (now, unless that lies ahead). Idempotent by key; after `undoReroute` with the same key it changes nothing.',
     body: Closed({
       reserve_key: Type.String(),
       delivery_id: idSchema('delivery'),
       dropoff: Location,
+      deadline: Type.Optional(Timestamp),
+      take_off_at: Type.Optional(Timestamp),
     }),
     response: Type.Union([
       Closed({ outcome: OneOf(['planned', 'rerouting'] as const), eta: ReservationEta }),

@@ -3,6 +3,7 @@
  * aircraft says that it flies there (`rerouted`). Until then the old dropoff stands, and arriving at it settles the matter:
  * an aircraft that is there has the last word. Pure.
  */
+import { isoTime } from '../../../shared/clock.ts';
 import { distanceM } from '../../../shared/geodesy.ts';
 import type { Location } from '../../../shared/schemas.ts';
 import { energyWh, type FlightPhase } from '../contract/energy.ts';
@@ -18,8 +19,23 @@ export type RerouteDecision =
   | { outcome: 'planned' | 'rerouting'; eta: Eta; transition: Transition }
   | { outcome: 'refused'; reason: RerouteRefusal; detail: string };
 
-/** Whether a dropoff can be flown to from where the drone is now, with the battery that is left; if so, how. */
-export function reroute(flight: Flight, dropoff: Location, wallMs: number): RerouteDecision {
+/** Another dropoff, and what it has to keep to. Times in Unix milliseconds by the delivery's clock. */
+export interface AskedDropoff {
+  dropoff: Location;
+  /** The package must be there no later; undefined: no matter when. */
+  deadlineMs?: number | undefined;
+  /** When a drone that waits on the ground is to be sent; undefined, or over: now. */
+  takeOffAtMs?: number | undefined;
+}
+
+/**
+ * Whether a dropoff can be flown to from where the drone is now, with the battery that is left, and by the deadline; if so, how.
+ */
+export function reroute(
+  flight: Flight,
+  { dropoff, deadlineMs, takeOffAtMs }: AskedDropoff,
+  wallMs: number,
+): RerouteDecision {
   const { reservation, model } = flight;
   const refusal = refusalOf(flight);
   if (refusal) return { outcome: 'refused', ...refusal };
@@ -36,6 +52,17 @@ export function reroute(flight: Flight, dropoff: Location, wallMs: number): Rero
     };
   }
   const eta = etaOf(plan, nowMs);
+  const waitMs = Math.max(0, (takeOffAtMs ?? nowMs) - nowMs);
+  const arrivalMs = Date.parse(eta.dropoff_at) + waitMs;
+  if (deadlineMs !== undefined && arrivalMs > deadlineMs) {
+    return {
+      outcome: 'refused',
+      reason: 'after_deadline',
+      detail:
+        `Drone ${reservation.droneId} would be there at ${isoTime(arrivalMs)}; ` +
+        `the deadline is ${isoTime(deadlineMs)}.`,
+    };
+  }
   if (reservation.state === 'held') {
     return { outcome: 'planned', eta, transition: { change: { dropoff } } };
   }

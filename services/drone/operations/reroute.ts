@@ -1,4 +1,5 @@
 /** Another dropoff for a delivery's flight, and its undoing. */
+import { timeMsOf } from '../../../shared/clock.ts';
 import { notFound, Problem } from '../../../shared/errors.ts';
 import type { BodyOf, Output } from '../../../shared/http/contract.ts';
 import type { droneContract } from '../contract/index.ts';
@@ -25,7 +26,7 @@ export async function reroute(
       engine,
       () => flightOf(engine, body),
       (flight) => {
-        const decision = domain.reroute(flight, body.dropoff, engine.wall());
+        const decision = domain.reroute(flight, askedBy(body), engine.wall());
         if (decision.outcome === 'refused') return { answer: decision satisfies Answer as Answer };
         const { outcome, eta, transition } = decision;
         const given: Answer = { outcome, eta };
@@ -42,6 +43,11 @@ export async function reroute(
     throw error;
   }
   return { outcome: 'refused', reason: 'ended', detail: 'The reserve step holds no drone.' };
+}
+
+function askedBy({ dropoff, deadline, take_off_at }: BodyOf<Contract, 'reroute'>): domain.AskedDropoff {
+  const msOf = (time: string | undefined) => (time === undefined ? undefined : timeMsOf(time));
+  return { dropoff, deadlineMs: msOf(deadline), takeOffAtMs: msOf(take_off_at) };
 }
 
 /** The first answer again; after it was undone, that it was. What was answered was written by this service. */

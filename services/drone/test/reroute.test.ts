@@ -1,7 +1,7 @@
 /** Another dropoff for a flight: what may be flown, who has the last word, and that its undoing leaves no trace. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, test } from 'vitest';
-import { LIVE_CLOCK } from '../../../shared/clock.ts';
+import { isoTime, LIVE_CLOCK } from '../../../shared/clock.ts';
 import { destination, distanceM } from '../../../shared/geodesy.ts';
 import { newId } from '../../../shared/ids.ts';
 import type { Location } from '../../../shared/schemas.ts';
@@ -142,6 +142,40 @@ describe('a flight that is given another dropoff', () => {
     expect(await delivery.reroute(delivery.body.dropoff, 3)).toMatchObject({ reason: 'change_pending' });
     await delivery.recall();
     expect(await delivery.reroute(near(delivery), 4)).toMatchObject({ reason: 'recalled' });
+  });
+
+  test('When it would be there after the deadline, then it is refused with both times, and nothing is offered', async () => {
+    const delivery = await flown('departed_pickup');
+    const there = near(delivery);
+    const offered = await delivery.reroute(there);
+    if (!('eta' in offered)) throw new Error('not offered');
+    await delivery.undoReroute();
+    const before = (await delivery.mission()).mission?.version;
+    const etaMs = Date.parse(offered.eta.dropoff_at);
+    const late = await delivery.reroute(there, 2, { deadline: isoTime(etaMs - 1) });
+    expect(late).toMatchObject({ outcome: 'refused', reason: 'after_deadline' });
+    const detail = 'detail' in late ? late.detail : '';
+    expect(detail).toContain(`there at ${isoTime(etaMs)}; the deadline is ${isoTime(etaMs - 1)}`);
+    expect((await delivery.mission()).mission?.version).toBe(before);
+    // Nothing is kept of a refusal: the same step may be tried again.
+    expect(await delivery.reroute(there, 2, { deadline: isoTime(etaMs) })).toMatchObject({
+      outcome: 'rerouting',
+    });
+  });
+
+  test('When the drone waits on the ground, then it is late by as much as it waits', async () => {
+    await world.addDrone();
+    const delivery = world.job();
+    const { eta } = await delivery.mustReserve();
+    const waitMs = 20 * 60_000;
+    const there = near(delivery);
+    const deadline = isoTime(Date.parse(eta.dropoff_at) + waitMs / 2);
+    const take_off_at = isoTime(world.nowMs + waitMs);
+    expect(await delivery.reroute(there, 1, { deadline, take_off_at })).toMatchObject({
+      outcome: 'refused',
+      reason: 'after_deadline',
+    });
+    expect(await delivery.reroute(there, 1, { deadline })).toMatchObject({ outcome: 'planned' });
   });
 
   test('When its undoing comes first, or again, then the step does nothing, and neither does the repetition', async () => {
@@ -290,7 +324,7 @@ describe('what is offered', () => {
           fc.pre(isStill);
           const dropoff = destination(mission.pickup, courseDeg, metres);
           const laterMs = nowMs + unheardS * 1000;
-          const decision = reroute(flightOf(heard, mission, phase, nowMs), dropoff, laterMs);
+          const decision = reroute(flightOf(heard, mission, phase, nowMs), { dropoff }, laterMs);
           if (decision.outcome === 'refused') return;
           const atThatTime = fly(sent, mission, laterMs);
           fc.pre(atThatTime.activity.kind === 'flying' && atThatTime.activity.leg === stage);

@@ -378,8 +378,12 @@ export class TestDelivery {
     return this.world.drone.leaveUnattended({ body }, { idempotencyKey: this.key('leave', repetition) });
   }
 
-  reroute(dropoff: Location, step = 1) {
-    const body = { ...this.#named(1), dropoff };
+  reroute(
+    dropoff: Location,
+    step = 1,
+    limits: Pick<BodyOf<typeof droneContract, 'reroute'>, 'deadline' | 'take_off_at'> = {},
+  ) {
+    const body = { ...this.#named(1), dropoff, ...limits };
     return this.world.drone.reroute({ body }, { idempotencyKey: this.key('reroute', step) });
   }
 

@@ -95,6 +95,12 @@ export const DROPOFFS: Readonly<Record<string, Path>> = {
   },
   'dropoff-too-far-on-the-ground': to(TOO_FAR_M, (scenes) => onTheGround(scenes)),
   'dropoff-too-far-in-flight': to(12_000, (scenes) => flying(scenes)),
+  'dropoff-after-the-deadline-in-flight': to(5_000, (scenes) =>
+    flying(scenes, { deadlineInS: 460, priceCents: 559 + 120 }),
+  ),
+  'dropoff-after-the-deadline-on-the-ground': to(5_000, (scenes) =>
+    onTheGround(scenes, { deadlineInS: 1_150, priceCents: 559 + 120 }),
+  ),
   'dropoff-without-credit': to(3_000, (scenes) =>
     flying(scenes, { priceCents: 559 + 120, account: { creditCents: 559 + 120 + 59 } }),
   ),

@@ -3,6 +3,8 @@ import type { LabDelivery } from '../../workflows/lab.ts';
 import { HOUR_S, type Path, type Scenes } from './scenes.ts';
 
 const TOO_HEAVY_KG = 8;
+/** As the simulated carrier has it. */
+const QUOTE_VALID_S = 1_800;
 
 /** The carrier is not heard for so long that a person is asked, and answers. */
 async function carrierGivenUp(scenes: Scenes, answer: string): Promise<LabDelivery> {
@@ -82,6 +84,16 @@ export const JOURNEYS: Readonly<Record<string, Path>> = {
     } finally {
       await carrier.setSimulation({ body: { available: true } });
     }
+  },
+  // Recorded before and since another quote is asked for: what fails in the first is booked in the second.
+  'carrier-quote-expires': async (scenes) => {
+    const delivery = await scenes.stuckAt('bookCarrier', {
+      drones: 0,
+      account: { carrier: true, carrierCapCents: 10_000 },
+    });
+    await scenes.unheard(QUOTE_VALID_S);
+    scenes.lab.faults.clear();
+    return delivery;
   },
   'carrier-breaks-down': async (scenes) => {
     await scenes.lab.clients.carrier.setSimulation({ body: { fail_next_bookings: 1 } });
