@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { clockTimeMs } from '../../shared/clock.ts';
 import { Lab, type LabDelivery, type Scene } from './lab.ts';
+import { pickupRace } from './pickup-race.ts';
 
 const RATE = 30;
 let lab: Lab;
@@ -57,7 +58,59 @@ async function whileFlying<T>(work: Promise<T>): Promise<T> {
   return ended;
 }
 
+/**
+ * When the cancel is sent, one for each round: wall milliseconds after the drone has begun to load, which takes a second; while
+ * it is still on its way, and when the package is aboard for certain.
+ */
+const AFTER_LOADING_BEGAN_MS = ['on_its_way', 300, 800, 920, 1_000, 'aboard'] as const;
+
 describe('a cancel at the same moment as', () => {
+  it('the loading: either it is recalled empty, or the package flies', async () => {
+    const scenes = await Promise.all(AFTER_LOADING_BEGAN_MS.map(() => lab.prepare()));
+    const deliveries = await Promise.all(
+      scenes.map((scene) => scene.order({ toPickupM: 100, toDropoffM: 150 })),
+    );
+    const answers = await whileFlying(
+      Promise.all(
+        deliveries.map(async (delivery, round) => {
+          await untilLoading(delivery, AFTER_LOADING_BEGAN_MS[round] ?? 0);
+          return cancel(delivery, 'as-it-loads');
+        }),
+      ),
+    );
+    const endings = new Set<string>();
+    for (const [round, delivery] of deliveries.entries()) {
+      await expectOneEnding(delivery, ['cancelled', 'delivered']);
+      const answer = answers[round];
+      const { status, charge } = await delivery.read();
+      const said = typeof answer === 'object' ? (answer.reason ?? answer.outcome) : answer;
+      endings.add(status);
+      const { amount } = delivery.price;
+      const race = await pickupRace(delivery);
+      const events = (await delivery.events()).map((event) => event.type);
+      // Three who were not asked together, and the money: all tell the same story.
+      if (status === 'cancelled') {
+        expect(['cancelled', 'aircraft_unreachable'], `round ${round}`).toContain(said);
+        expect(race, `round ${round}`).toMatchObject({ loading: ['barred'], loadedBy: [], carriedBy: [] });
+        expect(charge?.amount).toBe(Math.round(amount * 0.4));
+        expect(events).not.toContain('delivery.picked_up');
+      } else {
+        expect(['already_picked_up', 'aircraft_unreachable'], `round ${round}`).toContain(said);
+        const { droneIds } = delivery.scene;
+        expect(race, `round ${round}`).toEqual({
+          loading: ['loaded'],
+          told: ['loaded'],
+          loadedBy: droneIds,
+          carriedBy: droneIds,
+        });
+        expect(charge?.amount).toBe(amount);
+        expect(events).not.toContain('delivery.cancelled');
+      }
+    }
+    // The first and the last round are certain.
+    expect([...endings].sort()).toEqual(['cancelled', 'delivered']);
+  }, 120_000);
+
   it('the end of the time to load', async () => {
     const loadingS = 30;
     const scenes = await Promise.all(OFFSETS.map(() => lab.prepare()));
@@ -155,6 +208,21 @@ async function eventTime(delivery: LabDelivery, type: string): Promise<number> {
     const event = (await delivery.events()).find((one) => one.type === type);
     if (event) return Date.parse(event.occurred_at);
     await delay(25);
+  }
+}
+
+async function untilLoading(
+  { id, scene: { droneIds } }: LabDelivery,
+  when: (typeof AFTER_LOADING_BEGAN_MS)[number],
+): Promise<void> {
+  const [droneId] = droneIds;
+  if (!droneId) throw new Error('no drone');
+  for (;;) {
+    const { activity, since } = lab.pilot.look(droneId);
+    if (when === 'on_its_way' && activity.kind === 'flying') return;
+    if (when === 'aboard' && lab.pilot.carriersOf(id).length > 0) return;
+    if (typeof when === 'number' && activity.kind === 'loading') return untilWall(since.atMs, when);
+    await delay(5);
   }
 }
 
