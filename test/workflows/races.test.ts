@@ -1,21 +1,27 @@
 /**
- * Moments that coincide: a cancel with a deadline, with a drone that frees itself, with a step's answer, with another cancel.
+ * Moments that coincide: a cancel with a deadline, with the loading, with a drone that frees itself, with a step's answer, with
+ * another cancel, with the absence of every worker.
  * On the real Temporal server: the time-skipping one wedges where a timer is cancelled as it fires.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { clockTimeMs } from '../../shared/clock.ts';
-import { Lab, type LabDelivery, type Scene } from './lab.ts';
+import { openFrontDoor } from './front-door.ts';
+import { Lab, type LabDelivery, type LabWorker, type Scene } from './lab.ts';
+import { commandsOf } from '../replay/commands.ts';
 import { pickupRace } from './pickup-race.ts';
 
 const RATE = 30;
 let lab: Lab;
+let worker: LabWorker;
 beforeAll(async () => {
-  lab = await Lab.open({ realTimeAtRate: RATE });
+  lab = await Lab.open({ realTimeAtRate: RATE, build: null });
+  worker = await lab.employ({});
 }, 120_000);
 afterEach(() => lab.rest());
 afterAll(() => lab.close());
 
+const CANCEL = { reason: 'requested_by_sender', actor: { role: 'business', id: 'test' } } as const;
 const ROUNDS = 8;
 /** Milliseconds before and after the moment, one for each round. */
 const OFFSETS = Array.from({ length: ROUNDS }, (_, index) => (index - ROUNDS / 2) * 12);
@@ -73,7 +79,7 @@ describe('a cancel at the same moment as', () => {
     const answers = await whileFlying(
       Promise.all(
         deliveries.map(async (delivery, round) => {
-          await untilLoading(delivery, AFTER_LOADING_BEGAN_MS[round] ?? 0);
+          await untilLoading(delivery, AFTER_LOADING_BEGAN_MS[round] ?? 'aboard');
           return cancel(delivery, 'as-it-loads');
         }),
       ),
@@ -200,6 +206,56 @@ describe('a cancel at the same moment as', () => {
       expect(answer === 'gone' ? 'cancelled' : (answer as { outcome: string }).outcome).toBe('cancelled');
     }
     for (const delivery of deliveries) await expectOneEnding(delivery, ['cancelled']);
+  }, 120_000);
+});
+
+describe('a cancel while no worker is there', () => {
+  it('is answered 503 and kept; once one is there it is done, once, and its repetition hears so', async () => {
+    // A sender who is late: nothing else happens to it meanwhile.
+    const door = await openFrontDoor(lab, { policy: { loadingS: 1_200 }, tuning: { cancelWaitMs: 1_000 } });
+    try {
+      const scene = await lab.prepare();
+      for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'sender_absent' });
+      const caller = await door.callerOf(scene);
+      const delivery = await door.order(caller, scene);
+      await delivery.untilStatus('arrived_at_pickup');
+      const cancelAtTheDoor = () => caller.cancelDelivery({ params: { delivery_id: delivery.id }, body: {} });
+      const updateId = `${delivery.id}/cancel/1`;
+
+      await whileFlying(
+        (async () => {
+          await worker.stop();
+          const problem = await cancelAtTheDoor().catch((error: unknown) => error);
+          expect(problem).toMatchObject({ status: 503, slug: 'unavailable', retryAfterS: 2 });
+          // What the port makes of it, for every kind of message.
+          const options = { updateId: 'unanswered', timeoutMs: 500 };
+          expect(
+            await Promise.all([
+              lab.workflows.cancel(delivery.id, CANCEL, { ...options, updateId }),
+              lab.workflows.order(delivery.id, 'confirm', { actor: { role: 'recipient', id: 'x' } }, options),
+            ]),
+          ).toEqual(['no_answer', 'no_answer']);
+          expect((await delivery.read()).status).toBe('arrived_at_pickup');
+
+          worker = await lab.employ({});
+          await eventTime(delivery, 'delivery.cancelled');
+        })(),
+      );
+      await expectOneEnding(delivery, ['cancelled']);
+      const ended = await cancelAtTheDoor();
+      expect(ended).toMatchObject({ status: 'cancelled', cancellation: { outcome: 'cancelled' } });
+      expect(ended.charge?.amount).toBe(Math.round(delivery.price.amount * 0.4));
+      // Temporal gives the same id the same answer, also after the end; the history has it once.
+      expect(await lab.workflows.cancel(delivery.id, CANCEL, { updateId, timeoutMs: 20_000 })).toEqual({
+        outcome: 'cancelled',
+        reason: null,
+        detail: null,
+      });
+      const commands = commandsOf(await delivery.handle.fetchHistory());
+      expect(commands.filter((one) => one === 'accept cancel')).toHaveLength(1);
+    } finally {
+      await door.close();
+    }
   }, 120_000);
 });
 
