@@ -1,6 +1,8 @@
 /** What becomes of a delivery in the air: drones that fail, senders and recipients that are not there. In virtual time. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { DroneId } from '../../shared/ids.ts';
 import { Lab, type LabDelivery } from './lab.ts';
+import { pickupRace } from './pickup-race.ts';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -20,13 +22,12 @@ describe('a drone that fails before the pickup', () => {
     const delivery = await scene.order();
     await lab.until('a second drone is on it', async () => (await delivery.read()).attempt === 2);
     // The fault was on both: the second one's is taken away before it is met.
-    const second = (await delivery.read()).drone_id;
-    if (second === null) throw new Error('no second drone');
+    const second = await droneOf(delivery);
     lab.pilot.disarm(second);
 
     const { outcome } = await delivery.untilComplete();
     expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
-    expect(await loadings(delivery)).toBe(1);
+    await expectOnlyLoadedBy(delivery, second);
     const statuses = await delivery.statuses();
     expect(statuses.slice(statuses.indexOf('awaiting_drone'))).toEqual([
       'awaiting_drone',
@@ -49,7 +50,31 @@ describe('a drone that fails before the pickup', () => {
     const { delivery: ended, outcome } = await delivery.untilComplete();
     expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
     expect(ended.drone_id).not.toBe(still);
-    expect(await loadings(delivery)).toBe(1);
+    await expectOnlyLoadedBy(delivery, await droneOf(delivery));
+  });
+
+  it('and was only silent: it stands at the pickup when it is heard again, and may not load', async () => {
+    const scene = await lab.prepare({ drones: 2 });
+    // Before it could ask to load; long enough to be replaced, and back before its replacement is there.
+    const silent = { failure: 'lost_link', stage: 'at_pickup', at: 0, forS: 130 } as const;
+    for (const droneId of scene.droneIds) lab.pilot.arm(droneId, silent);
+    const delivery = await scene.order();
+    await lab.until('a second drone is on it', async () => (await delivery.read()).attempt === 2);
+    const second = await droneOf(delivery);
+    const first = scene.droneIds.find((one) => one !== second);
+    if (!first) throw new Error('no first drone');
+    lab.pilot.disarm(second);
+    expect(lab.pilot.look(first)).toMatchObject({
+      activity: { kind: 'awaiting_load_token' },
+      linkLostUntilMs: expect.any(Number) as number,
+    });
+    await lab.until('the first is heard again', () => lab.pilot.look(first).linkLostUntilMs === null);
+    expect((await delivery.read()).status).not.toBe('picked_up');
+
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
+    await expectOnlyLoadedBy(delivery, second);
+    await delivery.untilNothingHeld();
   });
 
   it('one after the other: at the limit the delivery fails', async () => {
@@ -181,8 +206,18 @@ describe('a dropoff that is blocked', () => {
   });
 });
 
-async function loadings(delivery: LabDelivery): Promise<number> {
-  return (await delivery.events()).filter((event) => event.type === 'delivery.picked_up').length;
+async function droneOf(delivery: LabDelivery): Promise<DroneId> {
+  const { drone_id } = await delivery.read();
+  if (drone_id === null) throw new Error(`${delivery.id} has no drone`);
+  return drone_id;
+}
+
+/** No other drone ever had the package: neither by the drone service, under whatever reservation, nor in its bay. */
+async function expectOnlyLoadedBy(delivery: LabDelivery, droneId: DroneId): Promise<void> {
+  const race = await pickupRace(delivery);
+  expect(race).toMatchObject({ loadedBy: [droneId], carriedBy: [droneId], told: ['loaded'] });
+  // All before it are barred for good.
+  expect(race.loading.slice(0, -1).filter((one) => one !== 'barred')).toEqual([]);
 }
 
 async function resolve(
