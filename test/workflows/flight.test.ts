@@ -1,6 +1,9 @@
 /** What becomes of a delivery in the air: drones that fail, senders and recipients that are not there. In virtual time. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { aircraftContract } from '../../services/drone/contract/index.ts';
+import { createClient } from '../../shared/http/client.ts';
 import type { DroneId } from '../../shared/ids.ts';
+import { unsaidMilestones } from '../../simulator/aircraft.ts';
 import { Lab, type LabDelivery } from './lab.ts';
 import { pickupRace } from './pickup-race.ts';
 
@@ -147,6 +150,81 @@ describe('a drone that goes down with the package aboard', () => {
     await delivery.untilComplete();
   });
 });
+
+describe('a drone that tells late what it did while nobody heard it', () => {
+  it('tells when it happened; told again, nothing happens again', async () => {
+    const scene = await lab.prepare();
+    const [droneId] = scene.droneIds;
+    if (!droneId) throw new Error('no drone');
+    lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'at_pickup', at: 0.5, forS: 140 });
+    const delivery = await scene.order({ toPickupM: 200, toDropoffM: 300 });
+    // It loads, flies and lets go, all of it unheard.
+    await lab.until(
+      'it has done it all',
+      () => unsaidMilestones(lab.pilot.look(droneId)).at(-1)?.body.kind === 'released',
+    );
+    const told = unsaidMilestones(lab.pilot.look(droneId)).map(({ body }) => body);
+    expect(told.map(({ kind }) => kind)).toEqual([
+      'loaded',
+      'departed_pickup',
+      'arrived_at_dropoff',
+      'released',
+    ]);
+    expect((await delivery.read()).status).toBe('arrived_at_pickup');
+    const backMs = lab.pilot.look(droneId).linkLostUntilMs ?? Number.NaN;
+    await delivery.untilStatus('delivered');
+
+    const [reservation] = (await lab.clients.drone.listReservations({ query: { delivery_id: delivery.id } }))
+      .data;
+    if (!reservation) throw new Error('no reservation');
+    const known = async () =>
+      (
+        await lab.clients.drone.readMilestones({
+          params: { reservation_id: reservation.id },
+          query: { after_sequence: 0 },
+        })
+      ).data;
+    const asTold = told.map(({ kind, occurred_at }) => ({ kind, occurred_at }));
+    const late = (await known()).filter(({ recorded_at }) => Date.parse(recorded_at) >= backMs);
+    const once = late.filter(({ kind }) => kind !== 'landed');
+    expect(once.map(({ kind, occurred_at }) => ({ kind, occurred_at }))).toEqual(asTold);
+    const timeline = (await delivery.events()).filter(({ type }) => type in MILESTONE_OF);
+    const lateEvents = timeline.slice(-asTold.length);
+    expect(lateEvents.map(({ type, occurred_at }) => ({ kind: MILESTONE_OF[type], occurred_at }))).toEqual(
+      asTold,
+    );
+    for (const { occurred_at, recorded_at } of [...once, ...lateEvents]) {
+      expect(Date.parse(recorded_at)).toBeGreaterThanOrEqual(backMs);
+      expect(Date.parse(occurred_at)).toBeLessThan(backMs);
+    }
+
+    const { delivery: ended } = await delivery.untilComplete();
+    const before = { milestones: await known(), events: await delivery.events() };
+    const aircraft = createClient(aircraftContract, { baseUrl: lab.environment['DRONE_URL'] ?? '' });
+    try {
+      const answers = [];
+      for (const body of told)
+        answers.push(await aircraft.postMilestone({ params: { drone_id: droneId }, body }));
+      expect(answers.map(({ outcome }) => outcome)).toEqual(told.map(() => 'duplicate'));
+    } finally {
+      await aircraft.close();
+    }
+    await lab.settle();
+    expect({ milestones: await known(), events: await delivery.events() }).toEqual(before);
+    expect(ended.charge?.amount).toBe(delivery.price.amount);
+    await expectOnlyLoadedBy(delivery, droneId);
+  });
+});
+
+/** The events of the timeline that milestones make. */
+const MILESTONE_OF: Readonly<Record<string, string>> = {
+  'delivery.enroute_to_pickup': 'took_off',
+  'delivery.arrived_at_pickup': 'arrived_at_pickup',
+  'delivery.picked_up': 'loaded',
+  'delivery.enroute_to_dropoff': 'departed_pickup',
+  'delivery.arrived_at_dropoff': 'arrived_at_dropoff',
+  'delivery.delivered': 'released',
+};
 
 describe('a sender who is not there', () => {
   it('fails the delivery after the time to load, for a fee; the drone comes home empty', async () => {
