@@ -4,7 +4,7 @@
  */
 import { LIVE_CLOCK } from '../../shared/clock.ts';
 import type { Client } from '../../shared/http/client.ts';
-import type { DroneId } from '../../shared/ids.ts';
+import type { DeliveryId, DroneId } from '../../shared/ids.ts';
 import { createLogger } from '../../shared/logger.ts';
 import type { deliveryContract } from '../../services/delivery/contract/index.ts';
 import type { aircraftContract, droneContract } from '../../services/drone/contract/index.ts';
@@ -38,6 +38,8 @@ export class Pilot {
   readonly #endpoints: DroneEndpoints;
   readonly #aircraft = new Map<DroneId, LinkedAircraft>();
   readonly #script = new Map<DroneId, ScriptedFailure[]>();
+  /** Who has ever had a delivery's package in the bay, whether anybody heard of it or not. */
+  readonly #carriers = new Map<DeliveryId, Set<DroneId>>();
   readonly #logger = createLogger({ role: 'pilot', level: process.env['LOG_LEVEL'] ?? 'error' });
   #wallMs = 0;
   /** Something was said or heard that others may react to. */
@@ -119,6 +121,11 @@ export class Pilot {
     return this.#linked(droneId).aircraft;
   }
 
+  /** The aircraft that have ever had this delivery's package in the bay. */
+  carriersOf(deliveryId: DeliveryId): DroneId[] {
+    return [...(this.#carriers.get(deliveryId) ?? [])];
+  }
+
   /** When something will next happen to one of its aircraft by itself (Unix milliseconds). */
   nextEventAtMs(): number | undefined {
     const times = [...this.#aircraft.values()].map((linked) => linked.nextEventWallMs());
@@ -147,8 +154,17 @@ export class Pilot {
 
   async #goOnTo(wallMs: number): Promise<void> {
     this.#wallMs = Math.max(this.#wallMs, wallMs);
-    for (const linked of this.#aircraft.values()) linked.advance();
+    for (const linked of this.#aircraft.values()) {
+      linked.advance();
+      this.#noteCargo(linked.aircraft);
+    }
     await this.#settled();
+  }
+
+  #noteCargo({ id, mission, payloadKg }: Aircraft): void {
+    if (mission === null || payloadKg === 0) return;
+    const carriers = this.#carriers.get(mission.delivery_id) ?? new Set();
+    this.#carriers.set(mission.delivery_id, carriers.add(id));
   }
 
   async #radio(): Promise<void> {

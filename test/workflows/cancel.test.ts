@@ -1,4 +1,4 @@
-/** A cancel at every wait, and at every step. In virtual time; races with the loading are in the drone service's tests. */
+/** A cancel at every wait, and at every step. In virtual time; while the package is loaded: `cancel-loading.test.ts`. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { DroneId } from '../../shared/ids.ts';
 import type { ActivityName } from './faults.ts';

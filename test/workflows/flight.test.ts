@@ -1,6 +1,11 @@
 /** What becomes of a delivery in the air: drones that fail, senders and recipients that are not there. In virtual time. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { aircraftContract } from '../../services/drone/contract/index.ts';
+import { createClient } from '../../shared/http/client.ts';
+import type { DroneId } from '../../shared/ids.ts';
+import { unsaidMilestones } from '../../simulator/aircraft.ts';
 import { Lab, type LabDelivery } from './lab.ts';
+import { pickupRace } from './pickup-race.ts';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -20,13 +25,12 @@ describe('a drone that fails before the pickup', () => {
     const delivery = await scene.order();
     await lab.until('a second drone is on it', async () => (await delivery.read()).attempt === 2);
     // The fault was on both: the second one's is taken away before it is met.
-    const second = (await delivery.read()).drone_id;
-    if (second === null) throw new Error('no second drone');
+    const second = await droneOf(delivery);
     lab.pilot.disarm(second);
 
     const { outcome } = await delivery.untilComplete();
     expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
-    expect(await loadings(delivery)).toBe(1);
+    await expectOnlyLoadedBy(delivery, second);
     const statuses = await delivery.statuses();
     expect(statuses.slice(statuses.indexOf('awaiting_drone'))).toEqual([
       'awaiting_drone',
@@ -49,7 +53,31 @@ describe('a drone that fails before the pickup', () => {
     const { delivery: ended, outcome } = await delivery.untilComplete();
     expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
     expect(ended.drone_id).not.toBe(still);
-    expect(await loadings(delivery)).toBe(1);
+    await expectOnlyLoadedBy(delivery, await droneOf(delivery));
+  });
+
+  it('and was only silent: it stands at the pickup when it is heard again, and may not load', async () => {
+    const scene = await lab.prepare({ drones: 2 });
+    // Before it could ask to load; long enough to be replaced, and back before its replacement is there.
+    const silent = { failure: 'lost_link', stage: 'at_pickup', at: 0, forS: 130 } as const;
+    for (const droneId of scene.droneIds) lab.pilot.arm(droneId, silent);
+    const delivery = await scene.order();
+    await lab.until('a second drone is on it', async () => (await delivery.read()).attempt === 2);
+    const second = await droneOf(delivery);
+    const first = scene.droneIds.find((one) => one !== second);
+    if (!first) throw new Error('no first drone');
+    lab.pilot.disarm(second);
+    expect(lab.pilot.look(first)).toMatchObject({
+      activity: { kind: 'awaiting_load_token' },
+      linkLostUntilMs: expect.any(Number) as number,
+    });
+    await lab.until('the first is heard again', () => lab.pilot.look(first).linkLostUntilMs === null);
+    expect((await delivery.read()).status).not.toBe('picked_up');
+
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
+    await expectOnlyLoadedBy(delivery, second);
+    await delivery.untilNothingHeld();
   });
 
   it('one after the other: at the limit the delivery fails', async () => {
@@ -123,6 +151,81 @@ describe('a drone that goes down with the package aboard', () => {
   });
 });
 
+describe('a drone that tells late what it did while nobody heard it', () => {
+  it('tells when it happened; told again, nothing happens again', async () => {
+    const scene = await lab.prepare();
+    const [droneId] = scene.droneIds;
+    if (!droneId) throw new Error('no drone');
+    lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'at_pickup', at: 0.5, forS: 140 });
+    const delivery = await scene.order({ toPickupM: 200, toDropoffM: 300 });
+    // It loads, flies and lets go, all of it unheard.
+    await lab.until(
+      'it has done it all',
+      () => unsaidMilestones(lab.pilot.look(droneId)).at(-1)?.body.kind === 'released',
+    );
+    const told = unsaidMilestones(lab.pilot.look(droneId)).map(({ body }) => body);
+    expect(told.map(({ kind }) => kind)).toEqual([
+      'loaded',
+      'departed_pickup',
+      'arrived_at_dropoff',
+      'released',
+    ]);
+    expect((await delivery.read()).status).toBe('arrived_at_pickup');
+    const backMs = lab.pilot.look(droneId).linkLostUntilMs ?? Number.NaN;
+    await delivery.untilStatus('delivered');
+
+    const [reservation] = (await lab.clients.drone.listReservations({ query: { delivery_id: delivery.id } }))
+      .data;
+    if (!reservation) throw new Error('no reservation');
+    const known = async () =>
+      (
+        await lab.clients.drone.readMilestones({
+          params: { reservation_id: reservation.id },
+          query: { after_sequence: 0 },
+        })
+      ).data;
+    const asTold = told.map(({ kind, occurred_at }) => ({ kind, occurred_at }));
+    const late = (await known()).filter(({ recorded_at }) => Date.parse(recorded_at) >= backMs);
+    const once = late.filter(({ kind }) => kind !== 'landed');
+    expect(once.map(({ kind, occurred_at }) => ({ kind, occurred_at }))).toEqual(asTold);
+    const timeline = (await delivery.events()).filter(({ type }) => type in MILESTONE_OF);
+    const lateEvents = timeline.slice(-asTold.length);
+    expect(lateEvents.map(({ type, occurred_at }) => ({ kind: MILESTONE_OF[type], occurred_at }))).toEqual(
+      asTold,
+    );
+    for (const { occurred_at, recorded_at } of [...once, ...lateEvents]) {
+      expect(Date.parse(recorded_at)).toBeGreaterThanOrEqual(backMs);
+      expect(Date.parse(occurred_at)).toBeLessThan(backMs);
+    }
+
+    const { delivery: ended } = await delivery.untilComplete();
+    const before = { milestones: await known(), events: await delivery.events() };
+    const aircraft = createClient(aircraftContract, { baseUrl: lab.environment['DRONE_URL'] ?? '' });
+    try {
+      const answers = [];
+      for (const body of told)
+        answers.push(await aircraft.postMilestone({ params: { drone_id: droneId }, body }));
+      expect(answers.map(({ outcome }) => outcome)).toEqual(told.map(() => 'duplicate'));
+    } finally {
+      await aircraft.close();
+    }
+    await lab.settle();
+    expect({ milestones: await known(), events: await delivery.events() }).toEqual(before);
+    expect(ended.charge?.amount).toBe(delivery.price.amount);
+    await expectOnlyLoadedBy(delivery, droneId);
+  });
+});
+
+/** The events of the timeline that milestones make. */
+const MILESTONE_OF: Readonly<Record<string, string>> = {
+  'delivery.enroute_to_pickup': 'took_off',
+  'delivery.arrived_at_pickup': 'arrived_at_pickup',
+  'delivery.picked_up': 'loaded',
+  'delivery.enroute_to_dropoff': 'departed_pickup',
+  'delivery.arrived_at_dropoff': 'arrived_at_dropoff',
+  'delivery.delivered': 'released',
+};
+
 describe('a sender who is not there', () => {
   it('fails the delivery after the time to load, for a fee; the drone comes home empty', async () => {
     const scene = await lab.prepare();
@@ -181,8 +284,18 @@ describe('a dropoff that is blocked', () => {
   });
 });
 
-async function loadings(delivery: LabDelivery): Promise<number> {
-  return (await delivery.events()).filter((event) => event.type === 'delivery.picked_up').length;
+async function droneOf(delivery: LabDelivery): Promise<DroneId> {
+  const { drone_id } = await delivery.read();
+  if (drone_id === null) throw new Error(`${delivery.id} has no drone`);
+  return drone_id;
+}
+
+/** No other drone ever had the package: neither by the drone service, under whatever reservation, nor in its bay. */
+async function expectOnlyLoadedBy(delivery: LabDelivery, droneId: DroneId): Promise<void> {
+  const race = await pickupRace(delivery);
+  expect(race).toMatchObject({ loadedBy: [droneId], carriedBy: [droneId], told: ['loaded'] });
+  // All before it are barred for good.
+  expect(race.loading.slice(0, -1).filter((one) => one !== 'barred')).toEqual([]);
 }
 
 async function resolve(

@@ -1,21 +1,28 @@
 /**
- * Moments that coincide: a cancel with a deadline, with a drone that frees itself, with a step's answer, with another cancel.
+ * Moments that coincide: a cancel with a deadline, with the loading, with a drone that frees itself, with a step's answer, with
+ * another cancel, with the absence of every worker.
  * On the real Temporal server: the time-skipping one wedges where a timer is cancelled as it fires.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { clockTimeMs } from '../../shared/clock.ts';
 import type { ActivityName } from './faults.ts';
-import { Lab, type LabDelivery, type Scene } from './lab.ts';
+import { openFrontDoor } from './front-door.ts';
+import { Lab, type LabDelivery, type LabWorker, type Scene } from './lab.ts';
+import { commandsOf } from '../replay/commands.ts';
+import { pickupRace } from './pickup-race.ts';
 
 const RATE = 30;
 let lab: Lab;
+let worker: LabWorker;
 beforeAll(async () => {
-  lab = await Lab.open({ realTimeAtRate: RATE });
+  lab = await Lab.open({ realTimeAtRate: RATE, build: null });
+  worker = await lab.employ({});
 }, 120_000);
 afterEach(() => lab.rest());
 afterAll(() => lab.close());
 
+const CANCEL = { reason: 'requested_by_sender', actor: { role: 'business', id: 'test' } } as const;
 const ROUNDS = 8;
 /** Milliseconds before and after the moment, one for each round. */
 const OFFSETS = Array.from({ length: ROUNDS }, (_, index) => (index - ROUNDS / 2) * 12);
@@ -58,7 +65,59 @@ async function whileFlying<T>(work: Promise<T>): Promise<T> {
   return ended;
 }
 
+/**
+ * When the cancel is sent, one for each round: wall milliseconds after the drone has begun to load, which takes a second; while
+ * it is still on its way, and when the package is aboard for certain.
+ */
+const AFTER_LOADING_BEGAN_MS = ['on_its_way', 300, 800, 920, 1_000, 'aboard'] as const;
+
 describe('a cancel at the same moment as', () => {
+  it('the loading: either it is recalled empty, or the package flies', async () => {
+    const scenes = await Promise.all(AFTER_LOADING_BEGAN_MS.map(() => lab.prepare()));
+    const deliveries = await Promise.all(
+      scenes.map((scene) => scene.order({ toPickupM: 100, toDropoffM: 150 })),
+    );
+    const answers = await whileFlying(
+      Promise.all(
+        deliveries.map(async (delivery, round) => {
+          await untilLoading(delivery, AFTER_LOADING_BEGAN_MS[round] ?? 'aboard');
+          return cancel(delivery, 'as-it-loads');
+        }),
+      ),
+    );
+    const endings = new Set<string>();
+    for (const [round, delivery] of deliveries.entries()) {
+      await expectOneEnding(delivery, ['cancelled', 'delivered']);
+      const answer = answers[round];
+      const { status, charge } = await delivery.read();
+      const said = typeof answer === 'object' ? (answer.reason ?? answer.outcome) : answer;
+      endings.add(status);
+      const { amount } = delivery.price;
+      const race = await pickupRace(delivery);
+      const events = (await delivery.events()).map((event) => event.type);
+      // Three who were not asked together, and the money: all tell the same story.
+      if (status === 'cancelled') {
+        expect(['cancelled', 'aircraft_unreachable'], `round ${round}`).toContain(said);
+        expect(race, `round ${round}`).toMatchObject({ loading: ['barred'], loadedBy: [], carriedBy: [] });
+        expect(charge?.amount).toBe(Math.round(amount * 0.4));
+        expect(events).not.toContain('delivery.picked_up');
+      } else {
+        expect(['already_picked_up', 'aircraft_unreachable'], `round ${round}`).toContain(said);
+        const { droneIds } = delivery.scene;
+        expect(race, `round ${round}`).toEqual({
+          loading: ['loaded'],
+          told: ['loaded'],
+          loadedBy: droneIds,
+          carriedBy: droneIds,
+        });
+        expect(charge?.amount).toBe(amount);
+        expect(events).not.toContain('delivery.cancelled');
+      }
+    }
+    // The first and the last round are certain.
+    expect([...endings].sort()).toEqual(['cancelled', 'delivered']);
+  }, 120_000);
+
   it('the end of the time to load', async () => {
     const loadingS = 30;
     const scenes = await Promise.all(OFFSETS.map(() => lab.prepare()));
@@ -208,11 +267,76 @@ describe('a cancel during an attempt that is never heard of again', () => {
   );
 });
 
+describe('a cancel while no worker is there', () => {
+  it('is answered 503 and kept; once one is there it is done, once, and its repetition hears so', async () => {
+    // A sender who is late: nothing else happens to it meanwhile.
+    const door = await openFrontDoor(lab, { policy: { loadingS: 1_200 }, tuning: { cancelWaitMs: 1_000 } });
+    try {
+      const scene = await lab.prepare();
+      for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'sender_absent' });
+      const caller = await door.callerOf(scene);
+      const delivery = await door.order(caller, scene);
+      await delivery.untilStatus('arrived_at_pickup');
+      const cancelAtTheDoor = () => caller.cancelDelivery({ params: { delivery_id: delivery.id }, body: {} });
+      const updateId = `${delivery.id}/cancel/1`;
+
+      await whileFlying(
+        (async () => {
+          await worker.stop();
+          const problem = await cancelAtTheDoor().catch((error: unknown) => error);
+          expect(problem).toMatchObject({ status: 503, slug: 'unavailable', retryAfterS: 2 });
+          // What the port makes of it, for every kind of message.
+          const options = { updateId: 'unanswered', timeoutMs: 500 };
+          expect(
+            await Promise.all([
+              lab.workflows.cancel(delivery.id, CANCEL, { ...options, updateId }),
+              lab.workflows.order(delivery.id, 'confirm', { actor: { role: 'recipient', id: 'x' } }, options),
+            ]),
+          ).toEqual(['no_answer', 'no_answer']);
+          expect((await delivery.read()).status).toBe('arrived_at_pickup');
+
+          worker = await lab.employ({});
+          await eventTime(delivery, 'delivery.cancelled');
+        })(),
+      );
+      await expectOneEnding(delivery, ['cancelled']);
+      const ended = await cancelAtTheDoor();
+      expect(ended).toMatchObject({ status: 'cancelled', cancellation: { outcome: 'cancelled' } });
+      expect(ended.charge?.amount).toBe(Math.round(delivery.price.amount * 0.4));
+      // Temporal gives the same id the same answer, also after the end; the history has it once.
+      expect(await lab.workflows.cancel(delivery.id, CANCEL, { updateId, timeoutMs: 20_000 })).toEqual({
+        outcome: 'cancelled',
+        reason: null,
+        detail: null,
+      });
+      const commands = commandsOf(await delivery.handle.fetchHistory());
+      expect(commands.filter((one) => one === 'accept cancel')).toHaveLength(1);
+    } finally {
+      await door.close();
+    }
+  }, 120_000);
+});
+
 async function eventTime(delivery: LabDelivery, type: string): Promise<number> {
   for (;;) {
     const event = (await delivery.events()).find((one) => one.type === type);
     if (event) return Date.parse(event.occurred_at);
     await delay(25);
+  }
+}
+
+async function untilLoading(
+  { id, scene: { droneIds } }: LabDelivery,
+  when: (typeof AFTER_LOADING_BEGAN_MS)[number],
+): Promise<void> {
+  const [droneId] = droneIds;
+  if (!droneId) throw new Error('no drone');
+  for (;;) {
+    const { activity, since } = lab.pilot.look(droneId);
+    if (when === 'on_its_way' && activity.kind === 'flying') return;
+    if (when === 'aboard' && lab.pilot.carriersOf(id).length > 0) return;
+    if (typeof when === 'number' && activity.kind === 'loading') return untilWall(since.atMs, when);
+    await delay(5);
   }
 }
 
