@@ -13,6 +13,38 @@ beforeAll(async () => {
 afterEach(() => lab.rest());
 afterAll(() => lab.close());
 
+describe('when a status cannot be recorded after the pickup', () => {
+  it.each(['picked_up', 'delivered'] as const)(
+    '%s: done lets it go, and the delivery completes, with every status in its timeline',
+    async (status) => {
+      lab.faults.arm({ activity: 'appendEvents', how: 'refuse', times: 1, key: RegExp(`event_${status}/`) });
+      const delivery = await lab.start();
+      await lab.until(
+        'an intervention is open',
+        async () => (await delivery.read()).interventions.length === 1,
+      );
+      const [intervention] = (await delivery.read()).interventions;
+      expect(intervention).toMatchObject({ kind: 'unrecorded' });
+      await answer(delivery, intervention?.id ?? '', 'done');
+
+      const { outcome, delivery: ended } = await delivery.untilComplete();
+      expect(outcome.status).toBe('delivered');
+      expect(ended).toMatchObject({ status: 'delivered', charge: delivery.price });
+      expect(ended.interventions).toMatchObject([{ resolution: { answer: 'done', by: 'operator:test' } }]);
+      expect((await delivery.statuses()).slice(-5)).toEqual([
+        'arrived_at_pickup',
+        'picked_up',
+        'enroute_to_dropoff',
+        'arrived_at_dropoff',
+        'delivered',
+      ]);
+      const walked = (await delivery.events()).find((event) => event.type === `delivery.${status}`);
+      expect(walked?.data).toEqual({ unrecorded: true });
+      await delivery.untilNothingHeld();
+    },
+  );
+});
+
 describe('a compensation that fails for good', () => {
   it('can be closed as done by hand', async () => {
     lab.faults.arm({ activity: 'reserveDrone', how: 'refuse' }, { activity: 'voidPackages', how: 'refuse' });

@@ -14,7 +14,7 @@ import {
   type DeliveryStatus,
   isBeforePickup,
   isFinal,
-  TRANSITIONS,
+  statusesBetween,
 } from '../../services/delivery/contract/status.ts';
 import { interventionIdOf } from '../../services/delivery/contract/interventions.ts';
 import type { DeliveryPatch, NewDeliveryEvent } from '../../services/delivery/contract/index.ts';
@@ -46,6 +46,8 @@ export interface CarriedRecord {
   state: DeliveryState;
   interventions: OpenedIntervention[];
   delayed: boolean;
+  /** Absent: nothing was let go. */
+  hasLetGo?: boolean;
 }
 
 const HISTORY_SHOWN = 20;
@@ -75,19 +77,25 @@ export class DeliveryRecord {
   /** A write that is refused for good can no longer end the delivery. */
   private isConcluding = false;
   private readonly answers = new Map<string, ResolveInterventionCommand>();
+  /** A person has let an event go that could not be recorded: the statuses in the record may lag behind. */
+  private hasLetGo = false;
+  /** Of the last event that was asked for. */
+  private lastStatus: DeliveryStatus;
 
   constructor(input: DeliveryInput, carried?: CarriedRecord) {
     this.input = input;
+    if (carried) Object.assign(this.state, carried.state);
+    this.lastStatus = this.state.status;
     if (!carried) return;
     Object.assign(this.ordinals, carried.ordinals);
-    Object.assign(this.state, carried.state);
+    this.hasLetGo = carried.hasLetGo ?? false;
     for (const intervention of carried.interventions) this.interventions.set(intervention.id, intervention);
     this.delayed = carried.delayed;
   }
 
   carried(): CarriedRecord {
-    const { ordinals, state, delayed } = this;
-    return { ordinals, state, interventions: [...this.interventions.values()], delayed };
+    const { ordinals, state, delayed, hasLetGo } = this;
+    return { ordinals, state, interventions: [...this.interventions.values()], delayed, hasLetGo };
   }
 
   /** Settles when every event is written that was asked for, or given up by a person. */
@@ -267,11 +275,13 @@ export class DeliveryRecord {
     ];
     setCurrentDetails(this.currentDetails());
     const step = { key, deliveryId: this.input.deliveryId, events: [event] };
+    const before = this.lastStatus;
+    this.lastStatus = event.status ?? before;
     let askedAPerson: () => void = () => undefined;
     const asked = new Promise<void>((resolve) => {
       askedAPerson = resolve;
     });
-    const written = this.tail.then(() => this.write(step, event.type, askedAPerson));
+    const written = this.tail.then(() => this.write(step, before, askedAPerson));
     // A write that failed for good fails its caller; the ones behind it still go out.
     this.tail = written.catch(() => undefined);
     return Promise.race([written, asked]);
@@ -282,10 +292,16 @@ export class DeliveryRecord {
    * settle, and the events behind it wait, for they are written in their order.
    * @param asked what is called when a person has been asked
    */
-  private async write(step: StepInput<'appendEvents'>, type: string, asked: () => void): Promise<void> {
+  private async write(
+    step: StepInput<'appendEvents'>,
+    before: DeliveryStatus,
+    asked: () => void,
+  ): Promise<void> {
+    const { type, status } = step.events[0] ?? { type: 'none' };
     for (;;) {
       try {
-        await shortStep('appendEvents', step, `record: ${type}`);
+        const caughtUp = this.hasLetGo ? { ...step, catchUpTo: before } : step;
+        await shortStep('appendEvents', caughtUp, `record: ${type}`);
         return;
       } catch (error) {
         const isBinding = this.isConcluding || !isBeforePickup(this.state.status);
@@ -293,6 +309,7 @@ export class DeliveryRecord {
         const answer = await this.askAboutRecord(
           step.key,
           `Event ${type} is not recorded (${error.message}).`,
+          status ?? before,
           asked,
         );
         if (answer === 'done') return;
@@ -300,8 +317,16 @@ export class DeliveryRecord {
     }
   }
 
-  /** Its own events go past those that wait behind the refused one. Where they are refused too, the Temporal UI still shows it. */
-  private async askAboutRecord(key: string, reason: string, asked: () => void): Promise<string> {
+  /**
+   * Its own events go past those that wait behind the refused one. Where they are refused too, the Temporal UI still shows it.
+   * @param status where the delivery is with the event, which the record catches up with when the event is let go
+   */
+  private async askAboutRecord(
+    key: string,
+    reason: string,
+    status: DeliveryStatus,
+    asked: () => void,
+  ): Promise<string> {
     const { deliveryId } = this.input;
     const id = this.interventionId(key.replace(`${deliveryId}/`, ''));
     const intervention = {
@@ -316,9 +341,10 @@ export class DeliveryRecord {
     const tell = async (event: NewDeliveryEvent) => {
       const eventKey = this.key(event.type.replace('delivery.', 'event_'));
       try {
+        const step = { key: eventKey, deliveryId, events: [event] };
         await shortStep(
           'appendEvents',
-          { key: eventKey, deliveryId, events: [event] },
+          this.hasLetGo ? { ...step, catchUpTo: status } : step,
           `record: ${event.type}`,
         );
       } catch (error) {
@@ -332,6 +358,7 @@ export class DeliveryRecord {
     const { answer = 'retry', actor, why = '' } = this.answers.get(id) ?? {};
     this.answers.delete(id);
     this.hide(id);
+    if (answer === 'done') this.hasLetGo = true;
     const by = actor ? `${actor.role}:${actor.id}` : 'unknown';
     await tell(this.resolutionOf(intervention, { answer, by, why }));
     return answer;
@@ -366,19 +393,9 @@ function orderedBy({ by, why }: Record<string, unknown> = {}): string {
   return typeof why === 'string' ? ` by ${by}: ${why}` : ` by ${by}`;
 }
 
-/** Shortest legal way from one status to another, without the start; breadth first over the state machine. */
+/** The legal way from one status to another, without the start. @throws {ApplicationFailure} when there is none */
 export function legalPath(from: DeliveryStatus, to: DeliveryStatus): DeliveryStatus[] {
-  const ways: DeliveryStatus[][] = [[from]];
-  const seen = new Set<DeliveryStatus>([from]);
-  for (const way of ways) {
-    const last = way[way.length - 1] ?? from;
-    if (last === to) return way.slice(1);
-    for (const next of TRANSITIONS[last]) {
-      // What a person says happened is never a way through another ending.
-      if (seen.has(next) || (isFinal(next) && next !== to)) continue;
-      seen.add(next);
-      ways.push([...way, next]);
-    }
-  }
+  const way = statusesBetween(from, to);
+  if (way) return way;
   throw ApplicationFailure.nonRetryable(`There is no legal way from ${from} to ${to}.`, 'illegal_transition');
 }

@@ -46,6 +46,22 @@ export function canTransition(from: DeliveryStatus, to: DeliveryStatus): boolean
   return TRANSITIONS[from].includes(to);
 }
 
+/** Shortest legal way from one status to another, without the start, never through another ending; undefined: none. */
+export function statusesBetween(from: DeliveryStatus, to: DeliveryStatus): DeliveryStatus[] | undefined {
+  const ways: DeliveryStatus[][] = [[from]];
+  const seen = new Set<DeliveryStatus>([from]);
+  for (const way of ways) {
+    const last = way[way.length - 1] ?? from;
+    if (last === to) return way.slice(1);
+    for (const next of TRANSITIONS[last]) {
+      if (seen.has(next) || (isFinal(next) && next !== to)) continue;
+      seen.add(next);
+      ways.push([...way, next]);
+    }
+  }
+  return undefined;
+}
+
 /** A delivery in this status has ended: nothing follows. */
 export function isFinal(status: DeliveryStatus): boolean {
   return TRANSITIONS[status].length === 0;
