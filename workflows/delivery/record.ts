@@ -23,7 +23,7 @@ import type { BaseId } from '../../shared/ids.ts';
 import { DELIVERY_SEARCH_ATTRIBUTES as KEYS } from '../../shared/temporal/search-attributes.ts';
 import type { DeliveryInput, DeliveryState, ResolveInterventionCommand } from '../messages.ts';
 import { COMPENSATION_KIND } from './compensation.ts';
-import { nextKey, type Ordinals, shortStep, StepFailed, type StepInput } from './steps.ts';
+import { nextKey, type Ordinals, plainStep, shortStep, StepFailed, type StepInput } from './steps.ts';
 
 export interface EventDetails {
   /** By the delivery's clock, Unix milliseconds; now unless told. */
@@ -31,6 +31,11 @@ export interface EventDetails {
   data?: Record<string, unknown>;
   patch?: DeliveryPatch;
   changeDropoff?: NonNullable<NewDeliveryEvent['change_dropoff']>;
+  /**
+   * Written only once what led to it is in the history. A short step is done before its workflow task is: when that is lost, its
+   * update is too, and the delivery would go on another way than what stands written.
+   */
+  isDecision?: boolean;
 }
 
 export interface OpenedIntervention {
@@ -137,10 +142,8 @@ export class DeliveryRecord {
     // A delivery that moves on is no longer delayed, unless this very event says why it is.
     const moved =
       this.delayed && details.patch?.delayed === undefined ? { delayed: false, delay_reason: null } : {};
-    await this.append({
-      ...this.event(`delivery.${to}`, { ...details, patch: { ...moved, ...details.patch } }),
-      status: to,
-    });
+    const event = this.event(`delivery.${to}`, { ...details, patch: { ...moved, ...details.patch } });
+    await this.append({ ...event, status: to }, details.isDecision === true ? plainStep : shortStep);
   }
 
   /** Walks the legal way to a status, recording each one on it: for what a person says has happened. */
@@ -257,7 +260,7 @@ export class DeliveryRecord {
     };
   }
 
-  private append(event: NewDeliveryEvent): Promise<void> {
+  private append(event: NewDeliveryEvent, how: typeof plainStep<'appendEvents'> = shortStep): Promise<void> {
     // Numbered by its kind: after a reset the workflow may take a shorter way to where the delivery is, and an event that is
     // already there must not be taken for another one.
     const key = this.key(event.type.replace('delivery.', 'event_'));
@@ -271,7 +274,7 @@ export class DeliveryRecord {
     const asked = new Promise<void>((resolve) => {
       askedAPerson = resolve;
     });
-    const written = this.tail.then(() => this.write(step, event.type, askedAPerson));
+    const written = this.tail.then(() => this.write(step, how, event.type, askedAPerson));
     // A write that failed for good fails its caller; the ones behind it still go out.
     this.tail = written.catch(() => undefined);
     return Promise.race([written, asked]);
@@ -282,10 +285,15 @@ export class DeliveryRecord {
    * settle, and the events behind it wait, for they are written in their order.
    * @param asked what is called when a person has been asked
    */
-  private async write(step: StepInput<'appendEvents'>, type: string, asked: () => void): Promise<void> {
+  private async write(
+    step: StepInput<'appendEvents'>,
+    how: typeof plainStep<'appendEvents'>,
+    type: string,
+    asked: () => void,
+  ): Promise<void> {
     for (;;) {
       try {
-        await shortStep('appendEvents', step, `record: ${type}`);
+        await how('appendEvents', step, `record: ${type}`);
         return;
       } catch (error) {
         const isBinding = this.isConcluding || !isBeforePickup(this.state.status);
