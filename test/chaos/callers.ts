@@ -1,55 +1,48 @@
-/** Careful callers: each request is repeated with its key until it is answered, and cancelled where its kind says so. */
+/**
+ * Careful callers: each request is repeated with its key until it is answered, and what its kind asks for afterwards is asked
+ * for; what is to break in the air is ordered of the simulator.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Client as TemporalClient } from '@temporalio/client';
 import { publicContract } from '../../api/contract.ts';
 import type { StackDescription } from '../../local/stack-file.ts';
-import { type DeliveryEvent, isBeforePickup } from '../../services/delivery/contract/index.ts';
-import type { CreateDeliveryRequest } from '../../services/ingestion/contract/index.ts';
+import type { carrierContract } from '../../services/carrier/contract/index.ts';
+import { type DeliveryEvent, isFinal } from '../../services/delivery/contract/index.ts';
+import { type Clock, runningClock } from '../../shared/clock.ts';
 import { messageOf, Problem } from '../../shared/errors.ts';
-import { createClient } from '../../shared/http/client.ts';
+import { type Client, createClient } from '../../shared/http/client.ts';
 import type { DeliveryId } from '../../shared/ids.ts';
 import { controlContract, type OrderFailure } from '../../simulator/contract.ts';
-import type { Location } from '../../shared/schemas.ts';
-import { HOPS as HOPS_OF_FOUR_BASES, type PublicApi } from '../e2e/traffic.ts';
-import type { AcceptedRequest } from '../checker/index.ts';
+import type { AcceptedRequest, Order } from '../checker/index.ts';
+import type { PublicApi } from '../e2e/traffic.ts';
+import { Careful } from './careful.ts';
+import { FollowUps } from './follow-ups.ts';
 import type { PlannedRequest, RequestKind } from './plan.ts';
+import { accountOf, FAILURE_OF, requestedBy, requestOf } from './requests.ts';
 
-/** The whole fleet is wanted, so there are hops close to every base. */
-const HOPS: readonly (readonly [Location, Location])[] = [
-  ...HOPS_OF_FOUR_BASES,
-  [
-    { latitude: 47.5835, longitude: -122.331 },
-    { latitude: 47.587, longitude: -122.328 },
-  ],
-  [
-    { latitude: 47.5035, longitude: -122.2 },
-    { latitude: 47.507, longitude: -122.197 },
-  ],
-];
-
-const AGAIN_AFTER_MS = 250;
+const LOOK_EVERY_MS = 500;
 const CONNECTIONS = 64;
 /** Every so many accepted requests are sent once more, as a caller does whose answer got lost. */
 const REPEATED_EVERY = 5;
-/** An order to the simulator is given up after this: it is down, and what it was to break flies on whole. */
-const ORDER_WITHIN_MS = 20_000;
-
-const FAILURE_OF: Partial<Record<RequestKind, OrderFailure>> = {
-  undeliverable_return: { failure: 'dropoff_blocked' },
-  undeliverable_leave: { failure: 'dropoff_blocked' },
-  drone_fails_before_pickup: { failure: 'motor_failure', stage: 'to_pickup', at: 0.6 },
-  drone_fails_with_package: { failure: 'motor_failure', stage: 'to_dropoff', at: 0.5 },
-  link_lost: { failure: 'lost_link', stage: 'to_dropoff', at: 0.2, for_s: 60 },
-  sender_absent: { failure: 'sender_absent' },
-  recipient_absent: { failure: 'recipient_absent' },
-};
-
-/** Of so many requests, whatever else they show, the first few ask for a proof; a package that may be left cannot have a PIN. */
-const PROVEN_ONE_IN = 10;
-const PROOF_OF = ['pin', 'signature', 'photo'] as const;
 
 interface Answers extends AcceptedRequest {
   answers: DeliveryId[];
+  orders: Order[];
   kind: RequestKind;
+}
+
+/** A failure that an aircraft is to have, and the id under which the simulator knows of it. */
+interface Ordered {
+  failure: OrderFailure;
+  command: string | undefined;
+}
+
+export interface CallersOptions {
+  description: StackDescription;
+  temporal: TemporalClient;
+  carrier: Pick<Client<typeof carrierContract>, 'setSimulation'>;
+  /** When nothing is repeated any more. */
+  giveUp: AbortSignal;
 }
 
 export class Callers {
@@ -57,24 +50,43 @@ export class Callers {
   readonly accepted: Answers[] = [];
   /** What was answered otherwise than a caller of this kind may expect. */
   readonly surprises: string[] = [];
-  /** How often each status was answered. */
-  readonly statuses = new Map<number, number>();
   #refused = 0;
   readonly #clients = new Map<string, PublicApi>();
+  readonly #operator: PublicApi;
   readonly #simulator;
-  /** In-flight cancels by delivery. */
-  readonly #toCancel = new Set<string>();
-  readonly #cancels: Promise<void>[] = [];
-  readonly #giveUp: AbortSignal;
+  readonly #carrier: CallersOptions['carrier'];
+  readonly #clock: Clock;
+  readonly #careful: Careful;
+  readonly #followUps: FollowUps;
+  /** By delivery, while it is under way. */
+  readonly #failures = new Map<string, Ordered>();
+  readonly #ended = new Set<string>();
+  readonly #ordering: Promise<void>;
+  readonly #closing = new AbortController();
 
-  /** @param giveUp when nothing is repeated any more */
-  constructor({ api_url: baseUrl, accounts, simulator_url }: StackDescription, giveUp: AbortSignal) {
-    for (const [name, { key }] of Object.entries(accounts)) {
-      const headers = { authorization: `Bearer ${key}` };
-      this.#clients.set(name, createClient(publicContract, { baseUrl, headers, connections: CONNECTIONS }));
-    }
+  constructor({ description, temporal, carrier, giveUp }: CallersOptions) {
+    const { api_url: baseUrl, accounts, operator_key, simulator_url, clock } = description;
+    const as = (key: string): PublicApi =>
+      createClient(publicContract, {
+        baseUrl,
+        headers: { authorization: `Bearer ${key}` },
+        connections: CONNECTIONS,
+      });
+    for (const [name, { key }] of Object.entries(accounts)) this.#clients.set(name, as(key));
+    this.#operator = as(operator_key);
     this.#simulator = createClient(controlContract, { baseUrl: simulator_url });
-    this.#giveUp = giveUp;
+    this.#carrier = carrier;
+    this.#clock = runningClock(clock);
+    this.#careful = new Careful(giveUp);
+    this.#followUps = new FollowUps({
+      operator: this.#operator,
+      temporal,
+      clock: this.#clock,
+      careful: this.#careful,
+      giveUp,
+      onSurprise: (what) => this.surprises.push(what),
+    });
+    this.#ordering = this.#orderFailures();
   }
 
   /** Refusals that were right: of a suspended account. */
@@ -82,13 +94,20 @@ export class Callers {
     return this.#refused;
   }
 
+  /** How often each status was answered. */
+  get statuses(): ReadonlyMap<number, number> {
+    return this.#careful.statuses;
+  }
+
   /** Posts it until it is answered, and does what its kind asks for. */
   async send(planned: PlannedRequest): Promise<void> {
     const { kind, number } = planned;
     const key = `chaos-${number}`;
-    const client = this.#client(accountOf(kind));
-    const body = requestOf(planned);
-    const post = () => this.#untilAnswered(() => client.createDelivery({ body }, { idempotencyKey: key }));
+    const sender = this.#client(accountOf(kind));
+    const body = requestOf(planned, this.#clock);
+    const post = () =>
+      this.#careful.untilAnswered(() => sender.createDelivery({ body }, { idempotencyKey: key }));
+    if (kind === 'carrier_fails') await this.#letACarrierFail();
     let id: DeliveryId;
     try {
       ({ id } = await post());
@@ -98,12 +117,14 @@ export class Callers {
       } else this.surprises.push(`request ${number} (${kind}) was not accepted: ${messageOf(error)}`);
       return;
     }
-    const accepted: Answers = { key, answers: [id], kind };
+    const requested = requestedBy(body);
+    const accepted: Answers = { key, answers: [id], requested, orders: [], kind };
     this.accepted.push(accepted);
     const failure = FAILURE_OF[kind];
-    if (failure) void this.#order({ ...failure, delivery_id: id });
-    if (kind === 'cancelled_in_flight') this.#toCancel.add(id);
-    if (kind === 'cancelled_at_once') await this.#cancel(id);
+    if (failure && !this.#ended.has(id)) {
+      this.#failures.set(id, { failure: { ...failure, delivery_id: id }, command: undefined });
+    }
+    await this.#followUps.accepted({ planned, id, requested, sender, orders: accepted.orders });
     if (number % REPEATED_EVERY === 0) {
       try {
         accepted.answers.push((await post()).id);
@@ -114,62 +135,50 @@ export class Callers {
   }
 
   /** Told of each event of the feed. */
-  onEvent({ delivery_id: id, status }: DeliveryEvent): void {
-    if (status === 'created' || !this.#toCancel.has(id)) return;
-    this.#toCancel.delete(id);
-    if (isBeforePickup(status)) this.#cancels.push(this.#cancel(id));
+  onEvent(event: DeliveryEvent): void {
+    this.#followUps.onEvent(event);
+    if (!isFinal(event.status)) return;
+    this.#ended.add(event.delivery_id);
+    this.#failures.delete(event.delivery_id);
   }
 
-  /** Every cancel that was begun has its answer. */
-  async cancelsAnswered(): Promise<void> {
-    await Promise.all(this.#cancels);
+  /** Everything that was asked for has its answer. */
+  async answered(): Promise<void> {
+    await this.#followUps.answered();
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#clients.values(), this.#simulator].map((client) => client.close()));
+    this.#closing.abort();
+    await this.#ordering;
+    const clients = [...this.#clients.values(), this.#operator, this.#simulator];
+    await Promise.all(clients.map((client) => client.close()));
   }
 
-  async #cancel(id: DeliveryId): Promise<void> {
-    const client = this.#client('standard');
-    try {
-      await this.#untilAnswered(() => client.cancelDelivery({ params: { delivery_id: id }, body: {} }));
-    } catch (error) {
-      // Too late: the package is aboard, or the delivery has ended.
-      if (!(error instanceof Problem) || error.slug !== 'conflict') {
-        this.surprises.push(`the cancel of ${id} was not answered as it may be: ${messageOf(error)}`);
+  /** The next booking, whosever that is, breaks down with its package. */
+  async #letACarrierFail(): Promise<void> {
+    await this.#careful.untilAnswered(() =>
+      this.#carrier.setSimulation({ body: { fail_next_after_pickup: 1 } }),
+    );
+  }
+
+  /** Orders what is to break; again, when the simulator was killed before it happened, which does not remember it. */
+  async #orderFailures(): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      if (this.#failures.size > 0) {
+        try {
+          const { data } = await this.#simulator.listCommands({});
+          const known = new Set(data.map(({ id }) => id));
+          for (const ordered of this.#failures.values()) {
+            if (ordered.command !== undefined && known.has(ordered.command)) continue;
+            ordered.command = (await this.#simulator.orderFailure({ body: ordered.failure })).id;
+          }
+        } catch {
+          // It is one of those that are killed.
+        }
       }
+      await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
     }
-  }
-
-  async #order(failure: OrderFailure): Promise<void> {
-    const over = Date.now() + ORDER_WITHIN_MS;
-    while (Date.now() < over && !this.#giveUp.aborted) {
-      try {
-        await this.#simulator.orderFailure({ body: failure });
-        return;
-      } catch {
-        await delay(AGAIN_AFTER_MS);
-      }
-    }
-  }
-
-  async #untilAnswered<T>(call: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        const answer = await call();
-        this.#count(200);
-        return answer;
-      } catch (error) {
-        if (!(error instanceof Problem)) throw error;
-        this.#count(error.status);
-        if (!error.retryable || this.#giveUp.aborted) throw error;
-        await delay(AGAIN_AFTER_MS);
-      }
-    }
-  }
-
-  #count(status: number): void {
-    this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
   }
 
   #client(account: string): PublicApi {
@@ -177,30 +186,4 @@ export class Callers {
     if (!client) throw new Error(`The stack has no account ${account}`);
     return client;
   }
-}
-
-function accountOf(kind: RequestKind): string {
-  if (kind === 'no_credit') return 'tinyCredit';
-  return kind === 'suspended' ? 'suspended' : 'standard';
-}
-
-function requestOf({ kind, hop, number }: PlannedRequest): CreateDeliveryRequest {
-  const [pickup, dropoff] = HOPS[hop % HOPS.length]!;
-  const asked = kind === 'undeliverable_leave' ? undefined : PROOF_OF[number % PROVEN_ONE_IN];
-  const confirmation = kind === 'recipient_absent' ? 'pin' : asked;
-  const small = { size: 'small', weight_kg: 0.5 + (number % 3) * 0.5 } as const;
-  return {
-    pickup: { location: pickup },
-    dropoff: { location: dropoff, contact: { email: 'recipient@example.com' } },
-    packages:
-      kind === 'heavy'
-        ? [{ size: 'large', weight_kg: 7.5 }]
-        : kind === 'two_packages'
-          ? [small, { size: 'small', weight_kg: 0.4 }]
-          : [small],
-    external_id: `chaos-${number}`,
-    ...(kind === 'undeliverable_leave' && { undeliverable_action: 'leave' as const }),
-    ...(confirmation && { confirmation }),
-    ...(number % 17 === 0 && { expedited: true }),
-  };
 }

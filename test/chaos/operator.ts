@@ -16,6 +16,7 @@ const BY = 'chaos operator';
 /** What is answered to each kind of intervention, by the beginning of its name; the others settle themselves. */
 const ANSWERS: readonly [kind: string, answer: string][] = [
   ['drone_down', 'lost'],
+  ['carrier_failed', 'lost'],
   ['compensation:', 'retry'],
 ];
 

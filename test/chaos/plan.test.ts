@@ -37,10 +37,26 @@ test('For many seeds: every process is killed, every link is struck, every kind 
     expect(new Set(killed), `seed ${seed}`).toEqual(new Set(VICTIMS));
     const struck = acts.flatMap((act) => (act.kind === 'cut' || act.kind === 'stall' ? [act.link] : []));
     expect(new Set(struck), `seed ${seed}`).toEqual(new Set(OPTIONS.links));
-    expect(requests.filter(({ kind }) => kind === 'plain').length, `seed ${seed}`).toBeGreaterThan(120);
+    expect(requests.filter(({ kind }) => kind === 'plain').length, `seed ${seed}`).toBeGreaterThan(90);
   }
   const kinds = makePlan({ ...OPTIONS, deliveries: 5_000 }).requests.map(({ kind }) => kind);
   expect(new Set(kinds)).toEqual(new Set(Object.keys(REQUEST_KINDS)));
+});
+
+test('What is asked for while it is under way has its stage, and each stage comes up', () => {
+  const { requests } = makePlan({ ...OPTIONS, deliveries: 5_000 });
+  const stages = new Map<string, Set<string>>();
+  for (const { kind, askedIn } of requests) {
+    const known = stages.get(kind) ?? new Set();
+    stages.set(kind, known);
+    if (askedIn !== undefined) known.add(askedIn);
+  }
+  expect(stages.get('plain')).toEqual(new Set());
+  expect(stages.get('rescheduled')).toEqual(new Set(['scheduled']));
+  expect(stages.get('reassigned')).toEqual(new Set(['confirmed', 'enroute_to_pickup', 'arrived_at_pickup']));
+  for (const kind of ['dropoff_changed', 'aborted', 'terminated']) {
+    expect(stages.get(kind)?.size, kind).toBe(4);
+  }
 });
 
 test('The plan is printed with its seed, every act with its time and victim', () => {

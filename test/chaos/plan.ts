@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { SERVICES } from '../../prisma/services.ts';
+import type { DeliveryStatus } from '../../services/delivery/contract/index.ts';
 
 /** Processes that are killed and stopped. */
 export const VICTIMS = ['worker', 'api', ...SERVICES, 'simulator', 'temporal', 'postgres'] as const;
@@ -26,13 +27,13 @@ export type PlannedAct = Act & { atMs: number };
 
 /** What a request is to show. The checks do not depend on it: chaos may turn any of them into another ending. */
 export const REQUEST_KINDS = {
-  plain: 53,
-  cancelled_at_once: 7,
-  cancelled_in_flight: 7,
-  heavy: 6,
-  two_packages: 5,
+  plain: 47,
+  cancelled_at_once: 6,
+  cancelled_in_flight: 6,
+  heavy: 5,
+  two_packages: 4,
   undeliverable_return: 4,
-  undeliverable_leave: 4,
+  undeliverable_leave: 3,
   drone_fails_before_pickup: 4,
   drone_fails_with_package: 2,
   link_lost: 3,
@@ -40,8 +41,28 @@ export const REQUEST_KINDS = {
   recipient_absent: 1,
   no_credit: 2,
   suspended: 1,
+  /** Too big for every drone together, of an account that takes a carrier then. */
+  carrier: 3,
+  carrier_cancelled: 1,
+  carrier_fails: 1,
+  scheduled: 2,
+  rescheduled: 3,
+  dropoff_changed: 4,
+  reassigned: 3,
+  aborted: 3,
+  /** Its workflow is terminated, as somebody can in the Temporal UI: the reconciler ends it. */
+  terminated: 2,
 } as const;
 export type RequestKind = keyof typeof REQUEST_KINDS;
+
+/** For kinds that ask for something while it is under way: as soon as its delivery is there, or further. */
+const ASKED_IN = {
+  rescheduled: ['scheduled'],
+  dropoff_changed: ['confirmed', 'enroute_to_pickup', 'arrived_at_pickup', 'enroute_to_dropoff'],
+  reassigned: ['confirmed', 'enroute_to_pickup', 'arrived_at_pickup'],
+  aborted: ['confirmed', 'enroute_to_pickup', 'enroute_to_dropoff', 'arrived_at_dropoff'],
+  terminated: ['confirmed', 'enroute_to_pickup', 'enroute_to_dropoff', 'arrived_at_dropoff'],
+} as const satisfies Partial<Record<RequestKind, readonly DeliveryStatus[]>>;
 
 export interface PlannedRequest {
   /** From the beginning of the run, wall milliseconds. */
@@ -50,6 +71,8 @@ export interface PlannedRequest {
   kind: RequestKind;
   /** Which of the traffic's hops. */
   hop: number;
+  /** Once its delivery is there, or further, it is asked for what its kind is named after. */
+  askedIn?: DeliveryStatus;
 }
 
 export interface PlanOptions {
@@ -84,13 +107,13 @@ export function makePlan({ seed, deliveries, kills, ratePerS, links, spared = []
   const spanMs = (deliveries / ratePerS) * 1_000;
   const requests = Array.from({ length: deliveries }, (_, number): PlannedRequest => {
     const own = dice.for(`request/${number}`);
-    return {
-      number,
-      // Somewhere within its own slice of time: bursts and lulls, and the rate as it was asked for.
-      atMs: Math.floor(((number + own.fraction()) / deliveries) * spanMs),
-      kind: own.weighted(REQUEST_KINDS),
-      hop: own.between(0, 1_000_000),
-    };
+    // Somewhere within its own slice of time: bursts and lulls, and the rate as it was asked for.
+    const atMs = Math.floor(((number + own.fraction()) / deliveries) * spanMs);
+    const kind = own.weighted(REQUEST_KINDS);
+    const hop = own.between(0, 1_000_000);
+    const stages: readonly DeliveryStatus[] = kind in ASKED_IN ? ASKED_IN[kind as keyof typeof ASKED_IN] : [];
+    const askedIn = stages[own.between(0, stages.length - 1)];
+    return { number, atMs, kind, hop, ...(askedIn && { askedIn }) };
   });
   return { seed, requests, acts: planActs(dice.for('acts'), { kills, spanMs, links, spared }) };
 }

@@ -21,6 +21,7 @@ import { Callers } from './callers.ts';
 import { Network } from './network.ts';
 import { Operator } from './operator.ts';
 import { describePlan, makePlan, type Plan, type Victim } from './plan.ts';
+import { accountOf } from './requests.ts';
 import { type Strikes, strike } from './strikes.ts';
 import { CargoWatch, FeedFollower, StreamFollower } from './witnesses.ts';
 
@@ -69,6 +70,8 @@ export interface ChaosReport {
 
 /** Whatever one key asks for a minute, and more: limits are not what is tested here. */
 const UNLIMITED = { API_RATE_LIMIT_PER_MINUTE: '100000000', API_TELEMETRY_LIMIT_PER_MINUTE: '100000000' };
+/** What a terminated workflow left is found within the run. */
+const RECONCILE_EVERY_S = '15';
 /** One in so many deliveries is followed by a stream. */
 const STREAMED_EVERY = 10;
 const LOOK_EVERY_MS = 1_000;
@@ -93,7 +96,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       clockRate: options.clockRate,
       // Somebody would start it again; that it ended is reported.
       restartCrashed: true,
-      env: { ...process.env, LOG_LEVEL: 'warn', ...UNLIMITED },
+      env: { ...process.env, LOG_LEVEL: 'warn', RECONCILE_EVERY_S, ...UNLIMITED },
       beforeStart: () => removeData(directory),
       roleEnv: network.roleEnv,
       onEvent: (event) => {
@@ -106,7 +109,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       ...(options.onStep && { onStep: options.onStep }),
       signal,
     });
-    const run = new Run(options, stack, network, signal);
+    const run = new Run(options, stack, await connectToTemporal(stack), network, signal);
     try {
       return { ...(await run.play()), crashes, totalMs: Date.now() - begunMs };
     } finally {
@@ -131,11 +134,18 @@ class Run {
   readonly #feed: FeedFollower;
   readonly #cargo: CargoWatch;
   readonly #streams = new Map<string, StreamFollower>();
-  #temporal: TemporalClient | undefined;
+  readonly #temporal: TemporalClient;
   #operator: Operator | undefined;
 
-  constructor(options: ChaosOptions, stack: Stack, network: Network, signal: AbortSignal) {
+  constructor(
+    options: ChaosOptions,
+    stack: Stack,
+    temporal: TemporalClient,
+    network: Network,
+    signal: AbortSignal,
+  ) {
     const { description } = stack;
+    this.#temporal = temporal;
     this.#options = options;
     this.#stack = stack;
     this.#network = network;
@@ -143,7 +153,12 @@ class Run {
     this.#signal = AbortSignal.any([signal, this.#giveUp.signal]);
     setMaxListeners(0, this.#signal);
     this.#services = connectServices(description);
-    this.#callers = new Callers(description, this.#signal);
+    this.#callers = new Callers({
+      description,
+      temporal: temporal.client,
+      carrier: this.#services.carrier,
+      giveUp: this.#signal,
+    });
     this.#feed = new FeedFollower(this.#services, (event) => this.#callers.onEvent(event));
     this.#cargo = new CargoWatch(description.simulator_url);
   }
@@ -175,7 +190,7 @@ class Run {
     const settlingMs = Date.now() - begunMs - postingMs;
     const history = await collect({
       services: this.#services,
-      temporal: this.#temporalClient(),
+      temporal: this.#temporal.client,
       postgresUrl: this.#stack.description.postgres_url,
       accepted: this.#callers.accepted,
       subscribers: [this.#feed.subscriber(), ...[...this.#streams.values()].map((one) => one.subscriber())],
@@ -207,30 +222,23 @@ class Run {
       this.#operator?.stop(),
       ...[...this.#streams.values()].map((one) => one.stop()),
     ]);
-    await Promise.all([this.#callers.close(), this.#services.close(), this.#temporal?.close()]);
+    await Promise.all([this.#callers.close(), this.#services.close(), this.#temporal.close()]);
   }
 
   async #prepare(): Promise<Operator> {
-    const { description, directory } = this.#stack;
-    const { payloadKeys } = JSON.parse(await readFile(join(directory, 'secrets.json'), 'utf8')) as {
-      payloadKeys: string;
-    };
-    this.#temporal = connectTemporal({
-      address: description.temporal_address,
-      namespace: description.temporal_namespace,
-      dataConverter: createDataConverter(parsePayloadKeys(payloadKeys)),
-    });
-    const { id, ...account } = ACCOUNTS.standard;
-    await this.#services.account.ensureAccount({
-      params: { account_id: id },
-      body: {
-        ...account,
-        credit_limit: {
-          ...account.credit_limit,
-          amount: this.#options.deliveries * CREDIT_PER_DELIVERY_CENTS,
+    // Nobody is refused for want of credit who is not meant to be.
+    for (const { id, ...account } of [ACCOUNTS.standard, ACCOUNTS.carrierFallback]) {
+      await this.#services.account.ensureAccount({
+        params: { account_id: id },
+        body: {
+          ...account,
+          credit_limit: {
+            ...account.credit_limit,
+            amount: this.#options.deliveries * CREDIT_PER_DELIVERY_CENTS,
+          },
         },
-      },
-    });
+      });
+    }
     this.#operator = new Operator(this.#services, this.#temporal.client, (droneId, deliveryId) =>
       this.#cargo.hasSeen(droneId, deliveryId),
     );
@@ -239,10 +247,9 @@ class Run {
 
   #streamSome(): void {
     const { api_url: apiUrl, accounts } = this.#stack.description;
-    const key = accounts['standard']?.key ?? '';
     this.#callers.accepted.forEach(({ answers: [deliveryId], kind }, index) => {
-      if (index % STREAMED_EVERY !== 0 || deliveryId === undefined || kind === 'no_credit') return;
-      if (this.#streams.has(deliveryId)) return;
+      if (index % STREAMED_EVERY !== 0 || deliveryId === undefined || this.#streams.has(deliveryId)) return;
+      const key = accounts[accountOf(kind)]?.key ?? '';
       this.#streams.set(deliveryId, new StreamFollower({ apiUrl, key, deliveryId }));
     });
   }
@@ -264,11 +271,11 @@ class Run {
   }
 
   async #missing(): Promise<string | undefined> {
-    const cancels = await Promise.race([
-      this.#callers.cancelsAnswered().then(() => true),
+    const isAnswered = await Promise.race([
+      this.#callers.answered().then(() => true),
       delay(LOOK_EVERY_MS).then(() => false),
     ]);
-    if (!cancels) return 'a cancel has no answer';
+    if (!isAnswered) return 'something that was asked for has no answer';
     const open = await this.#services.delivery.listDeliveries({ query: { complete: false, limit: 200 } });
     if (open.data.length > 0) {
       const some = open.data
@@ -282,11 +289,17 @@ class Run {
     const streams = [...this.#streams.values()].filter((one) => !one.isComplete);
     return streams.length > 0 ? `${streams.length} streams are not complete` : undefined;
   }
+}
 
-  #temporalClient() {
-    if (!this.#temporal) throw new Error('Not prepared yet');
-    return this.#temporal.client;
-  }
+async function connectToTemporal({ description, directory }: Stack): Promise<TemporalClient> {
+  const { payloadKeys } = JSON.parse(await readFile(join(directory, 'secrets.json'), 'utf8')) as {
+    payloadKeys: string;
+  };
+  return connectTemporal({
+    address: description.temporal_address,
+    namespace: description.temporal_namespace,
+    dataConverter: createDataConverter(parsePayloadKeys(payloadKeys)),
+  });
 }
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1).padStart(6)} s`;

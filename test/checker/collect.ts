@@ -1,6 +1,8 @@
 /** Reads every service of a stack, the drone service's flights and Temporal: the data that the judge judges. */
 import { type Client as TemporalClient, type WorkflowExecutionInfo } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
+import { temporalCarriers } from '../../audit/carriers.ts';
+import { findOrphans } from '../../audit/orphans.ts';
 import { whatIsHeld } from '../../local/held.ts';
 import { DATABASE_NAME, withClient, withDatabase } from '../../prisma/provision.ts';
 import { everyItem, type ServiceClients } from '../../local/service-clients.ts';
@@ -18,7 +20,7 @@ import type {
 
 export interface Collected {
   services: ServiceClients;
-  /** Without it no workflow is looked at. */
+  /** Without it no workflow is looked at, and nothing audited. */
   temporal?: TemporalClient;
   /** The superuser's: missions and the milestones that no workflow is told of are in no contract. */
   postgresUrl: string;
@@ -35,17 +37,29 @@ const FEED_PAGE = 1000;
 export async function collect(what: Collected): Promise<History> {
   const { services, accepted } = what;
   const acceptedIds = accepted.flatMap(({ answers }) => answers);
-  const [deliveries, reservations, authorizations, bookings, feed, held, workflows, flights] =
-    await Promise.all([
-      everyItem((page) => services.delivery.listDeliveries({ query: page })),
-      everyItem((page) => services.drone.listReservations({ query: page })),
-      everyItem((page) => services.account.listAuthorizations({ query: page })),
-      everyItem((page) => services.carrier.listBookings({ query: page })),
-      wholeFeed(services),
-      whatIsHeld(services),
-      what.temporal && workflowsOf(what.temporal, acceptedIds),
-      flightsIn(what.postgresUrl),
-    ]);
+  const [
+    deliveries,
+    reservations,
+    accounts,
+    authorizations,
+    bookings,
+    feed,
+    held,
+    audit,
+    workflows,
+    flights,
+  ] = await Promise.all([
+    everyItem((page) => services.delivery.listDeliveries({ query: page })),
+    everyItem((page) => services.drone.listReservations({ query: page })),
+    everyItem((page) => services.account.listAccounts({ query: page })),
+    everyItem((page) => services.account.listAuthorizations({ query: page })),
+    everyItem((page) => services.carrier.listBookings({ query: page })),
+    wholeFeed(services),
+    whatIsHeld(services),
+    what.temporal && findOrphans(services, temporalCarriers(what.temporal)),
+    what.temporal && workflowsOf(what.temporal, acceptedIds),
+    flightsIn(what.postgresUrl),
+  ]);
   // What was accepted and is not in the list is looked for by its id too.
   const ids = [...new Set([...deliveries.map(({ id }) => id), ...acceptedIds])];
   const perDelivery = await mapSome(ids as DeliveryId[], async (id) => ({
@@ -62,11 +76,13 @@ export async function collect(what: Collected): Promise<History> {
     dispatched: flights.dispatched,
     milestones: flights.milestones,
     seenAboard: what.seenAboard ?? [],
+    accounts,
     authorizations,
     bookings,
     packages: perDelivery.flatMap(({ packages }) => packages),
     ...(workflows && { workflows }),
     held,
+    ...(audit && { audit }),
   };
 }
 
@@ -130,7 +146,9 @@ async function flightsIn(postgresUrl: string): Promise<Pick<History, 'dispatched
     );
     const milestones = await client.query<FlownMilestone>(
       `SELECT reservation_id AS "reservationId", drone_id AS "droneId", delivery_id AS "deliveryId", kind,
-              to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "occurredAt"
+              to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "occurredAt",
+              CASE WHEN latitude IS NULL OR longitude IS NULL THEN NULL
+                   ELSE json_build_object('latitude', latitude, 'longitude', longitude) END AS position
        FROM drone.milestones ORDER BY id`,
     );
     return { dispatched: new Set(dispatched.rows.map(({ id }) => id)), milestones: milestones.rows };

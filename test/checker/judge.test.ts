@@ -1,192 +1,26 @@
 // The checker checked: a sound history has no fault, and each planted one is named, with its kind and its delivery.
 import { expect, test } from 'vitest';
-import type { Authorization } from '../../services/account/contract/index.ts';
-import type { Delivery, DeliveryEvent, DeliveryStatus } from '../../services/delivery/contract/index.ts';
-import type { Reservation } from '../../services/drone/contract/index.ts';
-import type { Package } from '../../services/package/contract/index.ts';
-import { FAULT_KINDS, type FaultKind, type History } from './history.ts';
+import { FAULT_KINDS, type FaultKind } from './history.ts';
 import { describeFault, judge } from './judge.ts';
-
-const PRICE = { amount: 1000, currency: 'USD' };
-const AT = Date.parse('2026-03-01T12:00:00Z');
-const at = (minute: number) => new Date(AT + minute * 60_000).toISOString();
-
-/** What judge may change of a history: the same data, but not read-only. */
-type Planted = {
-  -readonly [K in keyof History]: History[K] extends readonly (infer T)[] | undefined ? T[] : History[K];
-};
-
-const FLOWN: DeliveryStatus[] = [
-  'created',
-  'confirmed',
-  'enroute_to_pickup',
-  'arrived_at_pickup',
-  'picked_up',
-  'enroute_to_dropoff',
-  'arrived_at_dropoff',
-  'delivered',
-];
-
-function eventsOf(id: string, statuses: DeliveryStatus[]): DeliveryEvent[] {
-  return [...statuses.map((status) => ({ type: `delivery.${status}`, status })), SETTLED(statuses)].map(
-    ({ type, status }, index) =>
-      ({
-        object: 'event',
-        id: `evt_${id}_${index + 1}`,
-        delivery_id: id,
-        sequence: index + 1,
-        type,
-        status,
-        occurred_at: at(index),
-        recorded_at: at(index),
-        data: {},
-      }) as unknown as DeliveryEvent,
-  );
-}
-
-const SETTLED = (statuses: DeliveryStatus[]) => ({ type: 'delivery.settled', status: statuses.at(-1)! });
-
-interface Told {
-  statuses: DeliveryStatus[];
-  drone: string;
-  beginsMin: number;
-  loading: Reservation['loading'];
-  charge: number;
-  changes?: Partial<Delivery>;
-}
-
-/** One delivery as every service keeps it when nothing went wrong. */
-function add(history: Planted, id: string, told: Told): void {
-  const events = eventsOf(id, told.statuses);
-  const status = told.statuses.at(-1)!;
-  const isCarried = status === 'delivered';
-  history.accepted.push({ key: `key-${id}`, answers: [id, id] });
-  history.events.push(...events);
-  history.deliveries.push({
-    id,
-    account_id: 'acc_1',
-    livemode: true,
-    external_id: `ext-${id}`,
-    packages: [{ id: `pkg_${id}` }],
-    confirmation: 'none',
-    confirmation_status: 'not_required',
-    price: PRICE,
-    status,
-    fulfilment: 'drone',
-    complete: true,
-    compensation: isCarried ? 'none' : 'complete',
-    sequence: events.length,
-    interventions: [],
-    cancellation_reason: status === 'cancelled' ? 'requested_by_sender' : null,
-    failure_reason: null,
-    charge: { ...PRICE, amount: told.charge },
-    ...told.changes,
-  } as unknown as Delivery);
-  history.reservations.push({
-    id: `res_${id}`,
-    token: 1,
-    delivery_id: id,
-    drone_id: told.drone,
-    state: 'ended',
-    loading: told.loading,
-    created_at: at(told.beginsMin),
-    ended_at: at(told.beginsMin + 10),
-  } as Reservation);
-  (history.dispatched as Set<string>).add(`res_${id}`);
-  for (const [index, kind] of [
-    'took_off',
-    ...(told.loading === 'loaded' ? ['loaded'] : []),
-    'landed',
-  ].entries()) {
-    history.milestones.push({
-      reservationId: `res_${id}`,
-      droneId: told.drone,
-      deliveryId: id,
-      kind,
-      occurredAt: at(told.beginsMin + 1 + index),
-    });
-  }
-  if (told.loading === 'loaded') history.seenAboard.push({ droneId: told.drone, deliveryId: id });
-  history.authorizations.push({
-    id: `auth_${id}`,
-    step_key: `${id}/authorize/1`,
-    delivery_id: id,
-    state: told.charge > 0 ? 'captured' : 'voided',
-    amount: PRICE,
-    captured: told.charge > 0 ? { ...PRICE, amount: told.charge } : null,
-  } as Authorization);
-  history.packages.push({
-    id: `pkg_${id}`,
-    delivery_id: id,
-    state: isCarried ? 'registered' : 'void',
-  } as unknown as Package);
-  history.workflows?.push({
-    workflowId: id,
-    runId: `run-${id}`,
-    deliveryId: id,
-    status: 'COMPLETED',
-  });
-}
-
-function sound(): Planted {
-  const history: Planted = {
-    accepted: [],
-    deliveries: [],
-    events: [],
-    feed: [],
-    subscribers: [],
-    reservations: [],
-    dispatched: new Set<string>(),
-    milestones: [],
-    seenAboard: [],
-    authorizations: [],
-    bookings: [],
-    packages: [],
-    workflows: [],
-    held: [],
-  };
-  // The same drone, one after the other; the second is called back on its way to the pickup.
-  add(history, 'del_1', { statuses: FLOWN, drone: 'drn_1', beginsMin: 0, loading: 'loaded', charge: 1000 });
-  add(history, 'del_2', {
-    statuses: ['created', 'confirmed', 'enroute_to_pickup', 'cancelled'],
-    drone: 'drn_1',
-    beginsMin: 10,
-    loading: 'barred',
-    charge: 400,
-  });
-  add(history, 'del_3', {
-    statuses: ['created', 'confirmed', 'enroute_to_pickup', 'awaiting_drone', 'failed'],
-    drone: 'drn_2',
-    beginsMin: 0,
-    loading: 'none',
-    charge: 0,
-    changes: { failure_reason: 'no_drone_available' },
-  });
-  history.feed = history.events.map(({ delivery_id, sequence }, index) => ({
-    position: index + 1,
-    deliveryId: delivery_id,
-    sequence,
-  }));
-  const effects = history.events.map((one) => ({
-    deliveryId: one.delivery_id,
-    sequence: one.sequence,
-  }));
-  history.subscribers = [
-    { name: 'all', effects },
-    { name: 'one', of: ['del_1'], effects: effects.filter(({ deliveryId }) => deliveryId === 'del_1') },
-  ];
-  return history;
-}
-
-const delivery = (history: Planted, id: string) => history.deliveries.find((one) => one.id === id)!;
-const replace = <T>(items: T[], is: (item: T) => boolean, changes: Partial<T>) => {
-  const index = items.findIndex(is);
-  expect(index).toBeGreaterThanOrEqual(0);
-  items[index] = { ...items[index]!, ...changes };
-};
-/** Leaves an event out, or writes it twice, everywhere, so that only the numbers tell. */
-const inFeed = (history: Planted) =>
-  (history.feed = (history.feed ?? []).map((one, index) => ({ ...one, position: index + 1 })));
+import {
+  add,
+  asked,
+  at,
+  BACK,
+  CANCELLED,
+  charge,
+  delivery,
+  DROPOFF,
+  FARTHER,
+  inFeed,
+  PICKUP,
+  PRICE,
+  replace,
+  sound,
+  told,
+  window,
+  type Planted,
+} from './sound-history.ts';
 
 interface Plant {
   name: string;
@@ -233,7 +67,7 @@ const PLANTS: Plant[] = [
     of: 'del_9',
     says: /nobody got a 201/,
   },
-  ...(['reservations', 'authorizations', 'packages'] as const).map((where): Plant => ({
+  ...(['reservations', 'authorizations', 'packages', 'bookings'] as const).map((where): Plant => ({
     name: `an orphan among the ${where}`,
     plant: (history) => {
       const items = history[where] as { id: string; delivery_id: string; drone_id?: string }[];
@@ -400,6 +234,33 @@ const PLANTS: Plant[] = [
     says: /in turns/,
   },
   {
+    name: 'a package that was let go elsewhere',
+    plant: (history) => replace(history.milestones, ({ kind }) => kind === 'released', { position: FARTHER }),
+    kind: 'flight',
+    of: 'del_1',
+    says: /let go 1001 m from the dropoff/,
+  },
+  {
+    name: 'a return that was let go at the dropoff',
+    plant: (history) =>
+      replace(history.milestones, (one) => one.kind === 'released' && one.deliveryId === 'del_back', {
+        position: DROPOFF,
+      }),
+    kind: 'flight',
+    of: 'del_back',
+    says: /let go 1001 m from the sender/,
+  },
+  {
+    name: 'delivered by a drone that never let it go, and by nobody else',
+    plant: (history) =>
+      (history.milestones = history.milestones.filter(
+        ({ kind, deliveryId }) => deliveryId !== 'del_1' || kind !== 'released',
+      )),
+    kind: 'flight',
+    of: 'del_1',
+    says: /no drone let it go/,
+  },
+  {
     name: 'delivered without a loaded drone',
     plant: (history) => replace(history.reservations, ({ id }) => id === 'res_del_1', { loading: 'granted' }),
     kind: 'flight',
@@ -427,33 +288,124 @@ const PLANTS: Plant[] = [
   },
   {
     name: 'a wrong charge: the full price for a cancelled one',
-    plant: (history) => {
-      replace(history.authorizations, ({ id }) => id === 'auth_del_2', { captured: PRICE });
-      replace(history.deliveries, ({ id }) => id === 'del_2', { charge: PRICE });
-    },
+    plant: (history) => charge(history, 'del_2', PRICE.amount),
     kind: 'charge',
     of: 'del_2',
-    says: /charged 1000 of 1000; by the tariff it is 400, cancelled_after_dispatch/,
+    says: /charged 609; by the tariff it is 244: cancelled_after_dispatch, price 609/,
   },
   {
     name: 'a wrong charge: a fee though no drone was sent',
     plant: (history) => (history.dispatched as Set<string>).delete('res_del_2'),
     kind: 'charge',
     of: 'del_2',
-    says: /charged 400 of 1000; by the tariff it is 0, cancelled_before_dispatch/,
+    says: /charged 244; by the tariff it is 0: cancelled_before_dispatch/,
   },
   {
     name: 'a wrong charge: our own failure',
-    plant: (history) => {
-      replace(history.authorizations, ({ id }) => id === 'auth_del_3', {
-        captured: PRICE,
-        state: 'captured',
-      });
-      replace(history.deliveries, ({ id }) => id === 'del_3', { charge: PRICE });
-    },
+    plant: (history) => charge(history, 'del_3', PRICE.amount),
     kind: 'charge',
     of: 'del_3',
-    says: /by the tariff it is 0, our_failure/,
+    says: /by the tariff it is 0: our_failure/,
+  },
+  {
+    name: 'a wrong charge: a return without the flight back, which nobody wrote down',
+    plant: (history) => charge(history, 'del_back', PRICE.amount, { return_price: null }),
+    kind: 'charge',
+    of: 'del_back',
+    says: /charged 609; by the tariff it is 669: returned, price 609, the flight back 60/,
+  },
+  {
+    name: 'a wrong charge: a return for more than the flight back cost, as it was written down',
+    plant: (history) =>
+      charge(history, 'del_back', PRICE.amount + 90, { return_price: { ...PRICE, amount: 90 } }),
+    kind: 'charge',
+    of: 'del_back',
+    says: /charged 699; by the tariff it is 669/,
+  },
+  {
+    name: 'a wrong charge: the flight back from the dropoff of a drone that turned round half-way',
+    plant: (history) =>
+      replace(history.milestones, ({ kind }) => kind === 'turned_back', {
+        position: { ...PICKUP, latitude: 47.6045 },
+      }),
+    kind: 'charge',
+    of: 'del_back',
+    says: /charged 669; by the tariff it is 639: returned, price 609, the flight back 30/,
+  },
+  {
+    name: 'a wrong charge: a flight back for one that a person brought back',
+    plant: (history) =>
+      (history.milestones = history.milestones.filter(
+        ({ kind, deliveryId }) => deliveryId !== 'del_back' || kind !== 'turned_back',
+      )),
+    kind: 'charge',
+    of: 'del_back',
+    says: /charged 669; by the tariff it is 609: returned/,
+  },
+  {
+    name: 'a flight back that is said to be beyond a credit that was there',
+    plant: (history) => {
+      charge(history, 'del_back', PRICE.amount, { return_price: null });
+      replace(
+        history.events,
+        ({ delivery_id, type }) => delivery_id === ('del_back' as never) && type === 'delivery.settled',
+        {
+          type: 'delivery.return_not_authorized',
+          data: { amount: { ...PRICE, amount: BACK }, reason: 'credit_exceeded' },
+        },
+      );
+    },
+    kind: 'charge',
+    of: 'del_back',
+    says: /uncharged for want of credit: \d+ of 1000000 was ever used/,
+  },
+  {
+    name: 'a wrong charge: one that was lost',
+    plant: (history) => charge(history, 'del_lost', PRICE.amount),
+    kind: 'charge',
+    of: 'del_lost',
+    says: /charged 609; by the tariff it is 0: lost/,
+  },
+  {
+    name: 'a wrong charge: the full price for a sender who was absent',
+    plant: (history) => charge(history, 'del_absent', PRICE.amount),
+    kind: 'charge',
+    of: 'del_absent',
+    says: /charged 609; by the tariff it is 244: sender_absent/,
+  },
+  {
+    name: 'a wrong charge: nothing of a sender who was absent',
+    plant: (history) => charge(history, 'del_absent', 0),
+    kind: 'charge',
+    of: 'del_absent',
+    says: /charged 0; by the tariff it is 244: sender_absent/,
+  },
+  {
+    name: 'a fee of a sender for whom no drone had come',
+    plant: (history) =>
+      (history.milestones = history.milestones.filter(
+        ({ kind, deliveryId }) => deliveryId !== 'del_absent' || kind !== 'arrived_at_pickup',
+      )),
+    kind: 'charge',
+    of: 'del_absent',
+    says: /no drone had come/,
+  },
+  {
+    name: 'a wrong price, charged as it was written down',
+    plant: (history) => charge(history, 'del_1', 500, { price: { ...PRICE, amount: 500 } }),
+    kind: 'charge',
+    of: 'del_1',
+    says: /its price is 500; by the tariff it is 609/,
+  },
+  {
+    name: 'an expedited delivery for the price of another',
+    plant: (history) => {
+      const { requested } = history.accepted[0]!;
+      asked(history, 'del_1', { requested: { ...requested!, expedited: true } });
+    },
+    kind: 'charge',
+    of: 'del_1',
+    says: /charged 609; by the tariff it is 914: delivered/,
   },
   {
     name: 'charged twice',
@@ -472,7 +424,7 @@ const PLANTS: Plant[] = [
       }),
     kind: 'charge',
     of: 'del_1',
-    says: /2000 captured, and the delivery says 1000/,
+    says: /1218 captured, and the delivery says 609/,
   },
   {
     name: 'money that is still set aside',
@@ -480,7 +432,197 @@ const PLANTS: Plant[] = [
       replace(history.authorizations, ({ id }) => id === 'auth_del_3', { state: 'authorized' }),
     kind: 'charge',
     of: 'del_3',
-    says: /1000 still authorized/,
+    says: /609 still authorized/,
+  },
+  {
+    name: 'two carriers booked for one delivery at once',
+    plant: (history) =>
+      history.bookings.push({ ...history.bookings[0]!, id: 'bkg_2' as never, created_at: at(5) }),
+    kind: 'booking',
+    of: 'del_carrier',
+    says: /two carriers were booked for it at once: bkg_del_carrier and bkg_2/,
+  },
+  {
+    name: 'a second booking beside one that was never ended',
+    plant: (history) => {
+      replace(history.bookings, () => true, { state: 'booked', ended_at: null });
+      history.bookings.push({
+        ...history.bookings[0]!,
+        id: 'bkg_2' as never,
+        state: 'delivered',
+        created_at: at(30),
+        ended_at: at(50),
+      });
+    },
+    kind: 'booking',
+    of: 'del_carrier',
+    says: /two carriers were booked for it at once/,
+  },
+  {
+    name: 'a booking that is open',
+    plant: (history) => replace(history.bookings, () => true, { state: 'picked_up', ended_at: null }),
+    kind: 'booking',
+    of: 'del_carrier',
+    says: /bkg_del_carrier is still picked_up/,
+  },
+  {
+    name: 'a carrier that the account does not want',
+    plant: (history) =>
+      replace(history.accounts, () => true, {
+        preferences: { carrier_fallback: false, carrier_price_cap: null },
+      }),
+    kind: 'booking',
+    of: 'del_carrier',
+    says: /its account does not want/,
+  },
+  {
+    name: 'a carrier above the cap',
+    plant: (history) => replace(history.bookings, () => true, { price: { amount: 610, currency: 'USD' } }),
+    kind: 'booking',
+    of: 'del_carrier',
+    says: /booked for 610, above the cap of 609/,
+  },
+  {
+    name: 'a carrier that nobody booked',
+    plant: (history) => history.bookings.pop(),
+    kind: 'booking',
+    of: 'del_carrier',
+    says: /none is booked/,
+  },
+  {
+    name: 'delivered by a carrier that gave it up',
+    plant: (history) => replace(history.bookings, () => true, { state: 'failed' }),
+    kind: 'booking',
+    of: 'del_carrier',
+    says: /is said to have delivered it/,
+  },
+  {
+    name: 'cancelled, and delivered by a carrier all the same',
+    plant: (history) =>
+      history.bookings.push({
+        ...history.bookings[0]!,
+        id: 'bkg_2' as never,
+        delivery_id: 'del_2' as never,
+      }),
+    kind: 'booking',
+    of: 'del_2',
+    says: /cancelled, and a carrier delivered it/,
+  },
+  {
+    name: 'delivered by a carrier and loaded by a drone',
+    plant: (history) =>
+      history.bookings.push({
+        ...history.bookings[0]!,
+        id: 'bkg_2' as never,
+        delivery_id: 'del_1' as never,
+      }),
+    kind: 'booking',
+    of: 'del_1',
+    says: /a carrier delivered it, and a drone loaded it/,
+  },
+  {
+    name: 'a cancel that was granted and not kept',
+    plant: (history) => told(history, 'del_1', ...CANCELLED),
+    kind: 'order',
+    of: 'del_1',
+    says: /told that it is cancelled/,
+  },
+  {
+    name: 'a cancel that was refused and carried out',
+    plant: (history) => told(history, 'del_2', { kind: 'cancel', answer: 'refused' }),
+    kind: 'order',
+    of: 'del_2',
+    says: /can not be cancelled/,
+  },
+  {
+    name: 'a cancel that nobody asked for',
+    plant: (history) => told(history, 'del_2'),
+    kind: 'order',
+    of: 'del_2',
+    says: /nobody asked for it/,
+  },
+  {
+    name: 'an abort that was granted and not kept',
+    plant: (history) => told(history, 'del_1', { kind: 'abort', answer: 'done', returning: false }),
+    kind: 'order',
+    of: 'del_1',
+    says: /operator was told that it is cancelled/,
+  },
+  {
+    name: 'a drone that was to turn round and delivered',
+    plant: (history) => told(history, 'del_1', { kind: 'abort', answer: 'done', returning: true }),
+    kind: 'order',
+    of: 'del_1',
+    says: /operator was told that it flies back/,
+  },
+  {
+    name: 'a drone that was to be replaced and flew',
+    plant: (history) => told(history, 'del_1', { kind: 'reassign', answer: 'done' }),
+    kind: 'order',
+    of: 'del_1',
+    says: /drn_1 loaded it, which was to be replaced/,
+  },
+  {
+    name: 'a dropoff that nobody asked for',
+    plant: (history) =>
+      replace(history.deliveries, ({ id }) => id === 'del_1', { dropoff: { location: FARTHER } }),
+    kind: 'order',
+    of: 'del_1',
+    says: /it goes to 47.618, -122.3; its sender was told 47.609, -122.3/,
+  },
+  {
+    name: 'another dropoff that was promised and forgotten',
+    plant: (history) => told(history, 'del_1', { kind: 'change_dropoff', answer: 'done', dropoff: FARTHER }),
+    kind: 'order',
+    of: 'del_1',
+    says: /it goes to 47.609, -122.3; its sender was told 47.618, -122.3 \(/,
+  },
+  {
+    name: 'a pickup window that was promised and forgotten',
+    plant: (history) => told(history, 'del_1', { kind: 'reschedule', answer: 'done', window: window(0) }),
+    kind: 'order',
+    of: 'del_1',
+    says: /its pickup window is none; its sender was told 2026-03-01T12:00:00.000Z to/,
+  },
+  {
+    name: 'a drone that loaded before the pickup window',
+    plant: (history) => {
+      told(history, 'del_1', { kind: 'reschedule', answer: 'done', window: window(20) });
+      replace(history.deliveries, ({ id }) => id === 'del_1', { pickup_window: window(20) });
+    },
+    kind: 'order',
+    of: 'del_1',
+    says: /loaded it 1020 s before its pickup window/,
+  },
+  {
+    name: 'a workflow that is terminated although nobody did that',
+    plant: (history) =>
+      replace(history.workflows!, ({ workflowId }) => workflowId === 'del_3', { status: 'TERMINATED' }),
+    kind: 'workflow',
+    of: 'del_3',
+    says: /is TERMINATED/,
+  },
+  {
+    name: 'given up for terminated, while its workflow completed',
+    plant: (history) =>
+      replace(history.deliveries, ({ id }) => id === 'del_3', { failure_reason: 'workflow_terminated' }),
+    kind: 'workflow',
+    of: 'del_3',
+    says: /said to have been terminated, and was not/,
+  },
+  {
+    name: 'something that the audit finds',
+    plant: (history) =>
+      history.audit!.push({
+        kind: 'authorization',
+        id: 'auth_del_3',
+        what: '609 USD authorized',
+        workflow: 'completed',
+        deliveryId: 'del_3',
+      }),
+    kind: 'audit',
+    of: 'del_3',
+    says: /authorization auth_del_3: 609 USD authorized; its workflow is completed/,
   },
   {
     name: 'a package that is not voided',
@@ -507,8 +649,8 @@ const PLANTS: Plant[] = [
       history.feed!.pop();
     },
     kind: 'feed',
-    of: 'del_3',
-    says: /event 6 had no effect/,
+    of: 'del_carrier',
+    says: /event 9 had no effect/,
   },
   {
     name: 'a subscriber that did something twice',
@@ -571,10 +713,11 @@ test('A delivery cancelled before its start has no workflow, and that is right',
   const history = sound();
   add(history, 'del_4', {
     statuses: ['created', 'cancelled'],
-    drone: 'drn_4',
+    drone: 'drn_7',
     beginsMin: 0,
     loading: 'none',
     charge: 0,
+    orders: CANCELLED,
     changes: { sequence: 2, fulfilment: null },
   });
   history.events = history.events.filter(
@@ -588,17 +731,55 @@ test('A delivery cancelled before its start has no workflow, and that is right',
   expect(judge(history).map(describeFault)).toEqual([]);
 });
 
-test('A price that was raised for another dropoff is captured in two pieces, and that is right', () => {
+test.each(['done', 'unknown', 'pending'] as const)(
+  'A price that was raised for another dropoff is captured in two pieces, and that is right (answer: %s)',
+  (answer) => {
+    const history = sound();
+    const more = { ...PRICE, amount: PRICE.amount + BACK };
+    told(history, 'del_1', { kind: 'change_dropoff', answer, dropoff: FARTHER });
+    replace(history.deliveries, ({ id }) => id === 'del_1', {
+      price: more,
+      charge: more,
+      dropoff: { location: FARTHER },
+    });
+    replace(history.milestones, ({ kind }) => kind === 'released', { position: FARTHER });
+    history.authorizations.push({
+      ...history.authorizations[0]!,
+      id: 'auth_raised' as never,
+      step_key: 'del_1/reauthorize/1',
+      amount: { ...PRICE, amount: BACK },
+      captured: { ...PRICE, amount: BACK },
+    });
+    expect(judge(history).map(describeFault)).toEqual([]);
+  },
+);
+
+test('A flight back that no service could authorize in time is not charged, and that is right', () => {
   const history = sound();
-  const more = { ...PRICE, amount: PRICE.amount + 120 };
-  replace(history.deliveries, ({ id }) => id === 'del_1', { price: more, charge: more });
-  history.authorizations.push({
-    ...history.authorizations[0]!,
-    id: 'auth_raised' as never,
-    step_key: 'del_1/reauthorize/1',
-    amount: { ...PRICE, amount: 120 },
-    captured: { ...PRICE, amount: 120 },
-  });
-  const named = judge(history).filter(({ kind }) => kind === 'charge');
-  expect(named.map(describeFault)).toEqual([]);
+  charge(history, 'del_back', PRICE.amount, { return_price: null });
+  replace(
+    history.events,
+    ({ delivery_id, type }) => delivery_id === ('del_back' as never) && type === 'delivery.settled',
+    {
+      type: 'delivery.return_not_authorized',
+      data: { amount: { ...PRICE, amount: BACK }, reason: 'service_unavailable' },
+    },
+  );
+  expect(judge(history).map(describeFault)).toEqual([]);
+});
+
+test('What somebody terminated has failed, and that is right', () => {
+  const history = sound();
+  told(history, 'del_3', { kind: 'terminate', answer: 'done' });
+  replace(history.workflows!, ({ workflowId }) => workflowId === 'del_3', { status: 'TERMINATED' });
+  replace(history.deliveries, ({ id }) => id === 'del_3', { failure_reason: 'workflow_terminated' });
+  expect(judge(history).map(describeFault)).toEqual([]);
+});
+
+test('What callers asked for need not be known: then what the delivery service says of it is believed', () => {
+  const history = sound();
+  history.accepted = history.accepted.map(({ key, answers }) => ({ key, answers }));
+  expect(judge(history).map(describeFault)).toEqual([]);
+  charge(history, 'del_1', 500, { price: { ...PRICE, amount: 500 } });
+  expect(judge(history).map(({ kind }) => kind)).toContain('charge');
 });

@@ -2,7 +2,6 @@
  * Says what is wrong with a run. Pure, and without the saga: what should be follows from the state machine, the tariff and what
  * the services say they did, never from what the workflow meant to do.
  */
-import { type Authorization, chargeFor, type ChargedOutcome } from '../../services/account/contract/index.ts';
 import {
   canTransition,
   type Delivery,
@@ -10,8 +9,13 @@ import {
   type DeliveryStatus,
   isFinal,
 } from '../../services/delivery/contract/index.ts';
-import type { Reservation } from '../../services/drone/contract/index.ts';
-import type { Fault, FaultKind, History, Subscriber } from './history.ts';
+import { bookingFaults } from './bookings.ts';
+import { chargeFaults } from './charge.ts';
+import { countBy, type Dossier, dossiers, groupBy, isCarried, of } from './dossier.ts';
+import { droneFaults, flightFaults, loadFaults } from './flights.ts';
+import { feedFaults, subscriberFaults } from './followers.ts';
+import type { Fault, FaultKind, History } from './history.ts';
+import { isTerminated, orderFaults } from './orders.ts';
 
 /** Events that a delivery has once at most. */
 const ONCE = new Set([
@@ -28,14 +32,18 @@ const ONCE = new Set([
 /** Everything that is wrong; empty when all is as it must be. */
 export function judge(history: History): Fault[] {
   const accepted = new Set<string>(history.accepted.flatMap(({ answers }) => answers));
+  const seen = groupBy(history.seenAboard, ({ deliveryId }) => deliveryId);
   return [
     ...acceptFaults(history),
     ...orphanFaults(history, accepted),
-    ...dossiers(history, accepted).flatMap(deliveryFaults),
+    ...dossiers(history).flatMap((dossier) => deliveryFaults(dossier, seen.get(dossier.delivery.id) ?? [])),
     ...droneFaults(history),
     ...feedFaults(history),
     ...history.subscribers.flatMap((subscriber) => subscriberFaults(subscriber, history.events)),
     ...history.held.map((what): Fault => ({ kind: 'held', deliveryId: null, what })),
+    ...(history.audit ?? []).map(({ kind, id, what, workflow, deliveryId }) =>
+      of('audit', deliveryId, `${kind.replaceAll('_', ' ')} ${id}: ${what}; its workflow is ${workflow}`),
+    ),
   ];
 }
 
@@ -97,46 +105,16 @@ function orphanFaults(history: History, accepted: ReadonlySet<string>): Fault[] 
     .map(([what, deliveryId]) => of('orphan', deliveryId, `${what} exists, and nobody got a 201 for it`));
 }
 
-/** All that is known of one delivery. */
-interface Dossier {
-  delivery: Delivery;
-  events: DeliveryEvent[];
-  reservations: Reservation[];
-  history: History;
-  authorizations: Authorization[];
-  packages: History['packages'];
-  workflows: History['workflows'];
-}
-
-function dossiers(history: History, accepted: ReadonlySet<string>): Dossier[] {
-  const byDelivery = <T extends { delivery_id: string }>(items: readonly T[]) =>
-    groupBy(items, ({ delivery_id }) => delivery_id);
-  const events = byDelivery(history.events);
-  const reservations = byDelivery(history.reservations);
-  const authorizations = byDelivery(history.authorizations);
-  const packages = byDelivery(history.packages);
-  const workflows = groupBy(history.workflows ?? [], ({ deliveryId }) => deliveryId);
-  return history.deliveries
-    .filter(({ id }) => accepted.has(id))
-    .map((delivery) => ({
-      delivery,
-      history,
-      events: (events.get(delivery.id) ?? []).toSorted((a, b) => a.sequence - b.sequence),
-      reservations: (reservations.get(delivery.id) ?? []).toSorted((a, b) => a.token - b.token),
-      authorizations: authorizations.get(delivery.id) ?? [],
-      packages: packages.get(delivery.id) ?? [],
-      workflows: history.workflows && (workflows.get(delivery.id) ?? []),
-    }));
-}
-
-function deliveryFaults(dossier: Dossier): Fault[] {
+function deliveryFaults(dossier: Dossier, seenAboard: History['seenAboard']): Fault[] {
   const { delivery } = dossier;
   const found: [FaultKind, string[]][] = [
     ['unfinished', endFaults(delivery)],
     ['workflow', workflowFaults(dossier)],
     ['events', eventFaults(delivery, dossier.events)],
-    ['double_load', loadFaults(dossier)],
+    ['double_load', loadFaults(dossier, seenAboard)],
     ['flight', flightFaults(dossier)],
+    ['booking', bookingFaults(dossier)],
+    ['order', orderFaults(dossier)],
     ['proof', proofFaults(delivery)],
     ['charge', chargeFaults(dossier)],
     ['package', packageFaults(dossier)],
@@ -163,19 +141,25 @@ function endFaults(delivery: Delivery): string[] {
   ];
 }
 
-/** A delivery is one workflow that completed; one that was cancelled before its start is none. */
-function workflowFaults({ workflows, delivery, events }: Dossier): string[] {
+/** A delivery is one workflow that completed, or that somebody terminated; one that was cancelled before its start is none. */
+function workflowFaults(dossier: Dossier): string[] {
+  const { workflows, delivery, events } = dossier;
   if (!workflows) return [];
   const ended = workflows.filter(({ status }) => status !== 'CONTINUED_AS_NEW');
   const beforeStart =
     delivery.status === 'cancelled' &&
     events.every(({ status }) => ['created', 'cancelled'].includes(status));
+  const rightEnds = isTerminated(dossier) ? ['COMPLETED', 'TERMINATED'] : ['COMPLETED'];
+  const wasTerminated = ended.some(({ status }) => status === 'TERMINATED');
   return [
     ...(ended.length === 0 && !beforeStart ? ['it has no workflow'] : []),
     ...(ended.length > 1 ? [`${ended.length} runs of its workflow`] : []),
     ...ended
-      .filter(({ status }) => status !== 'COMPLETED')
+      .filter(({ status }) => !rightEnds.includes(status))
       .map(({ status, runId }) => `its workflow is ${status} (run ${runId})`),
+    ...(delivery.failure_reason === 'workflow_terminated' && !wasTerminated
+      ? ['its workflow is said to have been terminated, and was not']
+      : []),
   ];
 }
 
@@ -211,86 +195,6 @@ export function eventFaults(
   return faults;
 }
 
-/** Never two aircraft with the package of one delivery: by the reservations, by what was flown, and by what was seen. */
-function loadFaults({ delivery, reservations, history }: Dossier): string[] {
-  const isOurs = (one: { deliveryId: string }) => one.deliveryId === delivery.id;
-  const loadedFor = reservations
-    .filter(({ loading }) => loading === 'loaded')
-    .map(({ drone_id }) => drone_id);
-  const told = history.milestones.filter((one) => isOurs(one) && one.kind === 'loaded');
-  const seen = new Set(history.seenAboard.filter(isOurs).map(({ droneId }) => droneId));
-  return [
-    ...(loadedFor.length > 1 ? [`${loadedFor.length} drones loaded for it: ${loadedFor.join(', ')}`] : []),
-    ...(told.length > 1
-      ? [`it was loaded ${told.length} times: ${told.map(({ droneId }) => droneId).join(', ')}`]
-      : []),
-    ...(seen.size > 1 ? [`its package was seen in ${seen.size} drones: ${[...seen].join(', ')}`] : []),
-    ...[...seen]
-      .filter((droneId) => !loadedFor.includes(droneId as Reservation['drone_id']))
-      .map((droneId) => `its package was seen in ${droneId}, which never loaded`),
-  ];
-}
-
-function flightFaults({ delivery, reservations }: Dossier): string[] {
-  const loaded = reservations.filter(({ loading }) => loading === 'loaded').length;
-  const byDrone = delivery.fulfilment === 'drone' && isCarried(delivery);
-  const tokens = reservations.map(({ token }) => token);
-  return [
-    ...(byDrone && loaded === 0 ? ['it was flown, and no drone loaded'] : []),
-    ...(delivery.fulfilment === 'carrier' && loaded > 0 ? ['a drone loaded what a carrier took'] : []),
-    ...(delivery.status === 'cancelled' && loaded > 0 ? ['it was cancelled, and a drone loaded'] : []),
-    ...(new Set(tokens).size < tokens.length ? [`a token was given twice: ${tokens.join(', ')}`] : []),
-  ];
-}
-
-/** What is due by the tariff, as its end and its flights say; not by the words of the saga. */
-function chargeFaults(dossier: Dossier): string[] {
-  const { delivery, authorizations } = dossier;
-  const captures = authorizations.filter(({ captured }) => (captured?.amount ?? 0) > 0);
-  const captured = captures.reduce((sum, one) => sum + (one.captured?.amount ?? 0), 0);
-  const charged = delivery.charge?.amount ?? 0;
-  const outcome = outcomeOf(dossier);
-  const due = outcome === undefined ? 0 : chargeFor(outcome, delivery.price, delivery.return_price).amount;
-  // What was raised for another dropoff or a flight back is captured beside the first authorization.
-  const first = captures.filter(({ step_key }) => !step_key.includes('/reauthorize/'));
-  return [
-    ...(first.length > 1 ? [`charged ${first.length} times`] : []),
-    ...(captured !== charged ? [`${captured} captured, and the delivery says ${charged}`] : []),
-    ...(outcome !== undefined && captured !== due
-      ? [`charged ${captured} of ${delivery.price.amount}; by the tariff it is ${due}, ${outcome}`]
-      : []),
-    ...authorizations
-      .filter(({ state }) => state === 'authorized')
-      .map(({ id, amount }) => `${amount.amount} still authorized (${id})`),
-  ];
-}
-
-function outcomeOf({ delivery, events, reservations, history }: Dossier): ChargedOutcome | undefined {
-  switch (delivery.status) {
-    case 'delivered':
-      return 'delivered';
-    case 'returned':
-      return 'returned';
-    case 'failed':
-      if (delivery.failure_reason === 'sender_absent') return 'sender_absent';
-      return delivery.failure_reason === 'package_lost' ? 'lost' : 'our_failure';
-    case 'cancelled': {
-      const end = events.findIndex(({ status }) => status === 'cancelled');
-      const before = events[end - 1]?.status;
-      // Where it waited for another drone, or had none yet, nothing was on its way to it.
-      if (before !== 'confirmed' && before !== 'enroute_to_pickup' && before !== 'arrived_at_pickup') {
-        return 'cancelled_before_dispatch';
-      }
-      const drone = reservations.at(-1);
-      const wasSent =
-        delivery.fulfilment === 'carrier' || (drone !== undefined && history.dispatched.has(drone.id));
-      return wasSent ? 'cancelled_after_dispatch' : 'cancelled_before_dispatch';
-    }
-    default:
-      return undefined;
-  }
-}
-
 /** What had to be confirmed was not let go before it was, unless a person says that it was handed over. */
 function proofFaults({
   status,
@@ -317,113 +221,4 @@ function packageFaults({ delivery, packages }: Dossier): string[] {
     ...packages.filter(({ id }) => !ids.has(id)).map(({ id }) => `package ${id} is not its own`),
     ...packages.filter(({ state }) => state !== due).map(({ id, state }) => `package ${id} is ${state}`),
   ];
-}
-
-/** No drone promised to two at once, and none in the air for two. */
-function droneFaults({ reservations, milestones }: History): Fault[] {
-  const faults: Fault[] = [];
-  for (const [droneId, promised] of groupBy(reservations, ({ drone_id }) => drone_id)) {
-    const inOrder = promised.toSorted((a, b) => Date.parse(a.created_at) - Date.parse(b.created_at));
-    inOrder.forEach((one, index) => {
-      const before = inOrder[index - 1];
-      if (!before) return;
-      const freeAtMs = before.ended_at === null ? Infinity : Date.parse(before.ended_at);
-      if (Date.parse(one.created_at) < freeAtMs) {
-        const what = `drone ${droneId} was promised to it while it was ${before.delivery_id}'s`;
-        faults.push(of('double_flight', one.delivery_id, what));
-      }
-    });
-  }
-  for (const [droneId, flown] of groupBy(milestones, (one) => one.droneId)) {
-    const seen = new Map<string, number>();
-    let current: string | undefined;
-    const inOrder = flown.toSorted((a, b) => Date.parse(a.occurredAt) - Date.parse(b.occurredAt));
-    inOrder.forEach(({ reservationId, deliveryId }, index) => {
-      // Back to an earlier flight after another one: both were flown at once.
-      if (reservationId !== current && seen.has(reservationId)) {
-        faults.push(of('double_flight', deliveryId, `drone ${droneId} flew for it and for another in turns`));
-      }
-      seen.set(reservationId, index);
-      current = reservationId;
-    });
-  }
-  return faults;
-}
-
-/** The feed: places 1, 2, 3 …; every event once, a delivery's in their order. */
-function feedFaults({ feed, events }: History): Fault[] {
-  if (!feed) return [];
-  const faults: Fault[] = [];
-  feed.forEach(({ position }, index) => {
-    const before = feed[index - 1]?.position ?? 0;
-    if (position !== before + 1) {
-      faults.push(of('feed', null, `after position ${before} comes ${position}`));
-    }
-  });
-  const effects = feed.map(({ deliveryId, sequence }) => ({ deliveryId, sequence }));
-  for (const what of effectFaults({ effects }, events)) faults.push({ ...what, kind: 'feed' });
-  return faults;
-}
-
-function subscriberFaults(subscriber: Subscriber, events: readonly DeliveryEvent[]): Fault[] {
-  return effectFaults(subscriber, events).map((fault) => ({
-    ...fault,
-    what: `${subscriber.name}: ${fault.what}`,
-  }));
-}
-
-/** Each event's effect exactly once, a delivery's in the order of their numbers. */
-function effectFaults(
-  { effects, of: only }: Omit<Subscriber, 'name'>,
-  events: readonly DeliveryEvent[],
-): Fault[] {
-  const faults: Fault[] = [];
-  const wanted = only && new Set(only);
-  const due = new Set(
-    events
-      .filter((event) => wanted?.has(event.delivery_id) ?? true)
-      .map((event) => `${event.delivery_id}/${event.sequence}`),
-  );
-  const done = new Set<string>();
-  const last = new Map<string, number>();
-  for (const { deliveryId, sequence } of effects) {
-    const key = `${deliveryId}/${sequence}`;
-    if (done.has(key)) faults.push(of('subscriber', deliveryId, `event ${sequence} took effect twice`));
-    else if (!due.has(key)) {
-      faults.push(of('subscriber', deliveryId, `event ${sequence} took effect, and there is none`));
-    } else if (sequence < (last.get(deliveryId) ?? 0)) {
-      faults.push(of('subscriber', deliveryId, `event ${sequence} came after ${last.get(deliveryId) ?? 0}`));
-    }
-    done.add(key);
-    last.set(deliveryId, Math.max(sequence, last.get(deliveryId) ?? 0));
-  }
-  for (const key of due) {
-    if (done.has(key)) continue;
-    const [deliveryId = '', sequence = ''] = key.split('/');
-    faults.push(of('subscriber', deliveryId, `event ${sequence} had no effect`));
-  }
-  return faults;
-}
-
-function isCarried({ status }: Delivery): boolean {
-  return status === 'delivered' || status === 'returned';
-}
-
-function of(kind: FaultKind, deliveryId: string | null | undefined, what: string): Fault {
-  return { kind, deliveryId: deliveryId ?? null, what };
-}
-
-function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
-  const groups = new Map<K, T[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group) group.push(item);
-    else groups.set(key, [item]);
-  }
-  return groups;
-}
-
-function countBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, number> {
-  return new Map([...groupBy(items, keyOf)].map(([key, group]) => [key, group.length]));
 }

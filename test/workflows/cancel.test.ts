@@ -74,6 +74,25 @@ describe('a cancel before the pickup', () => {
     await delivery.untilNothingHeld();
   });
 
+  // Done within the same workflow task as the update, it would stand written without a cause when that task is lost.
+  it('is written as the outcome only once it is in the history itself', async () => {
+    lab.faults.arm({ activity: 'reserveDrone', how: 'down' });
+    const delivery = await lab.start();
+    await lab.until('it is being tried', () =>
+      lab.faults.callsOf(delivery.id).some((call) => call.activity === 'reserveDrone'),
+    );
+    expect(await delivery.cancel()).toEqual(CANCELLED);
+    await delivery.untilComplete();
+    const { events } = await delivery.handle.fetchHistory();
+    const accepted = events?.findIndex((one) => one.workflowExecutionUpdateAcceptedEventAttributes) ?? -1;
+    const written =
+      events?.findIndex(
+        (one) => one.activityTaskScheduledEventAttributes?.activityType?.name === 'appendEvents',
+      ) ?? -1;
+    expect(accepted).toBeGreaterThan(0);
+    expect(written).toBeGreaterThan(accepted);
+  });
+
   it('twice: the second one hears the same, and nothing happens twice', async () => {
     const delivery = await lab.start();
     await delivery.untilStatus('enroute_to_pickup');

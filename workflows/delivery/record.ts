@@ -23,7 +23,7 @@ import type { BaseId } from '../../shared/ids.ts';
 import { DELIVERY_SEARCH_ATTRIBUTES as KEYS } from '../../shared/temporal/search-attributes.ts';
 import type { DeliveryInput, DeliveryState, ResolveInterventionCommand } from '../messages.ts';
 import { COMPENSATION_KIND } from './compensation.ts';
-import { nextKey, type Ordinals, shortStep, StepFailed, type StepInput } from './steps.ts';
+import { nextKey, type Ordinals, plainStep, shortStep, StepFailed, type StepInput } from './steps.ts';
 
 export interface EventDetails {
   /** By the delivery's clock, Unix milliseconds; now unless told. */
@@ -31,7 +31,15 @@ export interface EventDetails {
   data?: Record<string, unknown>;
   patch?: DeliveryPatch;
   changeDropoff?: NonNullable<NewDeliveryEvent['change_dropoff']>;
+  /**
+   * Written only once what led to it is in the history. A short step is done before its workflow task is: when that is lost, its
+   * update is too, and the delivery would go on another way than what stands written.
+   */
+  isDecision?: boolean;
 }
+
+/** How events are written: at once within the workflow task, or by an activity of Temporal's own. */
+type Append = typeof plainStep<'appendEvents'>;
 
 export interface OpenedIntervention {
   id: string;
@@ -145,10 +153,8 @@ export class DeliveryRecord {
     // A delivery that moves on is no longer delayed, unless this very event says why it is.
     const moved =
       this.delayed && details.patch?.delayed === undefined ? { delayed: false, delay_reason: null } : {};
-    await this.append({
-      ...this.event(`delivery.${to}`, { ...details, patch: { ...moved, ...details.patch } }),
-      status: to,
-    });
+    const event = this.event(`delivery.${to}`, { ...details, patch: { ...moved, ...details.patch } });
+    await this.append({ ...event, status: to }, details.isDecision === true ? plainStep : shortStep);
   }
 
   /** Walks the legal way to a status, recording each one on it: for what a person says has happened. */
@@ -265,7 +271,7 @@ export class DeliveryRecord {
     };
   }
 
-  private append(event: NewDeliveryEvent): Promise<void> {
+  private append(event: NewDeliveryEvent, how: Append = shortStep): Promise<void> {
     // Numbered by its kind: after a reset the workflow may take a shorter way to where the delivery is, and an event that is
     // already there must not be taken for another one.
     const key = this.key(event.type.replace('delivery.', 'event_'));
@@ -281,7 +287,7 @@ export class DeliveryRecord {
     const asked = new Promise<void>((resolve) => {
       askedAPerson = resolve;
     });
-    const written = this.tail.then(() => this.write(step, before, askedAPerson));
+    const written = this.tail.then(() => this.write(step, { before, how, askedAPerson }));
     // A write that failed for good fails its caller; the ones behind it still go out.
     this.tail = written.catch(() => undefined);
     return Promise.race([written, asked]);
@@ -290,18 +296,18 @@ export class DeliveryRecord {
   /**
    * Writes an event. One that is refused for good ends a delivery that has not been picked up; later than that it is a person's to
    * settle, and the events behind it wait, for they are written in their order.
-   * @param asked what is called when a person has been asked
+   * @param how as which kind of step
+   * @param askedAPerson what is called when a person has been asked
    */
   private async write(
     step: StepInput<'appendEvents'>,
-    before: DeliveryStatus,
-    asked: () => void,
+    { before, how, askedAPerson }: { before: DeliveryStatus; how: Append; askedAPerson: () => void },
   ): Promise<void> {
     const { type, status } = step.events[0] ?? { type: 'none' };
     for (;;) {
       try {
         const caughtUp = this.hasLetGo ? { ...step, catchUpTo: before } : step;
-        await shortStep('appendEvents', caughtUp, `record: ${type}`);
+        await how('appendEvents', caughtUp, `record: ${type}`);
         return;
       } catch (error) {
         const isBinding = this.isConcluding || !isBeforePickup(this.state.status);
@@ -310,7 +316,7 @@ export class DeliveryRecord {
           step.key,
           `Event ${type} is not recorded (${error.message}).`,
           status ?? before,
-          asked,
+          askedAPerson,
         );
         if (answer === 'done') return;
       }

@@ -10,6 +10,7 @@ import {
   defineQuery,
   defineSignal,
   defineUpdate,
+  patched,
   setHandler,
 } from '@temporalio/workflow';
 import { utcWindow, windowRefusals } from '../../services/delivery/contract/schedule.ts';
@@ -274,9 +275,11 @@ async function decide(
   ending: Ending & { reason: string },
 ): Promise<void> {
   record.state.compensation = 'pending';
+  const isDecision = patched('outcome-after-its-cause');
   if (ending.status === 'cancelled') {
     record.state.cancellationReason = ending.reason;
     await record.change('cancelled', {
+      isDecision,
       data: {
         by: ending.by,
         ...(ending.why !== undefined && { why: ending.why }),
@@ -288,6 +291,7 @@ async function decide(
   } else if (ending.status === 'failed') {
     record.state.failureReason = ending.reason;
     await record.change('failed', {
+      isDecision,
       data: { detail: ending.detail },
       patch: { failure_reason: ending.reason, failure_detail: ending.detail, compensation: 'pending' },
     });

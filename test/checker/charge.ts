@@ -1,0 +1,111 @@
+/**
+ * What is due for a delivery: from what was asked for, the published tariff, how it ended and what was flown. Nothing that the
+ * saga wrote down about money is believed; it is compared.
+ */
+import {
+  chargeFor,
+  type ChargedOutcome,
+  priceOf,
+  priceOfReturn,
+} from '../../services/account/contract/index.ts';
+import { distanceM } from '../../shared/geodesy.ts';
+import type { Money } from '../../shared/schemas.ts';
+import type { Dossier } from './dossier.ts';
+
+/** A return whose way back may go uncharged, and why: what the saga says of it has to be possible. */
+const NOT_AUTHORIZED = 'delivery.return_not_authorized';
+
+export function chargeFaults(dossier: Dossier): string[] {
+  const { delivery, authorizations } = dossier;
+  const captures = authorizations.filter(({ captured }) => (captured?.amount ?? 0) > 0);
+  const captured = captures.reduce((sum, one) => sum + (one.captured?.amount ?? 0), 0);
+  const charged = delivery.charge?.amount ?? 0;
+  const price = listPrice(dossier);
+  const outcome = outcomeOf(dossier);
+  const back = outcome === 'returned' ? legBack(dossier) : null;
+  const due = outcome === undefined ? 0 : chargeFor(outcome, price, back).amount;
+  // What was raised for another dropoff or a flight back is captured beside the first authorization.
+  const first = captures.filter(({ step_key }) => !step_key.includes('/reauthorize/'));
+  return [
+    ...(delivery.price.amount !== price.amount || delivery.price.currency !== price.currency
+      ? [`its price is ${delivery.price.amount}; by the tariff it is ${price.amount}`]
+      : []),
+    ...(first.length > 1 ? [`charged ${first.length} times`] : []),
+    ...(captured !== charged ? [`${captured} captured, and the delivery says ${charged}`] : []),
+    ...(outcome !== undefined && captured !== due
+      ? [
+          `charged ${captured}; by the tariff it is ${due}: ${outcome}, price ${price.amount}` +
+            (back === null ? '' : `, the flight back ${back.amount}`),
+        ]
+      : []),
+    ...(outcome === 'returned' ? unbelievableRefusals(dossier) : []),
+    ...(outcome === 'sender_absent' && !dossier.milestones.some(({ kind }) => kind === 'arrived_at_pickup')
+      ? ['the sender is said to have been absent, and no drone had come']
+      : []),
+    ...authorizations
+      .filter(({ state }) => state === 'authorized')
+      .map(({ id, amount }) => `${amount.amount} still authorized (${id})`),
+  ];
+}
+
+/** What its sender asked for, by the list. The dropoff that stands is one that was asked for: orders.ts sees to that. */
+function listPrice({ delivery, asked: { requested } }: Dossier): Money {
+  const { pickup, weightKg, expedited } = requested ?? {
+    pickup: delivery.pickup.location,
+    weightKg: delivery.packages.reduce((sum, one) => sum + one.weight_kg, 0),
+    expedited: delivery.expedited,
+  };
+  return priceOf({ distanceM: distanceM(pickup, delivery.dropoff.location), weightKg, expedited });
+}
+
+/**
+ * What flying it back cost: from where the aircraft says that it turned round. Null where it did not fly back: somebody brought it.
+ * What the account could not pay is not charged; whether that may be so is `unbelievableRefusals`' question.
+ */
+function legBack({ delivery, milestones, asked: { requested }, events }: Dossier): Money | null {
+  const turned = milestones.find(({ kind }) => kind === 'turned_back');
+  if (turned === undefined || events.some(({ type }) => type === NOT_AUTHORIZED)) return null;
+  const from = turned.position ?? delivery.dropoff.location;
+  return priceOfReturn(distanceM(from, requested?.pickup ?? delivery.pickup.location));
+}
+
+/** A flight back that went uncharged for want of credit, although the account could have paid all it ever was to pay. */
+function unbelievableRefusals({ delivery, events, history }: Dossier): string[] {
+  const refusal = events.find(({ type }) => type === NOT_AUTHORIZED);
+  if (refusal?.data['reason'] !== 'credit_exceeded') return [];
+  const account = history.accounts.find(({ id }) => id === delivery.account_id);
+  const everAuthorized = history.authorizations
+    .filter(({ account_id }) => account_id === delivery.account_id)
+    .reduce((sum, { amount }) => sum + amount.amount, 0);
+  const asked = (refusal.data['amount'] as Money | undefined)?.amount ?? 0;
+  const limit = account?.credit_limit.amount ?? 0;
+  return everAuthorized + asked <= limit
+    ? [`the flight back went uncharged for want of credit: ${everAuthorized} of ${limit} was ever used`]
+    : [];
+}
+
+export function outcomeOf({ delivery, events, reservations, history }: Dossier): ChargedOutcome | undefined {
+  switch (delivery.status) {
+    case 'delivered':
+      return 'delivered';
+    case 'returned':
+      return 'returned';
+    case 'failed':
+      if (delivery.failure_reason === 'sender_absent') return 'sender_absent';
+      return delivery.failure_reason === 'package_lost' ? 'lost' : 'our_failure';
+    case 'cancelled': {
+      const end = events.findIndex(({ status }) => status === 'cancelled');
+      const before = events[end - 1]?.status;
+      // Where it waited for another drone, or had none yet, nothing was on its way to it.
+      if (before !== 'confirmed' && before !== 'enroute_to_pickup' && before !== 'arrived_at_pickup') {
+        return 'cancelled_before_dispatch';
+      }
+      const drone = reservations.at(-1);
+      const wasSent =
+        delivery.fulfilment === 'carrier' || (drone !== undefined && history.dispatched.has(drone.id));
+      return wasSent ? 'cancelled_after_dispatch' : 'cancelled_before_dispatch';
+    }
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,59 @@
+/** What is wrong with the event feed and with what its followers did: each event's effect exactly once. */
+import type { DeliveryEvent } from '../../services/delivery/contract/index.ts';
+import { of } from './dossier.ts';
+import type { Fault, History, Subscriber } from './history.ts';
+
+/** The feed: places 1, 2, 3 …; every event once, a delivery's in their order. */
+export function feedFaults({ feed, events }: History): Fault[] {
+  if (!feed) return [];
+  const faults: Fault[] = [];
+  feed.forEach(({ position }, index) => {
+    const before = feed[index - 1]?.position ?? 0;
+    if (position !== before + 1) {
+      faults.push(of('feed', null, `after position ${before} comes ${position}`));
+    }
+  });
+  const effects = feed.map(({ deliveryId, sequence }) => ({ deliveryId, sequence }));
+  for (const what of effectFaults({ effects }, events)) faults.push({ ...what, kind: 'feed' });
+  return faults;
+}
+
+export function subscriberFaults(subscriber: Subscriber, events: readonly DeliveryEvent[]): Fault[] {
+  return effectFaults(subscriber, events).map((fault) => ({
+    ...fault,
+    what: `${subscriber.name}: ${fault.what}`,
+  }));
+}
+
+/** Each event's effect exactly once, a delivery's in the order of their numbers. */
+function effectFaults(
+  { effects, of: only }: Omit<Subscriber, 'name'>,
+  events: readonly DeliveryEvent[],
+): Fault[] {
+  const faults: Fault[] = [];
+  const wanted = only && new Set(only);
+  const due = new Set(
+    events
+      .filter((event) => wanted?.has(event.delivery_id) ?? true)
+      .map((event) => `${event.delivery_id}/${event.sequence}`),
+  );
+  const done = new Set<string>();
+  const last = new Map<string, number>();
+  for (const { deliveryId, sequence } of effects) {
+    const key = `${deliveryId}/${sequence}`;
+    if (done.has(key)) faults.push(of('subscriber', deliveryId, `event ${sequence} took effect twice`));
+    else if (!due.has(key)) {
+      faults.push(of('subscriber', deliveryId, `event ${sequence} took effect, and there is none`));
+    } else if (sequence < (last.get(deliveryId) ?? 0)) {
+      faults.push(of('subscriber', deliveryId, `event ${sequence} came after ${last.get(deliveryId) ?? 0}`));
+    }
+    done.add(key);
+    last.set(deliveryId, Math.max(sequence, last.get(deliveryId) ?? 0));
+  }
+  for (const key of due) {
+    if (done.has(key)) continue;
+    const [deliveryId = '', sequence = ''] = key.split('/');
+    faults.push(of('subscriber', deliveryId, `event ${sequence} had no effect`));
+  }
+  return faults;
+}
