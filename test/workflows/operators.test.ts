@@ -1,11 +1,11 @@
 /** What operators order, at every wait of a delivery: another drone, an abort, a retry, native Cancel. In virtual time. */
-import { WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { WorkflowNotFoundError, WorkflowUpdateFailedError, WorkflowUpdateStage } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { temporal } from '@temporalio/proto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { DeliveryEvent, DeliveryStatus } from '../../services/delivery/contract/index.ts';
 import type { DroneId } from '../../shared/ids.ts';
-import type { OperatorAnswer, OperatorCommands } from '../../workflows/messages.ts';
+import type { DeliveryState, OperatorAnswer, OperatorCommands } from '../../workflows/messages.ts';
 import type { ActivityName } from './faults.ts';
 import { type DeliveryOptions, Lab, type LabDelivery, type Scene } from './lab.ts';
 
@@ -341,6 +341,87 @@ describe('while it compensates', () => {
     await order(delivery, 'retryCompensation', { interventionId });
     expect((await delivery.untilComplete()).outcome.compensation).toBe('complete');
     await delivery.untilNothingHeld();
+  });
+});
+
+describe('answers that meet', () => {
+  /** A person is asked, and the workflow still writes that down: answers are held meanwhile. */
+  async function asking(
+    scene: Scene,
+    policy: DeliveryOptions['policy'] = {},
+  ): Promise<{ delivery: LabDelivery; interventionId: string }> {
+    lab.faults.arm({ activity: 'appendEvents', how: 'down', key: /event_intervention_opened/ });
+    const delivery = await scene.order({ policy });
+    const open = async () => (await delivery.handle.query<DeliveryState>('state')).openInterventions;
+    await lab.until('a person is asked', async () => (await open()).length > 0);
+    const [interventionId = ''] = await open();
+    return { delivery, interventionId };
+  }
+
+  /** Sends an answer, which the workflow has when this returns. */
+  function answer(delivery: LabDelivery, interventionId: string, choice: string) {
+    return delivery.handle.startUpdate<OperatorAnswer, [unknown]>('resolveIntervention', {
+      args: [{ ...ORDER, why: `it is ${choice}`, interventionId, answer: choice }],
+      waitForStage: WorkflowUpdateStage.ACCEPTED,
+    });
+  }
+
+  it('each other: the first is recorded with who and why, the second hears that it came too late', async () => {
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds) {
+      lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_dropoff' });
+    }
+    const { delivery, interventionId } = await asking(scene);
+    const first = await answer(delivery, interventionId, 'returned');
+    const second = await answer(delivery, interventionId, 'lost');
+    lab.faults.clear();
+    const { delivery: done } = await delivery.untilComplete();
+    expect(await first.result()).toMatchObject({ outcome: 'accepted' });
+    expect(await second.result()).toMatchObject({
+      ...REFUSED('intervention_not_open'),
+      detail: `${interventionId} is not open any more: operator:jo has closed it with returned (it is returned).`,
+    });
+    expect(done.status).toBe('returned');
+    expect(done.interventions.map((one) => one.resolution)).toEqual([
+      { answer: 'returned', by: 'operator:jo', why: 'it is returned' },
+    ]);
+  });
+
+  it('the news that the drone goes on: the delivery goes on too, and whoever gave it up hears why', async () => {
+    const scene = await lab.prepare();
+    const [droneId] = scene.droneIds;
+    if (droneId === undefined) return expect.unreachable();
+    lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'at_dropoff', at: 0.05, forS: 45 });
+    const { delivery, interventionId } = await asking(scene, { releaseS: 3, dropoffArrivalSlackS: 5 });
+    await lab.until('the drone is heard again', () => !isOutOfReach(droneId));
+    const late = await answer(delivery, interventionId, 'lost');
+    lab.faults.clear();
+    const { delivery: done } = await delivery.untilComplete();
+    expect(await late.result()).toMatchObject(REFUSED('intervention_not_open'));
+    expect(done.status).toBe('delivered');
+    expect(done.interventions.map((one) => one.resolution)).toEqual([
+      expect.objectContaining({ answer: 'goes_on', by: 'system' }),
+    ]);
+  });
+
+  it('a newer question: it closes the older one, which takes no answer any more', async () => {
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds) {
+      lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'at_dropoff', at: 0.05, forS: 100_000 });
+    }
+    const delivery = await scene.order({ policy: { releaseS: 3, dropoffArrivalSlackS: 5 } });
+    await lab.until('it was asked twice', async () => (await delivery.read()).interventions.length === 2);
+    const byKind = async (kind: string) =>
+      (await delivery.read()).interventions.find((one) => one.kind === kind) ?? expect.unreachable();
+    const [overdue, down] = [await byKind('overdue'), await byKind('drone_down')];
+    expect(overdue.resolution).toEqual({ answer: 'replaced', by: 'system', why: `replaced by ${down.id}` });
+    await expect(
+      order(delivery, 'resolveIntervention', { interventionId: overdue.id, answer: 'lost' }),
+    ).rejects.toMatchObject({ cause: { type: 'intervention_not_open' } });
+    await order(delivery, 'resolveIntervention', { interventionId: down.id, answer: 'lost' });
+    const { delivery: done } = await delivery.untilComplete();
+    expect(done).toMatchObject({ status: 'failed', failure_reason: 'package_lost' });
+    expect((await byKind('drone_down')).resolution).toEqual({ answer: 'lost', ...BY_JO });
   });
 });
 

@@ -249,7 +249,7 @@ export class CarrierJourney {
     const { record, compensations } = this.run;
     const { interventionId, answer, actor, why } = command;
     const by = nameOf(actor);
-    await record.resolveIntervention(interventionId, answer, by, why);
+    await record.answered(command);
     const isOurs = interventionId === this.questions.overdue || interventionId === this.questions.gaveUp;
     if (!isOurs || answer === 'wait') return undefined;
     if (answer === 'lost') {

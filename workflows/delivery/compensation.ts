@@ -3,7 +3,6 @@
  * reverse order, shielded from cancellation. One that keeps failing becomes an intervention and the others go on without it.
  */
 import { CancellationScope, condition, isCancellation } from '@temporalio/workflow';
-import type { CommandActor } from '../messages.ts';
 import type { DeliveryRecord } from './record.ts';
 import type { UndoableStep, UndoneBy } from './registry.ts';
 import { type StepInput, type StepOutput, undoableStep } from './steps.ts';
@@ -38,7 +37,6 @@ export class Compensations {
   private readonly undoer: Undoer;
   /** What is undone beside the saga, which goes on meanwhile. */
   private readonly aside: Promise<void>[] = [];
-  private readonly answers = new Map<string, { answer: 'retry' | 'done'; by: string; why: string }>();
 
   /** `stuckMs`: wall milliseconds after which a compensation that has not succeeded becomes an intervention. */
   constructor(record: DeliveryRecord, stuckMs: number, undoer: Undoer, registered: Compensation[] = []) {
@@ -82,11 +80,6 @@ export class Compensations {
   keepOnly(names: readonly string[]): void {
     const kept = this.registered.filter((one) => names.includes(one.name));
     this.registered.splice(0, this.registered.length, ...kept);
-  }
-
-  /** A person's answer to the intervention of a compensation. */
-  answer(name: string, answer: 'retry' | 'done', { actor, why }: { actor: CommandActor; why: string }): void {
-    this.answers.set(name, { answer, by: `${actor.role}:${actor.id}`, why });
   }
 
   /** Undoes one step now, in the middle of the saga (a drone that failed is given back before the next is reserved). */
@@ -150,11 +143,11 @@ export class Compensations {
       if (attempt.result === 'failed' && !this.isStuck(compensation)) {
         await this.openIntervention(compensation, `failed for good (${attempt.outcome})`);
       }
-      await condition(() => this.answers.has(name));
-      const given = this.answers.get(name);
-      this.answers.delete(name);
+      const id = this.interventionId(name);
+      await condition(() => this.record.answers.to(id) !== undefined);
+      const given = this.record.answers.to(id);
       if (!given) continue;
-      await this.record.resolveIntervention(this.interventionId(name), given.answer, given.by, given.why);
+      await this.record.answered(given);
       if (given.answer === 'done') {
         settlement.settled = 'by_hand';
         await this.record.note('compensated', { data: { step: name, outcome: 'closed_by_hand' } });
@@ -178,7 +171,8 @@ export class Compensations {
       .finally(() => {
         progress.finished = true;
       });
-    await condition(() => progress.finished || this.answers.has(compensation.name));
+    const id = this.interventionId(compensation.name);
+    await condition(() => progress.finished || this.record.answers.to(id) !== undefined);
     if (!progress.finished) scope.cancel();
     return running;
   }

@@ -1,4 +1,5 @@
 /** Steps 5 to 7 with a drone: confirmed, dispatched, then its milestones, each with its own deadline. */
+import { patched } from '@temporalio/workflow';
 import type { Eta } from '../../services/delivery/contract/index.ts';
 import { isBeforePickup, type UndeliverableReason } from '../../services/delivery/contract/status.ts';
 import { isoTime } from '../../shared/clock.ts';
@@ -649,6 +650,7 @@ class Flight {
   private async askAPerson(kind: 'overdue' | 'drone_down' | 'drone_refused', reason: string): Promise<void> {
     const { record } = this.run;
     const id = record.interventionId(`${kind}_${record.state.attempt}`);
+    const replaced = this.intervention;
     this.intervention = id;
     this.isDown = kind === 'drone_down';
     await record.openIntervention(
@@ -665,20 +667,28 @@ class Flight {
       },
       { delayed: true, delay_reason: 'drone_failed' },
     );
+    if (replaced !== undefined && replaced !== id && patched('flight-closes-replaced-question')) {
+      await record.resolveIntervention(replaced, 'replaced', 'system', `replaced by ${id}`);
+    }
   }
 
-  private async onAnswer({ interventionId, answer, actor, why }: ResolveInterventionCommand): Promise<Next> {
+  private async onAnswer(command: ResolveInterventionCommand): Promise<Next> {
+    const { interventionId, answer, actor, why } = command;
     const { record } = this.run;
     const by = nameOf(actor);
     if (interventionId === this.cancelQuestionId) {
       this.cancelQuestionId = undefined;
-      await record.resolveIntervention(interventionId, answer, by, why);
+      await record.answered(command);
       if (answer === TURN_ROUND) await this.turnRound({ actor, why });
       return 'on';
     }
-    if (interventionId !== this.intervention) return 'on';
+    if (interventionId !== this.intervention) {
+      // One that was replaced before questions were closed with that.
+      record.answers.close(interventionId, `answer ${this.intervention ?? 'the newest one'} instead`);
+      return 'on';
+    }
     this.intervention = undefined;
-    await record.resolveIntervention(interventionId, answer, by, why);
+    await record.answered(command);
     const details = { data: { by, why } };
     switch (answer) {
       case 'lost':

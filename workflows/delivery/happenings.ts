@@ -19,6 +19,7 @@ import type {
   RescheduleCommand,
   ResolveInterventionCommand,
 } from '../messages.ts';
+import type { PendingAnswer } from './answers.ts';
 import { DropoffChanges, type PendingDropoffChange } from './dropoff-changes.ts';
 import { OrderedInbox } from './inbox.ts';
 import {
@@ -88,7 +89,7 @@ export class Happenings {
   private flight: Flight | undefined;
   private booking: { bookingId: BookingId; inbox: OrderedInbox<CarrierMilestoneSignal> } | undefined;
   private cancelling: PendingCancel | undefined;
-  private readonly answered: ResolveInterventionCommand[] = [];
+  private readonly answered: PendingAnswer[] = [];
   private droneIsAvailable = false;
   private step: CancellationScope | undefined;
   private stepYieldsToReschedule = false;
@@ -125,8 +126,13 @@ export class Happenings {
     this.droneIsAvailable = true;
   }
 
-  interventionAnswered(command: ResolveInterventionCommand): void {
-    this.answered.push(command);
+  interventionAnswered(pending: PendingAnswer): void {
+    this.answered.push(pending);
+  }
+
+  /** The first answer that is still held: its intervention may have closed meanwhile. */
+  private get heldAnswer(): PendingAnswer | undefined {
+    return this.answered.find((one) => one.settled === undefined);
   }
 
   /** Asks for another pickup window and waits for the answer. */
@@ -325,8 +331,9 @@ export class Happenings {
     if (milestone) return { kind: 'drone', milestone };
     const carried = this.booking?.inbox.take();
     if (carried) return { kind: 'carrier', milestone: carried };
-    const answer = this.answered.shift();
-    if (answer) return { kind: 'answered', command: answer };
+    const answer = this.heldAnswer;
+    this.answered.splice(0, answer ? this.answered.indexOf(answer) + 1 : this.answered.length);
+    if (answer) return { kind: 'answered', command: answer.command };
     if (this.cancelling && !this.cancelling.taken && this.cancelIsPending()) {
       this.cancelling.taken = true;
       return { kind: 'cancel', command: this.cancelling.command };
@@ -353,7 +360,7 @@ export class Happenings {
     return (
       this.flight?.inbox.hasNext === true ||
       this.booking?.inbox.hasNext === true ||
-      this.answered.length > 0 ||
+      this.heldAnswer !== undefined ||
       (this.cancelIsPending() && this.cancelling?.taken === false) ||
       this.reschedules.isPending ||
       this.dropoffs.hasNext ||

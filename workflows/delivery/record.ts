@@ -22,6 +22,7 @@ import { clockTimeMs, isoTime, wallDurationMs } from '../../shared/clock.ts';
 import type { BaseId } from '../../shared/ids.ts';
 import { DELIVERY_SEARCH_ATTRIBUTES as KEYS } from '../../shared/temporal/search-attributes.ts';
 import type { DeliveryInput, DeliveryState, ResolveInterventionCommand } from '../messages.ts';
+import { type PendingAnswer, PendingAnswers } from './answers.ts';
 import { COMPENSATION_KIND } from './compensation.ts';
 import { nextKey, type Ordinals, plainStep, shortStep, StepFailed, type StepInput } from './steps.ts';
 
@@ -47,6 +48,18 @@ export interface OpenedIntervention {
   reason: string;
   answers: { answer: string; effect: string }[];
 }
+
+interface Resolution {
+  answer: string;
+  by: string;
+  why: string;
+}
+
+const resolutionBy = ({ answer, actor, why }: ResolveInterventionCommand): Resolution => ({
+  answer,
+  by: `${actor.role}:${actor.id}`,
+  why,
+});
 
 /** The record as data, for a run that goes on. */
 export interface CarriedRecord {
@@ -84,7 +97,8 @@ export class DeliveryRecord {
   private tail: Promise<void> = Promise.resolve();
   /** A write that is refused for good can no longer end the delivery. */
   private isConcluding = false;
-  private readonly answers = new Map<string, ResolveInterventionCommand>();
+  /** People's answers that nobody has taken yet. */
+  readonly answers = new PendingAnswers();
   /** A person has let an event go that could not be recorded: the statuses in the record may lag behind. */
   private hasLetGo = false;
   /** Of the last event that was asked for. */
@@ -116,11 +130,20 @@ export class DeliveryRecord {
     this.isConcluding = true;
   }
 
-  /** Takes a person's answer, if it is about an event that could not be written. */
-  takesAnswer(command: ResolveInterventionCommand): boolean {
-    if (this.interventions.get(command.interventionId)?.kind !== UNRECORDED) return false;
-    this.answers.set(command.interventionId, command);
-    return true;
+  /** Holds a person's answer until it is taken, or the intervention closes without it. */
+  holdAnswer(command: ResolveInterventionCommand): PendingAnswer {
+    const pending = this.answers.put(command);
+    const { interventionId } = command;
+    // Closed between the validator and here.
+    if (!this.interventions.has(interventionId))
+      this.answers.close(interventionId, 'it has just been closed');
+    return pending;
+  }
+
+  /** It is about the journey: whoever follows that takes its answers. The others' are taken by whom they are about. */
+  isAboutJourney(interventionId: string): boolean {
+    const kind = this.interventions.get(interventionId)?.kind;
+    return kind !== undefined && !kind.startsWith(COMPENSATION_KIND) && kind !== UNRECORDED;
   }
 
   /** Now, by the delivery's clock, Unix milliseconds. */
@@ -172,11 +195,21 @@ export class DeliveryRecord {
     await this.append(this.openingOf(intervention, patch));
   }
 
-  async resolveIntervention(id: string, answer: string, by: string, why: string): Promise<void> {
+  /** Closes an intervention that has settled itself; whoever answers it at the same time is refused. */
+  resolveIntervention(id: string, answer: string, by: string, why: string): Promise<void> {
+    return this.close(id, { answer, by, why });
+  }
+
+  /** Closes an intervention by a person's answer, which is accepted with that. */
+  answered(command: ResolveInterventionCommand): Promise<void> {
+    return this.close(command.interventionId, resolutionBy(command), command);
+  }
+
+  private async close(id: string, resolution: Resolution, by?: ResolveInterventionCommand): Promise<void> {
     const intervention = this.interventions.get(id);
     if (!intervention) return;
-    this.hide(id);
-    await this.append(this.resolutionOf(intervention, { answer, by, why }));
+    this.hide(id, resolution, by);
+    await this.append(this.resolutionOf(intervention, resolution));
   }
 
   private show(intervention: OpenedIntervention): void {
@@ -186,8 +219,9 @@ export class DeliveryRecord {
     setCurrentDetails(this.currentDetails());
   }
 
-  private hide(id: string): void {
+  private hide(id: string, { answer, by, why }: Resolution, command?: ResolveInterventionCommand): void {
     this.interventions.delete(id);
+    this.answers.close(id, `${by} has closed it with ${answer} (${why})`, command);
     this.state.openInterventions = [...this.interventions.keys()];
     if (this.interventions.size === 0) this.upsert([{ key: KEYS.hasIntervention, value: 'none' }]);
     setCurrentDetails(this.currentDetails());
@@ -200,10 +234,7 @@ export class DeliveryRecord {
     };
   }
 
-  private resolutionOf(
-    { id, kind }: OpenedIntervention,
-    resolution: { answer: string; by: string; why: string },
-  ): NewDeliveryEvent {
+  private resolutionOf({ id, kind }: OpenedIntervention, resolution: Resolution): NewDeliveryEvent {
     return {
       ...this.event('delivery.intervention_resolved', { data: { kind, ...resolution } }),
       resolve_intervention: { id, ...resolution },
@@ -212,9 +243,8 @@ export class DeliveryRecord {
 
   /** Whatever a person was asked about the journey is settled by its end; what is left to undo is not. */
   async closeQuestions(why: string): Promise<void> {
-    for (const { id, kind } of [...this.interventions.values()]) {
-      if (!kind.startsWith(COMPENSATION_KIND) && kind !== UNRECORDED)
-        await this.resolveIntervention(id, 'ended', 'system', why);
+    for (const id of [...this.interventions.keys()]) {
+      if (this.isAboutJourney(id)) await this.resolveIntervention(id, 'ended', 'system', why);
     }
   }
 
@@ -360,14 +390,15 @@ export class DeliveryRecord {
     this.show(intervention);
     asked();
     await tell(this.openingOf(intervention));
-    await condition(() => this.answers.has(id));
-    const { answer = 'retry', actor, why = '' } = this.answers.get(id) ?? {};
-    this.answers.delete(id);
-    this.hide(id);
-    if (answer === 'done') this.hasLetGo = true;
-    const by = actor ? `${actor.role}:${actor.id}` : 'unknown';
-    await tell(this.resolutionOf(intervention, { answer, by, why }));
-    return answer;
+    for (;;) {
+      await condition(() => this.answers.to(id) !== undefined);
+      const command = this.answers.to(id);
+      if (!command) continue;
+      this.hide(id, resolutionBy(command), command);
+      if (command.answer === 'done') this.hasLetGo = true;
+      await tell(this.resolutionOf(intervention, resolutionBy(command)));
+      return command.answer;
+    }
   }
 
   private currentDetails(): string {

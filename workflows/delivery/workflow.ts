@@ -59,8 +59,8 @@ import {
   checkResolveIntervention,
   checkRetryCompensation,
 } from './commands.ts';
-import { COMPENSATION_KIND } from './compensation.ts';
 import { Ended, type Ending, failed } from './endings.ts';
+import { ACCEPTED } from './answers.ts';
 import type { Answer } from './orders.ts';
 import { DeliveryRun } from './run.ts';
 import { captureInsteadOfVoid, chargeOf, VOID_AUTHORIZATION } from './money.ts';
@@ -95,6 +95,7 @@ export async function delivery(input: DeliveryInput, carried?: CarriedDelivery):
     const { ending, bug } = await endingOf(run);
     await conclude(run, ending);
     run.happenings.disarm();
+    run.record.answers.refuseAll('the delivery has ended');
     await condition(allHandlersFinished);
     if (bug) throw bug;
     return {
@@ -107,7 +108,7 @@ export async function delivery(input: DeliveryInput, carried?: CarriedDelivery):
 }
 
 function openDoors(run: DeliveryRun): void {
-  const { happenings, record, compensations, handled } = run;
+  const { happenings, record, handled } = run;
   setHandler(droneMilestone, (signal) => happenings.droneMilestone(signal));
   setHandler(carrierMilestone, (signal) => happenings.carrierMilestone(signal));
   setHandler(droneAvailable, () => happenings.droneAvailable());
@@ -142,28 +143,12 @@ function openDoors(run: DeliveryRun): void {
     (command) => handled.once(async () => addressed(await happenings.confirm(command), command)),
     { validator: unlessHandled(checkConfirm) },
   );
-  setHandler(
-    resolveIntervention,
-    (command) =>
-      handled.once(() => {
-        const compensation = compensationOf(command.interventionId);
-        if (compensation === undefined) {
-          if (!record.takesAnswer(command)) happenings.interventionAnswered(command);
-        } else {
-          compensations.answer(compensation, command.answer === 'retry' ? 'retry' : 'done', command);
-        }
-        return addressed(ACCEPTED, command);
-      }),
-    { validator: unlessHandled((command) => checkResolveIntervention(record, command)) },
-  );
+  setHandler(resolveIntervention, (command) => handled.once(() => answerOf(run, command)), {
+    validator: unlessHandled((command) => checkResolveIntervention(record, command)),
+  });
   setHandler(
     retryCompensation,
-    (command) =>
-      handled.once(() => {
-        const compensation = compensationOf(command.interventionId);
-        if (compensation !== undefined) compensations.answer(compensation, 'retry', command);
-        return addressed(ACCEPTED, command);
-      }),
+    (command) => handled.once(() => answerOf(run, { ...command, answer: 'retry' })),
     { validator: unlessHandled((command) => checkRetryCompensation(record, command)) },
   );
 
@@ -173,15 +158,21 @@ function openDoors(run: DeliveryRun): void {
       if (!handled.knows()) check(command);
     };
   }
-
-  /** The compensation that an intervention is about, if it is about one. */
-  function compensationOf(interventionId: string): string | undefined {
-    const kind = record.intervention(interventionId)?.kind ?? '';
-    return kind.startsWith(COMPENSATION_KIND) ? kind.slice(COMPENSATION_KIND.length) : undefined;
-  }
 }
 
-const ACCEPTED: Answer = { outcome: 'accepted', reason: null, detail: null };
+/** Hands an answer to the one who asked, and says whether it was this one that closed the intervention. */
+function answerOf(
+  { record, happenings }: DeliveryRun,
+  command: ResolveInterventionCommand,
+): OperatorAnswer | Promise<OperatorAnswer> {
+  const pending = record.holdAnswer(command);
+  if (record.isAboutJourney(command.interventionId)) happenings.interventionAnswered(pending);
+  // Deliveries that began before answers were held are told so at once, in the same moment as ever.
+  if (!patched('answers-are-held')) return addressed(ACCEPTED, command);
+  return condition(() => pending.settled !== undefined).then(() =>
+    addressed(pending.settled ?? ACCEPTED, command),
+  );
+}
 
 /** @throws {ApplicationFailure} for a window that is none, or that cannot be served: then its detail are the field errors */
 function checkReschedule({ record, policy, input }: DeliveryRun, command: RescheduleCommand): void {

@@ -128,6 +128,22 @@ export const FLIGHTS: Readonly<Record<string, Path>> = {
     await scenes.resolve(delivery, 'lost');
     return delivery;
   },
+  'overdue-with-the-package-then-down': async (scenes) => {
+    const delivery = await scenes.withFailure(
+      { failure: 'lost_link', stage: 'at_dropoff', at: 0.05, forS: 100_000 },
+      { policy: { releaseS: 3, dropoffArrivalSlackS: 5 } },
+    );
+    await scenes.untilAsked(delivery, 2);
+    await scenes.resolve(delivery, 'lost');
+    return delivery;
+  },
+  'drone-down-answered-twice-at-once': async (scenes) => {
+    const { faults } = scenes.lab;
+    faults.arm({ activity: 'appendEvents', how: 'down', key: /event_intervention_opened/ });
+    const delivery = await down(scenes);
+    await scenes.answersAtOnce(delivery, ['returned', 'lost']);
+    return delivery;
+  },
   'overdue-at-the-pickup-and-loading-in-silence': (scenes) =>
     scenes.withFailure(
       { failure: 'lost_link', stage: 'at_pickup', at: 0.5, forS: 100 },

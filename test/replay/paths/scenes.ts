@@ -1,7 +1,8 @@
 /** Where the paths begin: deliveries brought to a point, from which each goes its own way. */
+import { WorkflowUpdateStage } from '@temporalio/client';
 import type { DeliveryStatus } from '../../../services/delivery/contract/index.ts';
 import type { DroneId } from '../../../shared/ids.ts';
-import type { OperatorCommands } from '../../../workflows/messages.ts';
+import type { DeliveryState, OperatorCommands } from '../../../workflows/messages.ts';
 import type { ActivityName } from '../../workflows/faults.ts';
 import type { DeliveryOptions, Lab, LabDelivery, Scene } from '../../workflows/lab.ts';
 
@@ -70,6 +71,21 @@ export class Scenes {
       args: [{ ...BY, interventionId, answer }] as [unknown],
       updateId: `order-${(this.updates += 1)}`,
     });
+  }
+
+  /** Sends answers that the workflow takes one after the other, while it still writes down what it asks. */
+  async answersAtOnce(delivery: LabDelivery, answers: readonly string[]): Promise<void> {
+    const ids = async () => (await delivery.handle.query<DeliveryState>('state')).openInterventions;
+    await this.lab.until('a person is asked', async () => (await ids()).length > 0);
+    const [interventionId] = await ids();
+    for (const answer of answers) {
+      await delivery.handle.startUpdate('resolveIntervention', {
+        args: [{ ...BY, interventionId, answer }] as [unknown],
+        updateId: `order-${(this.updates += 1)}`,
+        waitForStage: WorkflowUpdateStage.ACCEPTED,
+      });
+    }
+    this.lab.faults.clear();
   }
 
   async untilAsked(delivery: LabDelivery, times = 1): Promise<string> {
