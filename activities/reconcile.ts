@@ -21,7 +21,14 @@ export interface Examination {
   /** Null: the delivery service does not know it. */
   delivery: Pick<
     Delivery,
-    'status' | 'complete' | 'compensation' | 'sequence' | 'account_id' | 'price' | 'return_price'
+    | 'status'
+    | 'failure_reason'
+    | 'complete'
+    | 'compensation'
+    | 'sequence'
+    | 'account_id'
+    | 'price'
+    | 'return_price'
   > | null;
   /** Ids of its open interventions. */
   interventions: string[];
@@ -65,6 +72,7 @@ export function reconcileActivities(options: {
           termination,
           delivery: delivery && {
             status: delivery.status,
+            failure_reason: delivery.failure_reason,
             complete: delivery.complete,
             compensation: delivery.compensation,
             sequence: delivery.sequence,

@@ -170,3 +170,57 @@ async function answer(delivery: LabDelivery, interventionId: string, choice: str
     ],
   });
 }
+
+describe('when a drone is still held after what should give it back', () => {
+  /** It fails for good as its drone arrives, and the recall reaches the drone service when the drone has come so far. */
+  async function recalledWhen(loading: 'granted' | 'loaded'): Promise<LabDelivery> {
+    const scene = await lab.prepare();
+    const [droneId] = scene.droneIds;
+    if (droneId === undefined) throw new Error('no drone');
+    // While it is not heard, it does not say whether it has loaded.
+    if (loading === 'granted') {
+      lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'at_pickup', at: 0.5, forS: 50 });
+    }
+    lab.faults.arm(
+      { activity: 'appendEvents', how: 'refuse', key: /event_arrived_at_pickup/, times: 1 },
+      { activity: 'recallDrone', how: 'hang' },
+    );
+    const delivery = await scene.order();
+    await lab.until(`the drone is ${loading}`, async () => {
+      const { data } = await lab.clients.drone.listReservations({ query: { delivery_id: delivery.id } });
+      return data[0]?.loading === loading;
+    });
+    lab.faults.clear();
+    return delivery;
+  }
+  const outcomesOf = async (delivery: LabDelivery, step: string) =>
+    (await delivery.events())
+      .filter((one) => one.type === 'delivery.compensated' && one.data['step'] === step)
+      .map((one) => one.data['outcome']);
+
+  it('a recall that waits for the aircraft’s word is asked again until it has it', async () => {
+    const delivery = await recalledWhen('granted');
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'failed', reason: 'step_failed', compensation: 'complete' });
+    expect(await outcomesOf(delivery, 'recall_drone/1')).not.toEqual(['pending']);
+    const recalls = lab.faults.callsOf(delivery.id).filter(({ activity }) => activity === 'recallDrone');
+    expect(
+      new Set(recalls.filter(({ result }) => result === 'ok').map(({ key }) => key)).size,
+    ).toBeGreaterThan(1);
+    await delivery.untilNothingHeld();
+  });
+
+  it('a release that finds the package aboard is not done: a person hears of it, until the drone is empty', async () => {
+    const delivery = await recalledWhen('loaded');
+    const asked = async () =>
+      (await delivery.read()).interventions.find((one) => one.kind === 'compensation:release_drone/1');
+    await lab.until('a person is asked', async () => (await asked()) !== undefined);
+    expect((await asked())?.reason).toContain('still held (loaded)');
+    expect(await delivery.read()).toMatchObject({ complete: false, compensation: 'needs_intervention' });
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'failed', reason: 'step_failed', compensation: 'complete' });
+    expect((await asked())?.resolved_at).not.toBeNull();
+    expect(await outcomesOf(delivery, 'release_drone/1')).not.toContain('loaded');
+    await delivery.untilNothingHeld();
+  });
+});

@@ -72,6 +72,7 @@ export const COMPENSATIONS = {
   recall_drone: 'recallDrone',
   undo_reroute: 'undoReroute',
   cancel_booking: 'cancelBooking',
+  write_off_booking: 'writeOffBooking',
   capture_charge: 'capture',
 } as const satisfies Record<Undo['kind'], Activity>;
 

@@ -144,6 +144,10 @@ class Reconciliation {
         return (await plainStep('voidPackages', undo, 'void the packages')).outcome;
       }
       case 'booking': {
+        if (this.seen.delivery?.failure_reason === 'package_lost') {
+          const close = { key: this.key('write_off_booking'), book_key: stepKey, account_id, delivery_id };
+          return (await plainStep('writeOffBooking', close, 'close the carrier’s booking as lost')).outcome;
+        }
         const undo = { key: this.key('cancel_booking'), book_key: stepKey, account_id, delivery_id };
         const { outcome } = await plainStep('cancelBooking', undo, 'cancel the carrier’s booking');
         // Too late to stop it: the carrier ends it by delivering.
