@@ -11,8 +11,9 @@ export interface Fault {
   /**
    * `refuse`: fails for good before acting. `lose_answer`: acts, then fails as if the answer were lost, and is retried.
    * `act_then_refuse`: acts, and fails for good. `down`: fails before acting, retryable. `hang`: never answers.
+   * `act_then_hang`: acts, and never answers.
    */
-  how: 'refuse' | 'lose_answer' | 'act_then_refuse' | 'down' | 'hang';
+  how: 'refuse' | 'lose_answer' | 'act_then_refuse' | 'down' | 'hang' | 'act_then_hang';
   /** How many calls it hits; every one unless told. */
   times?: number;
   /** Only calls whose key matches. */
@@ -65,6 +66,7 @@ export class Faults {
         if (fault?.how === 'down') throw retryable('down, says the test');
         if (fault?.how === 'hang') await this.hang();
         const result: unknown = await next(input);
+        if (fault?.how === 'act_then_hang') await this.hang();
         if (fault?.how === 'lose_answer') throw retryable('answer lost by the test');
         if (fault?.how === 'act_then_refuse') throw final('refused by the test, after acting');
         call.result = 'ok';

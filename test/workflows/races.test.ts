@@ -150,6 +150,63 @@ describe('a cancel at the same moment as', () => {
   }, 120_000);
 });
 
+describe('a cancel during an attempt that is never heard of again', () => {
+  /** So often a short step is tried within a workflow task, before it is one of Temporal's own activities. */
+  const LOCAL_ATTEMPTS = 4;
+  const steps = [
+    { activity: 'authorize', failures: LOCAL_ATTEMPTS },
+    { activity: 'registerPackages', failures: LOCAL_ATTEMPTS },
+    { activity: 'reserveDrone', failures: 0 },
+    { activity: 'dispatchDrone', failures: LOCAL_ATTEMPTS },
+    { activity: 'bookCarrier', failures: 0 },
+  ] as const;
+  type Step = (typeof steps)[number];
+
+  const callsOf = (delivery: LabDelivery, { activity }: Step) =>
+    lab.faults.callsOf(delivery.id).filter((call) => call.activity === activity);
+
+  async function hanging(step: Step, how: 'hang' | 'act_then_hang'): Promise<LabDelivery> {
+    const { activity, failures } = step;
+    const isCarried = activity === 'bookCarrier';
+    const scene = await lab.prepare({
+      drones: isCarried ? 0 : 1,
+      account: { carrier: isCarried, carrierCapCents: 10_000 },
+    });
+    // One that has been sent does not load.
+    for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'sender_absent' });
+    if (failures > 0) lab.faults.arm({ activity, how: 'down', times: failures });
+    lab.faults.arm({ activity, how, times: 1 });
+    const delivery = await scene.order();
+    await lab.until(`${activity} hangs`, () => callsOf(delivery, step).length === failures + 1);
+    return delivery;
+  }
+
+  it.each(steps)(
+    '$activity: is answered at once; what the attempt had done, or does when nobody waits for it any more, is undone',
+    async (step) => {
+      // One after the other: a fault is for the next call of its activity.
+      const deliveries = [await hanging(step, 'hang'), await hanging(step, 'act_then_hang')];
+      const answers = await whileFlying(
+        Promise.all(deliveries.map((delivery) => cancel(delivery, 'while-it-hangs'))),
+      );
+      expect(answers).toEqual(deliveries.map(() => ({ outcome: 'cancelled', reason: null, detail: null })));
+      for (const delivery of deliveries) {
+        await lab.until('it is complete', async () => (await delivery.read()).complete);
+        // Nobody has waited for the attempt; to Temporal it times out. It was the last one.
+        expect(callsOf(delivery, step).map((call) => call.result)).toEqual(
+          Array.from({ length: step.failures + 1 }, () => 'failed'),
+        );
+      }
+      lab.faults.clear();
+      for (const delivery of deliveries) {
+        await lab.until('the service has heard of it', () => callsOf(delivery, step).at(-1)?.result === 'ok');
+        await expectOneEnding(delivery, ['cancelled']);
+      }
+    },
+    120_000,
+  );
+});
+
 async function eventTime(delivery: LabDelivery, type: string): Promise<number> {
   for (;;) {
     const event = (await delivery.events()).find((one) => one.type === type);
