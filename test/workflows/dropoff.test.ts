@@ -123,6 +123,27 @@ describe('while no drone has been sent', () => {
     expect((await delivery.read()).attempt).toBe(1);
   });
 
+  it('and its drone could not fly there, but another one: that one takes it over', async () => {
+    const scene = await lab.prepare();
+    const farther = await scene.addLongRangeDrone();
+    const delivery = await scene.order({ ...NEAR, pickup: { fromS: 900, toS: 3_600 } });
+    await delivery.untilStatus('confirmed');
+    expect((await delivery.read()).drone_id).toBe(scene.droneIds[0]);
+    const there = delivery.dropoffAt(11_000);
+    expect(await delivery.changeDropoff(there)).toEqual(CHANGED);
+    await lab.until('another one has it', async () => (await delivery.read()).drone_id === farther);
+    // The one that was not sent does not count as tried.
+    expect((await delivery.read()).attempt).toBe(1);
+    expect(await delivery.statuses()).toEqual([
+      'created',
+      'scheduled',
+      'confirmed',
+      'awaiting_drone',
+      'confirmed',
+    ]);
+    await endsWell(delivery, there, priceCents(11));
+  });
+
   it('while it waits for a drone: its place in the line is for the new dropoff', async () => {
     const scene = await lab.prepare();
     const flying = await scene.order();

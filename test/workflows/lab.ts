@@ -480,6 +480,24 @@ export class Scene {
     return droneId;
   }
 
+  /** One of another model that flies farther than the others; from a base of its own it is at the pickup later than they. */
+  async addLongRangeDrone(): Promise<DroneId> {
+    const { drone } = this.lab.clients;
+    const battery_capacity_wh = this.model.battery_capacity_wh * 4;
+    const model = { ...this.model, id: newId('model'), name: 'Test albatross', battery_capacity_wh };
+    const location = destination(this.baseLocation, 270, 2_000);
+    const base = { id: newId('base'), name: 'Test base, farther away', location, pads: 1 };
+    await drone.ensureModel({ params: { model_id: model.id }, body: model });
+    await drone.ensureBase({ params: { base_id: base.id }, body: base });
+    const droneId = newId('drone');
+    const body = { name: 'Test albatross', model_id: model.id, base_id: base.id };
+    await drone.ensureDrone({ params: { drone_id: droneId }, body });
+    this.droneIds.push(droneId);
+    this.lab.boarding(droneId);
+    await this.lab.pilot.board(droneId, this.lab.wallNowMs);
+    return droneId;
+  }
+
   /** Every drone has a pilot from now on. */
   async boardAll(): Promise<void> {
     for (const droneId of this.droneIds) {

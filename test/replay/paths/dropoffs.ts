@@ -57,6 +57,13 @@ export const DROPOFFS: Readonly<Record<string, Path>> = {
     return delivery;
   },
   'dropoff-changed-on-the-ground': to(3_000, (scenes) => onTheGround(scenes)),
+  'dropoff-changed-to-where-only-another-drone-can-go': to(11_000, async ({ lab }) => {
+    const scene = await lab.prepare();
+    await scene.addLongRangeDrone();
+    const delivery = await scene.order({ ...NEAR, pickup: { fromS: 900, toS: HOUR_S } });
+    await delivery.untilStatus('confirmed');
+    return delivery;
+  }),
   'dropoff-changed-while-waiting-for-a-drone': async (scenes) => {
     const delivery = await scenes.awaitingDrone(NEAR);
     await delivery.changeDropoff(delivery.dropoffAt(3_000));

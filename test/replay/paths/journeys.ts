@@ -1,10 +1,12 @@
 /** From the accept to the end, when nothing breaks: by drone, by carrier, refused, scheduled, moved, continued as new. */
 import type { LabDelivery } from '../../workflows/lab.ts';
-import { HOUR_S, type Path, type Scenes } from './scenes.ts';
+import { DAY_S, HOUR_S, type Path, type Scenes } from './scenes.ts';
 
 const TOO_HEAVY_KG = 8;
 /** As the simulated carrier has it. */
 const QUOTE_VALID_S = 1_800;
+/** An authorization is valid for a week, and renewed a day before its end. */
+const RENEWED_AFTER_S = 6 * DAY_S;
 
 /** The carrier is not heard for so long that a person is asked, and answers. */
 async function carrierGivenUp(scenes: Scenes, answer: string): Promise<LabDelivery> {
@@ -119,6 +121,16 @@ export const JOURNEYS: Readonly<Record<string, Path>> = {
   },
   'scheduled-renewed-twice': async (scenes) => {
     const delivery = await scenes.scheduled(14 * 24);
+    await scenes.untilPlanned(delivery);
+    return delivery;
+  },
+  // The short step becomes a durable one, and the wait goes on when it has been answered.
+  'renewal-is-away-for-a-while': async (scenes) => {
+    const { lab } = scenes;
+    const delivery = await scenes.scheduled(8 * 24);
+    lab.faults.arm({ activity: 'renewAuthorization', how: 'down', times: 8 });
+    await lab.leapUntil(lab.wallNowMs + RENEWED_AFTER_S * 1000 + 1_000, delivery);
+    await scenes.untilTried(delivery, 'renewAuthorization', 9);
     await scenes.untilPlanned(delivery);
     return delivery;
   },
