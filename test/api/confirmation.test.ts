@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DRONES } from '../../local/seed/index.ts';
 import type { Delivery } from '../../services/delivery/contract/index.ts';
 import { recipientAccess } from '../../services/delivery/contract/recipient.ts';
+import { LIVE_CLOCK } from '../../shared/clock.ts';
 import { newId } from '../../shared/ids.ts';
 import type { OrderResult } from '../../shared/temporal/operator-orders.ts';
 import { simulatedPhoto, simulatedSignature } from '../../simulator/pictures.ts';
@@ -75,6 +76,31 @@ async function waiting(confirmation: Confirmation = 'pin', { arrived = true } = 
     confirm: (given: unknown) => world.call('POST', `${path}/confirmation`, { body: given }),
   };
 }
+/** A drone for it, as the workflow reserves one. */
+async function reserve(id: Delivery['id']) {
+  const { pickup, dropoff } = aRequest();
+  const reserved = await world.drone.reserve(
+    {
+      body: {
+        delivery_id: id,
+        account_id: newId('account'),
+        livemode: false,
+        pickup: pickup.location,
+        dropoff: dropoff.location,
+        payload_kg: 1,
+        package_sizes: ['small'],
+        clock: LIVE_CLOCK,
+        expedited: false,
+        wait: false,
+        exclude_drone_ids: [],
+      },
+    },
+    { idempotencyKey: `${id}/reserve/1` },
+  );
+  if (reserved.outcome !== 'reserved') throw new Error(reserved.outcome);
+  return reserved;
+}
+
 const wrong = (pin: string, n = 1) => String((Number(pin) + n) % 1_000_000).padStart(6, '0');
 
 describe('The tracking link', () => {
@@ -91,6 +117,37 @@ describe('The tracking link', () => {
       expect(text.replace('"kind":"pin"', '')).not.toContain(hidden);
     expect(headers.get('cache-control')).toBe('no-store');
     expect(headers.get('referrer-policy')).toBe('no-referrer');
+  });
+
+  it('shows where the drone is, which drone it is to nobody; and where it was is kept with what was confirmed', async () => {
+    const { id, pin, track, confirm } = await waiting();
+    expect((await track()).json).toMatchObject({ position_status: 'none', position: null });
+    const { drone_id } = await reserve(id);
+    await world.append(id, { patch: { drone_id } });
+    const heard = {
+      recorded_at: new Date(Date.now() - 3_000).toISOString(),
+      position: { latitude: 47.6421, longitude: -122.1301 },
+      altitude_m: 8,
+      speed_mps: 0.5,
+    };
+    const samples = [{ ...heard, battery: 0.7, flight_mode: 'hover' as const }];
+    await world.aircraft.postTelemetry({ body: { drones: [{ drone_id, samples }] } });
+
+    const { json, text } = await track();
+    const { position, ...shown } = heard;
+    expect(json).toMatchObject({ position_status: 'live', position: { ...shown, location: position } });
+    const { age_s } = json['position'] as { age_s: number };
+    expect(age_s).toBeGreaterThanOrEqual(3);
+    expect(age_s).toBeLessThan(60);
+    expect(text).not.toContain(drone_id);
+
+    expect((await confirm({ pin })).status).toBe(200);
+    const proof = await world.call('GET', `/v1/deliveries/${id}/proof`, { key: test.key });
+    expect(proof.json).toMatchObject({ given_by: 'recipient', position });
+
+    await world.relays.drone.cut();
+    expect((await track()).json).toMatchObject({ position_status: 'unavailable', position: null });
+    await world.relays.drone.mend();
   });
 
   it.each(['nonsense', 'trk_', `trk_${newId('delivery').slice(4)}_AAAAAAAAAAAAAAAAAAAAAA`])(
@@ -302,25 +359,7 @@ describe('A drone’s photo', () => {
     const { id } = await waiting('photo');
     const fleetKey = await world.makeKey('drone');
     const droneId = DRONES[0]!.id;
-    const reserved = await world.drone.reserve(
-      {
-        body: {
-          delivery_id: id,
-          account_id: newId('account'),
-          livemode: false,
-          pickup: aRequest().pickup.location,
-          dropoff: aRequest().dropoff.location,
-          payload_kg: 1,
-          package_sizes: ['small'],
-          clock: { anchorWallMs: 0, anchorMs: 0, rate: 1 },
-          expedited: false,
-          wait: false,
-          exclude_drone_ids: [],
-        },
-      },
-      { idempotencyKey: `${id}/reserve/1` },
-    );
-    if (reserved.outcome !== 'reserved') throw new Error(reserved.outcome);
+    const reserved = await reserve(id);
     const body = {
       reservation_id: reserved.reservation_id,
       reservation_token: reserved.reservation_token,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { linesLostSinceCommitted } from './lost-lines.ts';
+import { doubtAbout, linesLostSinceCommitted } from './lost-lines.ts';
 import { adopt, discrepancies, MANIFEST } from './manifest.ts';
 
 let root: string;
@@ -70,7 +70,7 @@ describe('the manifest tells', () => {
 
   it('that all is well', async () => {
     expect(await discrepancies(folder)).toEqual([]);
-    expect(await linesLostSinceCommitted(folder)).toEqual({ compared: [], lost: [] });
+    expect(await linesLostSinceCommitted(folder)).toEqual({ past: 'none', compared: [], lost: [] });
   });
 
   it('what was changed, has disappeared or was never recorded', async () => {
@@ -113,8 +113,10 @@ describe('git tells', () => {
     await record();
     expect(await lost()).toEqual([]);
     await commit();
-    expect((await linesLostSinceCommitted(folder)).compared).toHaveLength(2);
-    expect(await lost()).toEqual([]);
+    const comparison = await linesLostSinceCommitted(folder);
+    expect(comparison).toMatchObject({ past: 'complete', lost: [] });
+    expect(comparison.compared).toHaveLength(2);
+    expect(doubtAbout(comparison)).toBeUndefined();
   });
 
   it.each(['before it is committed', 'after it was committed', 'many commits later'])(
@@ -156,14 +158,20 @@ describe('git tells', () => {
     expect(await lost()).toEqual([expect.stringMatching(/^c@1\.json\.gz has disappeared since /)]);
   });
 
-  it('nothing of a generation that was begun anew, before there is a release', async () => {
+  it('that a generation was begun anew, unless it is among those that were given up', async () => {
     await committed();
     await rm(folder, { recursive: true });
     await mkdir(folder);
     await put('a@1.json.gz', 'recorded anew');
     await record('second');
     await commit();
-    expect(await lost()).toEqual([]);
+    expect(await lost()).toEqual([
+      expect.stringMatching(/^a@1\.json\.gz was changed since /),
+      expect.stringMatching(/^b@1\.json\.gz has disappeared since /),
+    ]);
+    const without = await linesLostSinceCommitted(folder, { first: 'nothing of it was in the field' });
+    expect(without.lost).toEqual([]);
+    expect(without.compared).toHaveLength(1);
   });
 
   it('what a release has, whatever the generation', async () => {
@@ -174,21 +182,33 @@ describe('git tells', () => {
     await put('a@1.json.gz', 'recorded anew');
     await record('second');
     await commit();
-    expect(await lost()).toEqual([
+    const { lost } = await linesLostSinceCommitted(folder, { first: 'begun anew all the same' });
+    expect(lost).toEqual([
       'a@1.json.gz was changed since release v1.0.0',
       'b@1.json.gz has disappeared since release v1.0.0',
     ]);
   });
 
-  it('what it still knows in a shallow clone, and nothing in a copy without git', async () => {
+  it('how much it knows: that a clone is shallow, is none, or has never had a manifest', async () => {
     await committed();
     await forge('a@1.json.gz');
     await commit();
     await git('clone', '--depth=1', pathToFileURL(clone).href, join(root, 'shallow'));
     const shallow = await linesLostSinceCommitted(join(root, 'shallow', 'histories'));
+    expect(shallow).toMatchObject({ past: 'shallow', lost: [] });
     expect(shallow.compared).toHaveLength(1);
-    expect(shallow.lost).toEqual([]);
+    expect(doubtAbout(shallow)).toContain('git fetch --unshallow');
+
+    await rm(join(clone, '.git'), { recursive: true });
+    await git('init', '--initial-branch=main');
+    await git('commit', '--allow-empty', '-m', 'a project of somebody else');
+    const foreign = await linesLostSinceCommitted(folder);
+    expect(foreign).toEqual({ past: 'complete', compared: [], lost: [] });
+    expect(doubtAbout(foreign)).toContain('No commit of this clone has a manifest');
+
     await rename(join(clone, '.git'), join(root, 'put-aside'));
-    expect(await linesLostSinceCommitted(folder)).toEqual({ compared: [], lost: [] });
+    const none = await linesLostSinceCommitted(folder);
+    expect(none).toEqual({ past: 'none', compared: [], lost: [] });
+    expect(doubtAbout(none)).toContain('no git clone');
   });
 });

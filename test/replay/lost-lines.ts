@@ -1,23 +1,33 @@
 /**
- * Whether the manifest has lost or changed a line since it was first committed. A clone without its past (shallow, or no clone
- * at all) has nothing to compare with; the manifest still holds the files to their hashes there.
+ * Whether the manifest has lost or changed a line since it was first committed. Only the past tells: a history that vanishes with
+ * its line leaves nothing else behind. Where there is none to compare with (a shallow clone, no clone at all) that is said.
  */
 import { execa, ExecaError } from 'execa';
+import { GIVEN_UP } from './given-up.ts';
 import { type Manifest, MANIFEST, parseManifest, readManifest } from './manifest.ts';
 
 /** Tags of releases: what they have is in the field, so no new generation may drop it. */
 const RELEASES = 'v*';
 
 export interface Comparison {
-  /** Of these commits, or releases, the manifest was compared; empty where there is no git. */
+  /** How much of it there is: all, as much as a shallow clone has, or nothing where there is no git. */
+  past: 'complete' | 'shallow' | 'none';
+  /** With these commits, or releases, the manifest was compared; empty where there is no git. */
   compared: string[];
   /** What has been lost since, in plain words. */
   lost: string[];
 }
 
-/** Compares the folder's manifest with what every commit of its generation, and every release, has in it. */
-export async function linesLostSinceCommitted(folder: string): Promise<Comparison> {
-  if (!(await isInGit(folder))) return { compared: [], lost: [] };
+/**
+ * Compares the folder's manifest with what every commit, and every release, has in it.
+ * @param givenUp generations that were begun anew before anything of them was in the field, each with the reason
+ */
+export async function linesLostSinceCommitted(
+  folder: string,
+  givenUp: Readonly<Record<string, string>> = GIVEN_UP,
+): Promise<Comparison> {
+  if (!(await isInGit(folder))) return { past: 'none', compared: [], lost: [] };
+  const isShallow = await lines(folder, 'rev-parse', '--is-shallow-repository');
   const now = await readManifest(folder);
   const commits = await lines(folder, 'log', '--full-history', '--format=%H', '--', MANIFEST);
   const releases = await lines(folder, 'tag', '--list', RELEASES, '--merged', 'HEAD');
@@ -25,7 +35,7 @@ export async function linesLostSinceCommitted(folder: string): Promise<Compariso
   const lost = new Set<string>();
   const compare = async (revision: string, isRelease: boolean) => {
     const then = await manifestAt(folder, revision);
-    if (!then || !(isRelease || then.generation === now.generation)) return;
+    if (!then || (!isRelease && then.generation in givenUp)) return;
     compared.push(revision);
     for (const [file, sha256] of then.entries) {
       const present = now.entries.get(file);
@@ -36,7 +46,24 @@ export async function linesLostSinceCommitted(folder: string): Promise<Compariso
   };
   for (const commit of commits) await compare(commit, false);
   for (const release of releases) await compare(release, true);
-  return { compared, lost: [...lost] };
+  return { past: isShallow[0] === 'true' ? 'shallow' : 'complete', compared, lost: [...lost] };
+}
+
+/** What stands in the way of knowing that nothing is lost, and what to do about it; undefined when nothing does. */
+export function doubtAbout({ past, compared }: Omit<Comparison, 'lost'>): string | undefined {
+  switch (past) {
+    case 'none':
+      return 'This is no git clone: nobody can tell here whether golden histories have been lost. Run the tests in a clone.';
+    case 'shallow':
+      return (
+        'This clone is shallow: what golden histories its missing commits had is not known. ' +
+        'Fetch the rest: git fetch --unshallow --tags (GitHub Actions: actions/checkout with fetch-depth: 0).'
+      );
+    case 'complete':
+      return compared.length > 0
+        ? undefined
+        : 'No commit of this clone has a manifest of golden histories: commit it, or clone the project itself.';
+  }
 }
 
 /** Undefined where a commit deleted it. */

@@ -6,7 +6,7 @@ import { COMPENSATIONS, STEPS } from '../../workflows/delivery/registry.ts';
 import * as messages from '../../workflows/messages.ts';
 import { commandsOf } from './commands.ts';
 import { historyFiles, HISTORIES, nameOf, readHistory, replayDataConverter } from './histories.ts';
-import { linesLostSinceCommitted } from './lost-lines.ts';
+import { doubtAbout, linesLostSinceCommitted } from './lost-lines.ts';
 import { discrepancies } from './manifest.ts';
 import { PATH_NAMES } from './paths/index.ts';
 import { type Reach, reachOf } from './reach.ts';
@@ -19,8 +19,15 @@ describe('the golden histories', () => {
     expect(await discrepancies(HISTORIES)).toEqual([]);
   });
 
-  it('have lost none since they were committed', async () => {
-    expect((await linesLostSinceCommitted(HISTORIES)).lost).toEqual([]);
+  it('have lost none since they were committed', async ({ skip }) => {
+    const { lost, ...comparison } = await linesLostSinceCommitted(HISTORIES);
+    expect(lost).toEqual([]);
+    const doubt = doubtAbout(comparison);
+    if (doubt === undefined) return;
+    // Continuous integration can fetch what is missing. Who has no clone cannot: that is said, and counted as skipped.
+    if (process.env['CI'] === 'true' && comparison.past !== 'none') expect.fail(doubt);
+    console.warn(doubt);
+    skip(doubt);
   });
 
   it('are of every path: `npm run histories:record` adds what is missing', () => {

@@ -221,6 +221,27 @@ describe('A signature', () => {
   });
 });
 
+describe('The database, whoever writes', () => {
+  const keep = async (kept: { digests?: number; imageBytes?: number }) => {
+    const { id } = await at('arrived_at_dropoff');
+    const digests = Array.from({ length: kept.digests ?? 0 }, (_, index) => `digest ${index}`);
+    const image = kept.imageBytes === undefined ? null : Buffer.alloc(kept.imageBytes);
+    return prisma.$executeRaw`
+      INSERT INTO confirmations (delivery_id, account_id, livemode, kind, wrong_digests, image)
+      SELECT id, account_id, livemode, 'pin', ${digests}, ${image} FROM deliveries WHERE id = ${id}`;
+  };
+
+  it('keeps as many wrong tries as there are, and no more', async () => {
+    expect(await keep({ digests: MAX_WRONG_CONFIRMATIONS })).toBe(1);
+    await expect(keep({ digests: MAX_WRONG_CONFIRMATIONS + 1 })).rejects.toThrow('confirmations_tries');
+  });
+
+  it('keeps an image as large as a photo may be, and none beyond', async () => {
+    expect(await keep({ imageBytes: MAX_PHOTO_BYTES })).toBe(1);
+    await expect(keep({ imageBytes: MAX_PHOTO_BYTES + 1 })).rejects.toThrow('confirmations_image');
+  });
+});
+
 describe('Barcodes', () => {
   it('are those of all packages, in any order; anything else is a wrong try', async () => {
     const { give } = await at('arrived_at_dropoff', 'barcode');
