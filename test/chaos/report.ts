@@ -25,6 +25,7 @@ export function describeRun(report: ChaosReport): string {
     `they ended: ${list(outcomes)}; ${replaced} had more than one drone`,
     `${kill} kills, ${stop} stops, ${cut} cuts, ${stall} stalls; ${strikes.failedStarts} starts had to be repeated; ${report.crashes.length} roles ended by themselves`,
     `callers were answered: ${list(new Map(Object.entries(statuses)))}`,
+    `they were asked for: ${list(ordersOf(history)) || 'nothing'}`,
     `${history.events.length} events; streams broke off ${report.streamBreaks} times; operators fetched ${report.operator.fetched} drones and settled ${report.operator.settled} cases${report.operator.refusals.size === 0 ? '' : `, and were refused: ${list(report.operator.refusals)}`}`,
     `posting and breaking took ${seconds(report.postingMs)}, settling ${seconds(report.settlingMs)}, all ${seconds(report.totalMs)}`,
   ].join('\n');
@@ -107,11 +108,21 @@ export function storyOf(id: string, history: History, faults: readonly Fault[]):
   const request = history.accepted.find(({ answers }) => answers.includes(id));
   const runs = (history.workflows ?? []).filter(({ deliveryId }) => deliveryId === id);
   return [
-    `${id}, asked for by ${request?.key ?? 'nobody'}, workflow ${runs.map(({ status, runId }) => `${status} ${runId}`).join(', ') || 'none'}`,
+    `${id}, asked for by ${request?.key ?? 'nobody'}${(request?.orders ?? []).map(({ kind, answer }) => `, ${kind.replace('_', ' ')} ${answer}`).join('')}, workflow ${runs.map(({ status, runId }) => `${status} ${runId}`).join(', ') || 'none'}`,
     ...faults.filter(({ deliveryId }) => deliveryId === id).map((fault) => `  ✗ ${describeFault(fault)}`),
     ...lines.toSorted(([a], [b]) => Date.parse(a) - Date.parse(b)).map(([at, what]) => `  ${at}  ${what}`),
     '',
   ].join('\n');
+}
+
+/** What was asked for after the accept, with its answer: how often. */
+function ordersOf({ accepted }: History): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { kind, answer } of accepted.flatMap(({ orders = [] }) => orders)) {
+    const what = `${kind.replace('_', ' ')} ${answer}`;
+    counts.set(what, (counts.get(what) ?? 0) + 1);
+  }
+  return counts;
 }
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(0)} s`;

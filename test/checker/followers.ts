@@ -1,10 +1,21 @@
 /** What is wrong with the event feed and with what its followers did: each event's effect exactly once. */
 import type { DeliveryEvent } from '../../services/delivery/contract/index.ts';
-import { of } from './dossier.ts';
+import { groupBy, of } from './dossier.ts';
 import type { Fault, History, Subscriber } from './history.ts';
 
+type EventsOf = ReadonlyMap<string, readonly DeliveryEvent[]>;
+
+/** Of the feed and of everybody who followed it. */
+export function followerFaults({ feed, subscribers, events }: History): Fault[] {
+  const eventsOf = groupBy(events, (event): string => event.delivery_id);
+  return [
+    ...feedFaults(feed, eventsOf),
+    ...subscribers.flatMap((subscriber) => subscriberFaults(subscriber, eventsOf)),
+  ];
+}
+
 /** The feed: places 1, 2, 3 …; every event once, a delivery's in their order. */
-export function feedFaults({ feed, events }: History): Fault[] {
+function feedFaults(feed: History['feed'], eventsOf: EventsOf): Fault[] {
   if (!feed) return [];
   const faults: Fault[] = [];
   feed.forEach(({ position }, index) => {
@@ -14,29 +25,24 @@ export function feedFaults({ feed, events }: History): Fault[] {
     }
   });
   const effects = feed.map(({ deliveryId, sequence }) => ({ deliveryId, sequence }));
-  for (const what of effectFaults({ effects }, events)) faults.push({ ...what, kind: 'feed' });
+  for (const what of effectFaults({ effects }, eventsOf)) faults.push({ ...what, kind: 'feed' });
   return faults;
 }
 
-export function subscriberFaults(subscriber: Subscriber, events: readonly DeliveryEvent[]): Fault[] {
-  return effectFaults(subscriber, events).map((fault) => ({
+function subscriberFaults(subscriber: Subscriber, eventsOf: EventsOf): Fault[] {
+  return effectFaults(subscriber, eventsOf).map((fault) => ({
     ...fault,
     what: `${subscriber.name}: ${fault.what}`,
   }));
 }
 
 /** Each event's effect exactly once, a delivery's in the order of their numbers. */
-function effectFaults(
-  { effects, of: only }: Omit<Subscriber, 'name'>,
-  events: readonly DeliveryEvent[],
-): Fault[] {
+function effectFaults({ effects, of: only }: Omit<Subscriber, 'name'>, eventsOf: EventsOf): Fault[] {
   const faults: Fault[] = [];
-  const wanted = only && new Set(only);
-  const due = new Set(
-    events
-      .filter((event) => wanted?.has(event.delivery_id) ?? true)
-      .map((event) => `${event.delivery_id}/${event.sequence}`),
-  );
+  const due = new Set<string>();
+  for (const id of only ?? eventsOf.keys()) {
+    for (const { sequence } of eventsOf.get(id) ?? []) due.add(`${id}/${sequence}`);
+  }
   const done = new Set<string>();
   const last = new Map<string, number>();
   for (const { deliveryId, sequence } of effects) {

@@ -3,23 +3,24 @@ import { expect, test } from 'vitest';
 import { FAULT_KINDS, type FaultKind } from './history.ts';
 import { describeFault, judge } from './judge.ts';
 import {
+  BACK,
+  CANCELLED,
+  DROPOFF,
+  FARTHER,
+  FLOWN,
+  PICKUP,
+  PRICE,
   add,
   asked,
   at,
-  BACK,
-  CANCELLED,
   charge,
   delivery,
-  DROPOFF,
-  FARTHER,
   inFeed,
-  PICKUP,
-  PRICE,
   replace,
   sound,
   told,
-  window,
   type Planted,
+  window,
 } from './sound-history.ts';
 
 interface Plant {
@@ -782,4 +783,32 @@ test('What callers asked for need not be known: then what the delivery service s
   expect(judge(history).map(describeFault)).toEqual([]);
   charge(history, 'del_1', 500, { price: { ...PRICE, amount: 500 } });
   expect(judge(history).map(({ kind }) => kind)).toContain('charge');
+});
+
+test('The time it takes grows with the deliveries and followers, not with their square', () => {
+  const history = sound();
+  const known = new Set(history.deliveries.map(({ id }): string => id));
+  for (let number = 0; number < 3_000; number += 1) {
+    const flown = { statuses: FLOWN, beginsMin: 10 * Math.floor(number / 30), loading: 'loaded' } as const;
+    add(history, `del_n${number}`, { ...flown, drone: `drn_n${number % 30}`, charge: PRICE.amount });
+  }
+  const added = history.events.filter(({ delivery_id }) => !known.has(delivery_id));
+  const effects = added.map((one) => ({ deliveryId: one.delivery_id, sequence: one.sequence }));
+  history.feed!.push(
+    ...effects.map((one, index) => ({ ...one, position: history.feed!.length + index + 1 })),
+  );
+  history.subscribers = Array.from({ length: 300 }, (_, index) => {
+    const id = `del_n${index * 10}`;
+    const perDelivery = FLOWN.length + 1;
+    return { name: id, of: [id], effects: effects.slice(index * 10 * perDelivery).slice(0, perDelivery) };
+  });
+  // The last of them all: one event that took effect twice.
+  const last = history.subscribers.at(-1)!;
+  history.subscribers.push({ ...last, effects: [...last.effects, last.effects[0]!] });
+  const begunMs = performance.now();
+  const faults = judge(history);
+  const tookMs = performance.now() - begunMs;
+  expect(faults.map(describeFault)).toEqual(['subscriber: del_n2990: del_n2990: event 1 took effect twice']);
+  // Under two seconds is usual, also on a busy machine; what grows with the square took a minute.
+  expect(tookMs).toBeLessThan(20_000);
 });

@@ -13,7 +13,7 @@ import { bookingFaults } from './bookings.ts';
 import { chargeFaults } from './charge.ts';
 import { countBy, type Dossier, dossiers, groupBy, isCarried, of } from './dossier.ts';
 import { droneFaults, flightFaults, loadFaults } from './flights.ts';
-import { feedFaults, subscriberFaults } from './followers.ts';
+import { followerFaults } from './followers.ts';
 import type { Fault, FaultKind, History } from './history.ts';
 import { isTerminated, orderFaults } from './orders.ts';
 
@@ -38,8 +38,7 @@ export function judge(history: History): Fault[] {
     ...orphanFaults(history, accepted),
     ...dossiers(history).flatMap((dossier) => deliveryFaults(dossier, seen.get(dossier.delivery.id) ?? [])),
     ...droneFaults(history),
-    ...feedFaults(history),
-    ...history.subscribers.flatMap((subscriber) => subscriberFaults(subscriber, history.events)),
+    ...followerFaults(history),
     ...history.held.map((what): Fault => ({ kind: 'held', deliveryId: null, what })),
     ...(history.audit ?? []).map(({ kind, id, what, workflow, deliveryId }) =>
       of('audit', deliveryId, `${kind.replaceAll('_', ' ')} ${id}: ${what}; its workflow is ${workflow}`),

@@ -30,7 +30,7 @@ export type Planted = {
 
 const SENT: DeliveryStatus[] = ['created', 'confirmed', 'enroute_to_pickup'];
 const LOADED: DeliveryStatus[] = [...SENT, 'arrived_at_pickup', 'picked_up', 'enroute_to_dropoff'];
-const FLOWN: DeliveryStatus[] = [...LOADED, 'arrived_at_dropoff', 'delivered'];
+export const FLOWN: DeliveryStatus[] = [...LOADED, 'arrived_at_dropoff', 'delivered'];
 const FLOWN_BACK: DeliveryStatus[] = [
   ...LOADED,
   'arrived_at_dropoff',
@@ -39,7 +39,7 @@ const FLOWN_BACK: DeliveryStatus[] = [
   'returned',
 ];
 
-function eventsOf(id: string, statuses: DeliveryStatus[]): DeliveryEvent[] {
+function eventsOf(id: string, statuses: readonly DeliveryStatus[]): DeliveryEvent[] {
   return [...statuses.map((status) => ({ type: `delivery.${status}`, status })), SETTLED(statuses)].map(
     ({ type, status }, index) =>
       ({
@@ -56,7 +56,10 @@ function eventsOf(id: string, statuses: DeliveryStatus[]): DeliveryEvent[] {
   );
 }
 
-const SETTLED = (statuses: DeliveryStatus[]) => ({ type: 'delivery.settled', status: statuses.at(-1)! });
+const SETTLED = (statuses: readonly DeliveryStatus[]) => ({
+  type: 'delivery.settled',
+  status: statuses.at(-1)!,
+});
 
 /** What an aircraft told on a flight that ended in this status. */
 function toldOn(status: DeliveryStatus, loading: Reservation['loading']) {
@@ -77,7 +80,7 @@ function toldOn(status: DeliveryStatus, loading: Reservation['loading']) {
 }
 
 interface Told {
-  statuses: DeliveryStatus[];
+  statuses: readonly DeliveryStatus[];
   /** Null: a carrier took it. */
   drone: string | null;
   beginsMin: number;
