@@ -48,13 +48,13 @@ describe.skipIf(process.env[ROWS_FOLDER] !== undefined)('the saga without one of
       { withinMs: 60 * 60 * 1000 },
     );
     matrix.lab.rest();
-    const found = removals.map(({ step, needs, isLast }, at) => {
+    const found = removals.map(({ step, needs, section, isLast }, at) => {
       const [whole, mutant] = voyages.slice(2 * at);
       if (!whole || !mutant) throw new Error('two sailed for each');
       return {
         step,
-        whole: isRed('steps', needs, whole),
-        mutant: isRed('steps', needs, mutant),
+        whole: isRed(section, needs, whole),
+        mutant: isRed(section, needs, mutant),
         isSeenToBeLeft: mutant.violations.some((one) => LEFT.test(one)) || !leavesSomething(kind, isLast),
       };
     });

@@ -10,6 +10,7 @@ import {
 } from '../../../workflows/delivery/registry.ts';
 import type { Call } from '../faults.ts';
 import { JOURNEYS, type Journey } from './journeys.ts';
+import type { Section } from './page.ts';
 import { askTo, type Plan, type Sea, sail, type Voyage } from './voyage.ts';
 
 export interface Case {
@@ -135,66 +136,74 @@ export function casesOfWait(chart: Chart, wait: Wait): Case[] {
 /** What can happen to a compensation. */
 export const TROUBLES = ['fails 3 times, then works', 'fails for good', 'keeps failing'] as const;
 
-/** What needs it: the step that it undoes acts, and is refused. */
+/** What needs it: the step that it undoes acts, and is refused. What an ending makes due is needed wherever it is called. */
 export function casesOfCompensation(chart: Chart, kind: CompensationKind): Case[] {
   const activity = COMPENSATIONS[kind];
-  const causes = (Object.keys(STEPS) as StepName[]).filter(
-    (step) => (STEPS[step].undoneBy as string | null) === kind,
-  );
-  const needed =
+  const causes = stepsUndoneBy(kind);
+  const needed: { journey: Journey; step: string; faults: Plan['faults'] & object; after?: StepName }[] =
     kind === 'capture_charge'
       ? chart.callsOf('capture').map((call) => ({
           ...call,
-          cause: activity,
+          after: 'capture',
           faults: [{ activity, key: call.key, how: 'refuse' as const, times: 1 }],
         }))
-      : causes.flatMap((cause) =>
-          chart.callsOf(cause).map((call) => ({
-            ...call,
-            cause,
-            faults: [{ activity: cause, key: call.key, how: 'act_then_refuse' as const }],
-          })),
-        );
-  return needed.flatMap(({ journey, step, faults, cause }) => {
+      : causes.length === 0
+        ? chart.callsOf(activity).map((call) => ({ ...call, faults: [] }))
+        : causes.flatMap((cause) =>
+            chart.callsOf(cause).map((call) => ({
+              ...call,
+              after: cause,
+              faults: [{ activity: cause, key: call.key, how: 'act_then_refuse' as const }],
+            })),
+          );
+  return needed.flatMap(({ journey, step, faults, after }) => {
+    const later = after === undefined ? {} : { after };
     const plans: Record<(typeof TROUBLES)[number], Plan> = {
       'fails 3 times, then works': {
         journey,
-        faults: [...faults, { activity, how: 'down', times: 3, after: cause }],
+        faults: [...faults, { activity, how: 'down', times: 3, ...later }],
       },
-      'fails for good': { journey, faults: [...faults, { activity, how: 'refuse', after: cause }] },
-      'keeps failing': { journey, faults: [...faults, { activity, how: 'down', after: cause }] },
+      'fails for good': { journey, faults: [...faults, { activity, how: 'refuse', ...later }] },
+      'keeps failing': { journey, faults: [...faults, { activity, how: 'down', ...later }] },
     };
     return TROUBLES.map((trouble) => ({ id: `${kind} of ${step} · ${trouble}`, plan: plans[trouble] }));
   });
 }
 
+const stepsUndoneBy = (kind: CompensationKind): StepName[] =>
+  (Object.keys(STEPS) as StepName[]).filter((step) => (STEPS[step].undoneBy as string | null) === kind);
+
 /** One compensation that the saga registers: of which step. */
 export interface Mutation {
   kind: CompensationKind;
-  /** `reserve/2` */
-  step: string;
+  /** `reserve/2`; every one, when it is not of a step. */
+  step: string | null;
   /** The case of the matrix in which it is needed. */
   needs: Case;
+  section: Section;
   /** No later one of its kind can make up for it. */
   isLast: boolean;
 }
 
 /** Every compensation that is registered on any journey; each of them is needed when its step acts and is refused. */
 export function mutations(chart: Chart): Mutation[] {
-  return (Object.keys(COMPENSATIONS) as CompensationKind[]).flatMap((kind) => {
+  return (Object.keys(COMPENSATIONS) as CompensationKind[]).flatMap((kind): Mutation[] => {
+    const causes = stepsUndoneBy(kind);
+    if (kind !== 'capture_charge' && causes.length === 0) {
+      // What an ending makes due: on the journey that ends so.
+      const journeys = chart.callsOf(COMPENSATIONS[kind]).map(({ journey }) => journey);
+      return casesOfJourneys(chart)
+        .filter(({ plan }) => journeys.includes(plan.journey))
+        .map((needs) => ({ kind, step: null, needs, section: 'journeys', isLast: true }));
+    }
     // A charge that is refused is made good.
     const [activities, fault] =
-      kind === 'capture_charge'
-        ? ([['capture'], FAULTS[0]] as const)
-        : ([
-            (Object.keys(STEPS) as StepName[]).filter((one) => STEPS[one].undoneBy === kind),
-            FAULTS[2],
-          ] as const);
+      kind === 'capture_charge' ? ([['capture'], FAULTS[0]] as const) : ([causes, FAULTS[2]] as const);
     const places = activities.flatMap((activity) =>
       chart.callsOf(activity).map(({ step }) => {
         const needs = casesOfStep(chart, activity).find(({ id }) => id === `${step} · ${fault}`);
         if (!needs) throw new Error(`no case for ${kind} of ${step}`);
-        return { kind, step, needs };
+        return { kind, step, needs, section: 'steps' as const };
       }),
     );
     return places.map((place, at) => ({ ...place, isLast: at === places.length - 1 }));
@@ -205,5 +214,5 @@ export function mutations(chart: Chart): Mutation[] {
 export const withoutIt = ({ needs: { plan }, kind, step }: Mutation): Plan => ({
   ...plan,
   // A recall names the reservation, whose ordinal is the dispatch's.
-  externalId: `without:${kind}:${kind === 'recall_drone' ? step.replace('dispatch', 'reserve') : step}`,
+  externalId: `without:${kind}:${(kind === 'recall_drone' ? step?.replace('dispatch', 'reserve') : step) ?? '*'}`,
 });

@@ -18,6 +18,8 @@ export interface Journey {
   /** The world before it is ordered. */
   prepare?: (scene: Scene, lab: Lab) => unknown;
   onTheWay?: Intervenes[];
+  /** What a person answers who is asked on the way, if that is among the answers. */
+  answer?: string;
   /** What a service answers that is not so. */
   lies?: Omit<Fault, 'of'>[];
 }
@@ -67,6 +69,11 @@ export const JOURNEYS: Journey[] = [
   },
   { name: 'a carrier drives it', options: CARRIER_ONLY },
   { name: 'a carrier drives it, late', options: { ...CARRIER_ONLY, policy: { carrierSlackS: -600 } } },
+  {
+    name: 'a carrier has it for too long, and it is given up for lost',
+    options: { ...CARRIER_ONLY, policy: { carrierSlackS: 1 } },
+    answer: 'lost',
+  },
   {
     name: 'its dropoff is blocked, it is returned',
     options: { undeliverableAction: 'return' },

@@ -306,6 +306,7 @@ class Vessel {
   /** A person who waits until the others have gone on, looks at what is left, has the cause removed, and answers. */
   private async answerWhoAsks(): Promise<void> {
     const { delivery, lab } = this;
+    const { answer: journeyAnswer } = this.plan.journey;
     if (!this.mayAsk) return;
     const { interventions, status } = await delivery.read();
     const open = interventions.filter((one) => one.resolved_at === null);
@@ -326,7 +327,9 @@ class Vessel {
         continue;
       }
       const answer =
-        ['retry', 'wait', 'carry_on'].find((one) => answers.some((it) => it.answer === one)) ?? 'lost';
+        [...(journeyAnswer === undefined ? [] : [journeyAnswer]), 'retry', 'wait', 'carry_on'].find((one) =>
+          answers.some((it) => it.answer === one),
+        ) ?? 'lost';
       const actor = { role: 'operator', id: 'test' };
       await delivery.handle.executeUpdate('resolveIntervention', {
         args: [{ interventionId: id, answer, why: 'the test says so', actor }],

@@ -1,4 +1,4 @@
-/** The project's workflows, and mutants: a delivery whose external id is `without:<kind>:<step>` never registers that compensation of that step. */
+/** The project's workflows, and mutants: a delivery whose external id is `without:<kind>:<step>` (`*`: of any) never registers that compensation of that step. */
 import { Compensations } from '../../../workflows/delivery/compensation.ts';
 import * as project from '../../../workflows/index.ts';
 
@@ -20,6 +20,8 @@ const { register } = Compensations.prototype;
 Compensations.prototype.register = function (compensation) {
   const { undo } = compensation;
   // Whatever it calls it: the key of the step that it undoes.
-  const isRemoved = undo.kind === removed?.kind && JSON.stringify(undo).includes(`/${removed.step}"`);
+  const isRemoved =
+    undo.kind === removed?.kind &&
+    (removed.step === '*' || JSON.stringify(undo).includes(`/${removed.step}"`));
   if (!isRemoved) register.call(this, compensation);
 };
