@@ -300,16 +300,44 @@ describe('orders', () => {
 });
 
 describe('failures', () => {
-  it('a motor that fails brings it down where it is, and it says what is aboard', () => {
+  it('a motor that fails brings it down where it is; it says what is aboard, and when it has set that down', () => {
     const { aircraft } = loadingAircraft([fault({ failure: 'motor_failure', stage: 'to_dropoff' })]);
     const down = flyOn(aircraft).aircraft;
-    expect(down.activity.kind).toBe('down');
-    expect(observe(down, down.since.atMs)).toMatchObject({ altitudeM: 0, flightMode: 'emergency' });
-    const last = down.outbox.at(-1);
-    expect(last).toMatchObject({
+    expect(down).toMatchObject({ activity: { kind: 'down' }, payloadKg: 0 });
+    const { location, ...landed } = observe(down, down.since.atMs);
+    expect(landed).toMatchObject({ altitudeM: 0, flightMode: 'emergency' });
+    const [failed, last] = down.outbox.slice(-2);
+    expect(failed).toMatchObject({
       body: { kind: 'failed', detail: { cause: 'motor_failure', aboard: true, coming_home: false } },
     });
+    expect(last).toMatchObject({ body: { kind: 'set_down', position: location } });
     expect(down.happened).toEqual(['test']);
+  });
+
+  it('one that crashes keeps the package in it', () => {
+    const { aircraft } = loadingAircraft([fault({ failure: 'crash', stage: 'to_dropoff' })]);
+    const down = flyOn(aircraft).aircraft;
+    expect(down.activity.kind).toBe('down');
+    expect(down.payloadKg).toBeGreaterThan(0);
+    expect(down.outbox.at(-1)).toMatchObject({
+      body: { kind: 'failed', detail: { cause: 'crash', aboard: true, coming_home: false } },
+    });
+  });
+
+  it('sets the package down also when its computer stopped before anybody heard that it failed', () => {
+    const start = loadingAircraft([fault({ failure: 'motor_failure', stage: 'to_dropoff' })]);
+    const { mission } = start.aircraft;
+    if (mission === null) throw new Error('no mission');
+    let failing = start.aircraft;
+    while (failing.activity.kind !== 'emergency_landing')
+      failing = advance(failing, nextEventAtMs(failing) ?? Number.NaN);
+    const { atMs } = failing.since;
+    const { location, altitudeM } = observe(failing, atMs);
+    const known = drone({ id: failing.id, state: 'committed', position: location, altitude_m: altitudeM });
+    const woken = wakeAircraft(known, model, base, atMs, unsaidMilestones(failing));
+    const down = flyOn(hearMission(woken, { mission, told: [] }, atMs)).aircraft;
+    expect(kindsOf(down).slice(-2)).toEqual(['failed', 'set_down']);
+    expect(down.payloadKg).toBe(0);
   });
 
   it('comes down for good, until an operator clears it: then it is at its base and takes on another mission', () => {
@@ -486,7 +514,8 @@ describe('whatever it is told, and whatever goes wrong', () => {
     released: ['landed', 'failed'],
     recalled_empty: ['landed', 'failed'],
     // Given up but flying home, it can still come down.
-    failed: ['landed', 'failed'],
+    failed: ['landed', 'failed', 'set_down'],
+    set_down: [],
     landed: [],
   };
 
@@ -516,6 +545,7 @@ describe('whatever it is told, and whatever goes wrong', () => {
     fc.record({
       failure: fc.constantFrom(
         'motor_failure' as const,
+        'crash' as const,
         'lost_link' as const,
         'sender_absent' as const,
         'dropoff_blocked' as const,

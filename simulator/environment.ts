@@ -26,6 +26,7 @@ export const SimulatorEnvironment = Type.Object({
     description: 'With the same seed, the same reservation meets the same failures',
   }),
   MOTOR_FAILURE_CHANCE: Chance('a motor fails'),
+  CRASH_CHANCE: Chance('a drone crashes'),
   LOST_LINK_CHANCE: Chance('the link is lost'),
   SENDER_ABSENT_CHANCE: Chance('nobody is at the pickup'),
   DROPOFF_BLOCKED_CHANCE: Chance('the dropoff is blocked'),

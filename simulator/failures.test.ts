@@ -3,7 +3,14 @@ import { Failures } from './failures.ts';
 import { missionFor, parked, START_MS } from './test/missions.ts';
 
 const ROUTE = { pickupM: 1_000, dropoffM: 2_000 };
-const NONE = { motor_failure: 0, lost_link: 0, sender_absent: 0, dropoff_blocked: 0, recipient_absent: 0 };
+const NONE = {
+  motor_failure: 0,
+  crash: 0,
+  lost_link: 0,
+  sender_absent: 0,
+  dropoff_blocked: 0,
+  recipient_absent: 0,
+};
 
 describe('failures by chance', () => {
   const aircraft = parked();

@@ -36,6 +36,7 @@ export async function startSimulator(
     seed: env.FAILURE_SEED,
     chances: {
       motor_failure: env.MOTOR_FAILURE_CHANCE,
+      crash: env.CRASH_CHANCE,
       lost_link: env.LOST_LINK_CHANCE,
       sender_absent: env.SENDER_ABSENT_CHANCE,
       dropoff_blocked: env.DROPOFF_BLOCKED_CHANCE,

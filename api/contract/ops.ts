@@ -1,7 +1,7 @@
 /** Public operations of operators: the whole fleet and every tenant's deliveries. */
 import { Type } from 'typebox';
 import { Delivery, deliveryContract } from '../../services/delivery/contract/index.ts';
-import { droneContract, PackageAboard } from '../../services/drone/contract/index.ts';
+import { droneContract, PackageAboard, PackageAt } from '../../services/drone/contract/index.ts';
 import { ingestionContract } from '../../services/ingestion/contract/index.ts';
 import { idSchema } from '../../shared/ids.ts';
 import { Closed, Nullable, OneOf, Page } from '../../shared/schemas.ts';
@@ -59,6 +59,7 @@ export const opsOperations = definePublicContract({
       state: OneOf(['idle', 'maintenance', 'grounded'] as const),
       reason: Type.String({ minLength: 1, maxLength: 500 }),
       package_aboard: Type.Optional(PackageAboard),
+      package_at: Type.Optional(PackageAt),
     }),
     response: setDroneState.response,
     problems: ['not-found', 'conflict'],

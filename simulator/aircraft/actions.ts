@@ -66,7 +66,7 @@ export function fly(aircraft: Aircraft, leg: MissionLeg['kind'], atMs: number): 
   const to = {
     to_pickup: () => missionOf(aircraft).pickup,
     to_dropoff: () => missionOf(aircraft).dropoff,
-    to_return: () => missionOf(aircraft).pickup,
+    to_return: () => missionOf(aircraft).return_to,
     home: () => aircraft.base,
   }[leg]();
   const profile = legProfile(aircraft.model, location, to, {
@@ -135,7 +135,7 @@ export function release(aircraft: Aircraft, atMs: number, hoverUntilMs?: number)
   );
 }
 
-/** Brings the package back to where it was picked up. */
+/** Brings the package back to the sender. */
 export function turnBack(aircraft: Aircraft, atMs: number, reason: string): Aircraft {
   return fly(tell(aircraft, 'turned_back', atMs, { detail: { reason } }), 'to_return', atMs);
 }
@@ -145,15 +145,18 @@ export function land(aircraft: Aircraft, atMs: number): Aircraft {
   return begin({ ...tell(aircraft, 'landed', atMs), mission: null }, { kind: 'parked' }, atMs);
 }
 
-/** Cannot go on: says so, and lands where it is. */
+/** Cannot go on: says so, and lands where it is. With a package it then sets that down, unless it comes down as `CRASH`. */
 export function goDown(aircraft: Aircraft, atMs: number, cause: string): Aircraft {
-  return landHere(tellFailed(aircraft, atMs, cause, false), atMs);
+  return landHere(tellFailed(aircraft, atMs, cause, false), atMs, cause !== CRASH);
 }
 
-export function landHere(aircraft: Aircraft, atMs: number): Aircraft {
+/** The cause of a failure after which nothing works any more, its bay neither. */
+export const CRASH = 'crash';
+
+export function landHere(aircraft: Aircraft, atMs: number, safely = true): Aircraft {
   const { location, altitudeM } = observe(aircraft, atMs);
   const profile = legProfile(aircraft.model, location, location, { fromAltitudeM: altitudeM });
-  return begin(aircraft, { kind: 'emergency_landing', profile }, atMs);
+  return begin(aircraft, { kind: 'emergency_landing', profile, safely }, atMs);
 }
 
 /** Cannot do the job, but can still come home. Only when empty. */

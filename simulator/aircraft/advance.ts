@@ -3,6 +3,7 @@ import { energyWh } from '../../services/drone/contract/energy.ts';
 import { elapsedAtEnergyS, HANDLING, legEnergyWh, legProfile } from '../../services/drone/contract/flight.ts';
 import {
   begin,
+  CRASH,
   departLoaded,
   fly,
   giveUp,
@@ -97,7 +98,14 @@ function activityEnd(aircraft: Aircraft): Event | undefined {
         fly(setDown(tell(aircraft, 'released', atMs), atMs), 'home', atMs),
       );
     case 'emergency_landing':
-      return after(activity.profile.durationS, (atMs) => begin(aircraft, { kind: 'down' }, atMs));
+      return after(activity.profile.durationS, (atMs) => {
+        const setsDown = activity.safely && aircraft.payloadKg > 0;
+        return begin(aircraft, { kind: setsDown ? 'setting_down' : 'down' }, atMs);
+      });
+    case 'setting_down':
+      return after(HANDLING.releaseS, (atMs) =>
+        begin(setDown(tell(aircraft, 'set_down', atMs), atMs), { kind: 'down' }, atMs),
+      );
     case 'parked':
     case 'awaiting_sender':
     case 'awaiting_load_token':
@@ -144,6 +152,8 @@ function faultDue(aircraft: Aircraft, fault: ArmedFault): Event | undefined {
   switch (fault.failure) {
     case 'motor_failure':
       return { atMs, happen: () => goDown(without, atMs, 'motor_failure') };
+    case 'crash':
+      return { atMs, happen: () => goDown(without, atMs, CRASH) };
     case 'lost_link':
       return { atMs, happen: () => loseLink(without, atMs, fault.forS) };
     case 'sender_absent':

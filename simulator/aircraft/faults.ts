@@ -15,6 +15,7 @@ export type Stage = (typeof STAGES)[number];
 
 export const FAILURES = [
   'motor_failure',
+  'crash',
   'lost_link',
   'sender_absent',
   'dropoff_blocked',
@@ -22,7 +23,7 @@ export const FAILURES = [
 ] as const;
 export const Failure = OneOf(FAILURES, {
   description:
-    'motor_failure: emergency landing where it is · lost_link: silent for `for_s`, then tells all it kept · sender_absent: nobody loads · dropoff_blocked: it cannot set the package down · recipient_absent: where somebody has to confirm it, nobody does',
+    'motor_failure: lands safely where it is, and sets down the package if it has one · crash: comes down where it is, and keeps the package in it · lost_link: silent for `for_s`, then tells all it kept · sender_absent: nobody loads · dropoff_blocked: it cannot set the package down · recipient_absent: where somebody has to confirm it, nobody does',
 });
 export type Failure = Static<typeof Failure>;
 

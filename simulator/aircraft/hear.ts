@@ -5,6 +5,7 @@ import type { ReservationId } from '../../shared/ids.ts';
 import type { aircraftContract, MilestoneKind, Mission } from '../../services/drone/contract/index.ts';
 import {
   begin,
+  CRASH,
   departLoaded,
   fly,
   handOver,
@@ -184,11 +185,14 @@ function resume(woken: Aircraft, done: readonly Done[], atMs: number): Aircraft 
     case 'turned_back':
       return fly(loaded, 'to_return', atMs);
     case 'arrived_at_return':
-      return begin(at(loaded, mission.pickup, 0, atMs), { kind: 'unloading' }, atMs);
+      return begin(at(loaded, mission.return_to, 0, atMs), { kind: 'unloading' }, atMs);
     case 'failed':
       // Where the service has heard of it, it has grounded the drone, and it is down before it hears this.
-      if (detail?.['coming_home'] === false) return landHere(aircraft, atMs);
+      if (detail?.['coming_home'] === false)
+        return landHere(detail['aboard'] === true ? loaded : aircraft, atMs, detail['cause'] !== CRASH);
       return fly(aircraft, 'home', atMs);
+    case 'set_down':
+      return begin(aircraft, { kind: 'down' }, atMs);
     case 'released':
     case 'recalled_empty':
       return fly(aircraft, 'home', atMs);
@@ -220,8 +224,14 @@ function at(aircraft: Aircraft, location: Mission['pickup'], altitudeM: number, 
   return { ...aircraft, activity: { kind: 'awaiting_sender' }, since };
 }
 
+const DOWN: ReadonlySet<Aircraft['activity']['kind']> = new Set([
+  'emergency_landing',
+  'setting_down',
+  'down',
+]);
+
 function isDown({ activity }: Aircraft): boolean {
-  return activity.kind === 'down' || activity.kind === 'emergency_landing';
+  return DOWN.has(activity.kind);
 }
 
 /** An operator has cleared it: it was carried home, repaired and given a full battery. */

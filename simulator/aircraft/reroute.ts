@@ -47,6 +47,7 @@ function obstacle(aircraft: Aircraft, mission: Mission, atMs: number): string | 
     startAltitudeM: now.altitudeM,
     pickup: mission.pickup,
     dropoff: mission.dropoff,
+    returnTo: mission.return_to,
     payloadKg: mission.payload_kg,
     isLoaded: payloadKg > 0,
     pickupWaitS: mission.pickup_wait_s,

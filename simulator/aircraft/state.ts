@@ -33,7 +33,10 @@ export type Activity =
   | { kind: 'blocked'; hoverUntilMs: number }
   /** Back at the pickup with the package. */
   | { kind: 'unloading' }
-  | { kind: 'emergency_landing'; profile: LegProfile }
+  /** `safely`: it can still open its bay when it is down. */
+  | { kind: 'emergency_landing'; profile: LegProfile; safely: boolean }
+  /** On the ground somewhere, letting go of the package. */
+  | { kind: 'setting_down' }
   /** On the ground somewhere; only people can help. */
   | { kind: 'down' };
 
@@ -146,6 +149,7 @@ export function observe(aircraft: Aircraft, atMs: number): Observation {
     case 'releasing':
     case 'blocked':
       return standing('hover', 'hover');
+    case 'setting_down':
     case 'down':
       return standing('emergency', null);
   }
@@ -183,6 +187,7 @@ export function stageOf(activity: Activity): Stage | null {
       return 'at_return';
     case 'parked':
     case 'emergency_landing':
+    case 'setting_down':
     case 'down':
       return null;
   }

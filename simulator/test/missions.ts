@@ -93,6 +93,7 @@ export function missionFor(
     command: 'fly',
     pickup,
     dropoff,
+    return_to: pickup,
     base: aircraft.base,
     payload_kg: payloadKg,
     pickup_wait_s: waits.pickupWaitS,

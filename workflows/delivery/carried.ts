@@ -4,7 +4,7 @@
  */
 import type { DroneId } from '../../shared/ids.ts';
 import type { Money, PickupWindow, Stop } from '../../shared/schemas.ts';
-import type { Awaiting, Authorized, Raise } from './run.ts';
+import type { Awaiting, Authorized, PackageOnGround, Raise } from './run.ts';
 import type { Compensation } from './compensation.ts';
 import type { HandledAnswers } from './handled.ts';
 import type { CarriedHappenings } from './happenings.ts';
@@ -24,4 +24,7 @@ export interface CarriedDelivery {
   awaiting: Awaiting | null;
   failedDrones: DroneId[];
   reassignments: number;
+  /** Absent in what was carried before another drone could take a package over. */
+  returnPrice?: Money | null;
+  packageOnGround?: PackageOnGround | null;
 }

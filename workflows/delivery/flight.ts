@@ -1,36 +1,52 @@
 /** Steps 5 to 7 with a drone: confirmed, dispatched, then its milestones, each with its own deadline. */
 import { patched } from '@temporalio/workflow';
-import type { Eta } from '../../services/delivery/contract/index.ts';
-import { isBeforePickup, type UndeliverableReason } from '../../services/delivery/contract/status.ts';
+import {
+  canTransition,
+  type DeliveryStatus,
+  isBeforePickup,
+  type UndeliverableReason,
+} from '../../services/delivery/contract/status.ts';
 import { isoTime } from '../../shared/clock.ts';
+import type { Location } from '../../shared/schemas.ts';
 import type {
   CommandActor,
   DroneMilestoneSignal,
   ReassignDroneCommand,
   ResolveInterventionCommand,
 } from '../messages.ts';
+import {
+  backTimeMs,
+  confirm,
+  dispatch,
+  etaBack,
+  giveBack,
+  REASSIGNED,
+  recall,
+  returnUnloaded,
+} from './assigned-drone.ts';
 import { Handover } from './confirmation.ts';
 import { type Ending, failed } from './endings.ts';
 import { refusal } from './happenings.ts';
-import { cancelQuestion, RETURNING, TURN_ROUND } from './native-cancel.ts';
+import { cancelQuestion, isCancelQuestion, RETURNING, TURN_ROUND } from './native-cancel.ts';
 import { authorizeReturn } from './money.ts';
 import { type Answer, refused } from './orders.ts';
 import { lookAgainInMs, SHORTEST_WAIT_MS } from './overdue.ts';
+import { ANOTHER_DRONE, answersAbout, placeOf, settledByHand } from './questions.ts';
 import { type BoundedWait, type Wait, WAITS } from './registry.ts';
 import type { EventDetails } from './record.ts';
 import { Reroute } from './reroute.ts';
-import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
+import { type DeliveryRun, type DroneAssignment, nameOf, NEWLY_ON_GROUND } from './run.ts';
 import { untilTakeOff } from './schedule.ts';
 import { plainStep, StepFailed, type StepInput } from './steps.ts';
 
 /** How a flight went on after one happening: it goes on, the delivery ends, or another drone is needed. */
-type Next = 'on' | 'replace_drone' | Ending;
+type Next = 'on' | 'replace_drone' | 'another_drone' | Ending;
 
-/** @returns the ending; `replace_drone` when this drone failed before the pickup, `rescheduled` when that was moved before it was sent */
+/** @returns the ending; `another_drone` when it has set the package down, which lies where `run.packageOnGround` says; `replace_drone` when this drone failed before the pickup, `rescheduled` when that was moved before it was sent */
 export async function flyWithDrone(
   run: DeliveryRun,
   drone: DroneAssignment,
-): Promise<Ending | 'replace_drone' | 'rescheduled'> {
+): Promise<Ending | 'replace_drone' | 'another_drone' | 'rescheduled'> {
   await confirm(run, drone);
   const waited = await untilTakeOff(run, drone);
   if (waited === 'moved') return 'rescheduled';
@@ -41,134 +57,15 @@ export async function flyWithDrone(
   return new Flight(run, drone).follow();
 }
 
-async function confirm({ record, happenings }: DeliveryRun, drone: DroneAssignment): Promise<void> {
-  happenings.follow(drone.reservationId, drone.reservationToken);
-  record.state.attempt += 1;
-  record.state.droneId = drone.droneId;
-  await record.change('confirmed', {
-    data: { fulfilment: 'drone', drone_id: drone.droneId, base_id: drone.baseId },
-    patch: {
-      fulfilment: 'drone',
-      drone_id: drone.droneId,
-      attempt: record.state.attempt,
-      eta: {
-        status: 'confirmed',
-        pickup_at: isoTime(drone.pickupEtaMs),
-        dropoff_at: isoTime(drone.dropoffEtaMs),
-      },
-    },
-  });
-  record.showPhase({
-    fulfilment: 'drone',
-    baseId: drone.baseId,
-    pickupEta: new Date(drone.pickupEtaMs),
-    dropoffEta: new Date(drone.dropoffEtaMs),
-  });
-}
+/** Where it is with the package: before it is loaded, the drone can still be called back. */
+type Stage = 'to_pickup' | 'at_pickup' | 'loaded';
 
-/**
- * Uploads the mission. False when the drone service refused: this drone will not fly, another may. A cancel, or the wish for
- * another drone, interrupts it; whether the drone had been sent is then for the recall to say.
- */
-async function dispatch(run: DeliveryRun, drone: DroneAssignment): Promise<boolean> {
-  const { record, compensations, happenings, policy, input } = run;
-  const dispatchDrone = compensations.prepare('dispatchDrone', {
-    name: drone.recall,
-    input: {
-      key: record.key('dispatch'),
-      reserve_key: drone.reserveKey,
-      delivery_id: input.deliveryId,
-      reservation_token: drone.reservationToken,
-      pickup_wait_s: policy.loadingS,
-      dropoff_hover_s: policy.dropoffHoverS,
-      confirmation: input.confirmation ?? 'none',
-    },
-    summary: 'dispatch: upload the mission',
-    undo: { kind: 'recall_drone', reserveKey: drone.reserveKey },
-    leaves: `Drone ${drone.droneId} may still fly for it.`,
-  });
-  const answer = await happenings.interruptible(dispatchDrone);
-  if (answer === 'interrupted') return true;
-  if (answer.outcome === 'refused') return false;
-  drone.pickupEtaMs = Date.parse(answer.eta.pickup_at);
-  drone.dropoffEtaMs = Date.parse(answer.eta.dropoff_at);
-  return true;
-}
-
-/** The pickup race, settled by the drone service. */
-async function recall({ record, input }: DeliveryRun, drone: DroneAssignment, reason: string) {
-  const step = {
-    key: record.key('recall'),
-    reserve_key: drone.reserveKey,
-    delivery_id: input.deliveryId,
-    reason,
-  };
-  return (await plainStep('recallDrone', step, `recall the drone: ${reason}`)).outcome;
-}
-
-/** This drone does not do it: it is recalled and released, and the delivery waits for another. */
-async function giveBack(
-  run: DeliveryRun,
-  drone: DroneAssignment,
-  why: string,
-  order?: ReassignDroneCommand,
-): Promise<'replace_drone'> {
-  const { record, happenings, compensations } = run;
-  if (order) run.reassignments += 1;
-  if (order?.excludePresent !== false) run.failedDrones.push(drone.droneId);
-  record.state.droneId = null;
-  happenings.unfollow();
-  await record.closeQuestions('another drone takes over');
-  await record.change('awaiting_drone', {
-    data: order
-      ? {
-          detail: why,
-          released_drone_id: drone.droneId,
-          by: nameOf(order.actor),
-          why: order.why,
-        }
-      : { detail: why, failed_drone_id: drone.droneId },
-    patch: {
-      drone_id: null,
-      delayed: true,
-      delay_reason: order ? 'no_drone' : 'drone_failed',
-      eta: { status: 'pending', pickup_at: null, dropoff_at: null },
-    },
-  });
-  record.showPhase({ baseId: null, pickupEta: null, dropoffEta: null });
-  // Whoever asked for another drone meanwhile gets one.
-  happenings.orders.answerReassign(REASSIGNING);
-  await compensations.undo(drone.recall);
-  await compensations.undo(drone.release);
-  return 'replace_drone';
-}
-
-/** When a drone that has turned round will be at the sender, as the drone service reckons. */
-function backTimeMs({ detail }: DroneMilestoneSignal): number | undefined {
-  const at = detail['eta_return_at'];
-  return typeof at === 'string' ? Date.parse(at) : undefined;
-}
-
-/** When the package is expected at the sender again. */
-function etaBack(backAtMs: number | undefined): Eta {
-  return {
-    status: backAtMs === undefined ? 'pending' : 'confirmed',
-    pickup_at: null,
-    dropoff_at: null,
-    return_at: backAtMs === undefined ? null : isoTime(backAtMs),
-  };
-}
-
-const REASSIGNED = 'an operator wants another drone';
-const REASSIGNING: Answer = {
-  outcome: 'reassigning',
-  reason: null,
-  detail: 'The drone is recalled and released; another one is being reserved.',
-};
-
-class Flight {
+export class Flight {
   private readonly run: DeliveryRun;
   private readonly drone: DroneAssignment;
+  /** It flies to where another drone has set the package down. */
+  private readonly takesOver: boolean;
+  private stage: Stage = 'to_pickup';
   private untilMs: number;
   private waitingFor: Wait;
   /** A recall was asked for and the aircraft, which may load, has not said: for whom is it. */
@@ -176,27 +73,29 @@ class Flight {
   private reassignCommand: ReassignDroneCommand | undefined;
   /** When a drone that was told to turn round should be back, Unix milliseconds of the delivery's clock. */
   private backAtMs: number | undefined;
-  /** The question that a native cancel opened. */
-  private cancelQuestionId: string | undefined;
   /** Another dropoff that it was offered. */
   private readonly reroute: Reroute;
   private overdue = 0;
   private leaving = false;
+  private hasTurnedBack = false;
   private readonly handover: Handover;
   private intervention: string | undefined;
   /** It is on the ground with the package aboard, and has not been heard to go on. */
   private isDown = false;
+  /** It has landed safely and set the package down: there. */
+  private setDownAt: Location | undefined;
 
-  constructor(run: DeliveryRun, drone: DroneAssignment) {
+  constructor(run: DeliveryRun, drone: DroneAssignment, { takesOver = false } = {}) {
     this.run = run;
     this.drone = drone;
+    this.takesOver = takesOver;
     this.handover = new Handover(run, drone);
     this.reroute = new Reroute(run, drone);
     this.waitingFor = 'the drone at the pickup';
     this.untilMs = this.deadline('the drone at the pickup', drone.pickupEtaMs);
   }
 
-  async follow(): Promise<Ending | 'replace_drone'> {
+  async follow(): Promise<Exclude<Next, 'on'>> {
     const { happenings } = this.run;
     for (;;) {
       const untilMs = Math.min(this.untilMs, this.reroute.answerByMs);
@@ -226,7 +125,7 @@ class Flight {
           happenings.orders.answerConfirm(await this.onConfirm());
           break;
         case 'native_cancel':
-          await this.onNativeCancel();
+          await cancelQuestion(this.run.record, 'drone');
           break;
         case 'dropoff':
           await this.reroute.begin(happening.asked);
@@ -236,7 +135,7 @@ class Flight {
         case 'carrier':
           break;
       }
-      if (next === 'replace_drone') this.reroute.putBack();
+      if (next === 'replace_drone' || next === 'another_drone') this.reroute.putBack();
       if (next !== 'on') return next;
     }
   }
@@ -259,38 +158,54 @@ class Flight {
     const { record, happenings, compensations } = this.run;
     const occurredAtMs = Date.parse(milestone.occurredAt);
     const details = { occurredAtMs, data: { drone_id: milestone.droneId, milestone: milestone.kind } };
-    if (milestone.kind !== 'failed') await this.heardAgain(milestone.kind);
+    if (milestone.kind !== 'failed' && milestone.kind !== 'set_down') await this.heardAgain(milestone.kind);
     await this.reroute.onMilestone(milestone);
     switch (milestone.kind) {
       case 'took_off':
-        await record.change('enroute_to_pickup', details);
+        await this.advance('enroute_to_pickup', milestone, details);
         return 'on';
 
       case 'arrived_at_pickup':
-        await record.change('arrived_at_pickup', details);
-        return this.expect('the sender to load', this.loadingBeginsMs());
+        await this.advance('arrived_at_pickup', milestone, details);
+        this.stage = 'at_pickup';
+        return this.takesOver
+          ? this.expect('the package to be loaded')
+          : this.expect('the sender to load', this.loadingBeginsMs());
 
       case 'loaded': {
         // The pickup race is over. Nothing may give this drone back any more but its own landing.
         compensations.discharge(this.drone.recall);
         compensations.discharge(this.drone.release);
         this.recalling = undefined;
-        await record.change('picked_up', details);
+        this.stage = 'loaded';
+        this.run.packageOnGround = null;
+        await this.advance('picked_up', milestone, details);
         if (happenings.cancelIsUnsettled) happenings.answerCancel(refusal('already_picked_up'));
         happenings.answerLate();
         const lateMs = Math.max(0, record.nowMs() - this.drone.pickupEtaMs);
-        return this.expect('the drone at the dropoff', this.drone.dropoffEtaMs + lateMs);
+        this.expect('the drone at the dropoff', this.drone.dropoffEtaMs + lateMs);
+        if (isReturning(record.status)) await this.bringBack();
+        return 'on';
       }
 
       case 'departed_pickup':
-        await record.change('enroute_to_dropoff', details);
+        // Flying again, it is late no longer: the new ETA is what counts.
+        await this.advance('enroute_to_dropoff', milestone, {
+          ...details,
+          ...(this.takesOver && { patch: { delayed: false, delay_reason: null } }),
+        });
         return 'on';
 
       case 'arrived_at_dropoff':
-        await record.change('arrived_at_dropoff', { ...details, ...this.handover.begin(occurredAtMs) });
-        return this.handover.isAwaited
-          ? this.expect('the recipient’s confirmation', occurredAtMs)
-          : this.expect('the release at the dropoff');
+        await this.advance('arrived_at_dropoff', milestone, {
+          ...details,
+          ...this.handover.begin(occurredAtMs),
+        });
+        if (!this.handover.isAwaited) return this.expect('the release at the dropoff');
+        this.expect('the recipient’s confirmation', occurredAtMs);
+        // It may have been given while the drone before waited there.
+        if (this.takesOver) await this.onConfirm();
+        return 'on';
 
       case 'dropoff_blocked':
         return this.onBlocked(milestone);
@@ -301,18 +216,19 @@ class Flight {
       case 'turned_back': {
         const backAtMs = backTimeMs(milestone) ?? this.backAtMs;
         const { patch, ...ended } = this.handover.end(milestone);
-        await record.change('enroute_to_return', {
+        await this.advance('enroute_to_return', milestone, {
           ...details,
           ...ended,
           patch: { ...patch, eta: etaBack(backAtMs) },
         });
         this.leaving = false;
-        await authorizeReturn(this.run, milestone.position);
+        this.hasTurnedBack = true;
+        if (this.run.returnPrice === null) await authorizeReturn(this.run, milestone.position);
         return this.expectBack(backAtMs ?? record.nowMs());
       }
 
       case 'arrived_at_return':
-        await record.change('arrived_at_return', details);
+        await this.advance('arrived_at_return', milestone, details);
         return this.expect('the release at the sender');
 
       case 'recalled_empty':
@@ -321,15 +237,45 @@ class Flight {
       case 'failed':
         return this.onFailed(milestone);
 
+      case 'set_down':
+        return this.onSetDown(milestone);
+
       case 'rerouted':
         // From where it was when it took the other dropoff: as late as it was promised then.
-        if (!isBeforePickup(record.status)) this.expectAtDropoff();
+        if (this.stage === 'loaded') this.expectAtDropoff();
         return 'on';
 
       case 'reroute_refused':
       case 'landed':
         return 'on';
     }
+  }
+
+  /** The status as the milestone has it. A drone that takes over walks again where the delivery was before: an event says so. */
+  private advance(to: DeliveryStatus, { kind }: DroneMilestoneSignal, details: EventDetails): Promise<void> {
+    const { record } = this.run;
+    const isAgain = this.takesOver && !canTransition(record.status, to);
+    return isAgain ? record.note(`drone_${kind}`, details) : record.change(to, details);
+  }
+
+  /** The drone before was on its way back to the sender: so is this one, now that it has the package. */
+  private async bringBack(): Promise<void> {
+    const { record, input } = this.run;
+    const answer = await this.askToReturn(
+      {
+        key: record.key('return'),
+        reserve_key: this.drone.reserveKey,
+        delivery_id: input.deliveryId,
+        reason: 'it was on its way back',
+      },
+      'bring it back to the sender',
+    );
+    if (answer instanceof StepFailed) {
+      await this.askAPerson(
+        'drone_refused',
+        `Drone ${this.drone.droneId} is to bring the package back, and takes no order: ${answer.message}.`,
+      );
+    } else if (answer.eta_return_at !== null) this.expectBack(Date.parse(answer.eta_return_at));
   }
 
   private expectAtDropoff(): 'on' {
@@ -365,6 +311,13 @@ class Flight {
     if (record.status === 'arrived_at_return') {
       await record.change('returned', details);
       return { status: 'returned', charged: 'returned' };
+    }
+    if (isReturning(record.status) && !this.hasTurnedBack) {
+      await this.askAPerson(
+        'drone_refused',
+        `Drone ${this.drone.droneId} was to bring the package back, and has let go of it at the dropoff.`,
+      );
+      return 'on';
     }
     await record.change('delivered', {
       ...details,
@@ -439,7 +392,7 @@ class Flight {
     switch (await recall(this.run, this.drone, 'reassigned by an operator')) {
       case 'recalled':
       case 'never_dispatched':
-        return giveBack(this.run, this.drone, REASSIGNED, command);
+        return this.giveBack(REASSIGNED, command);
       case 'loaded':
         // Its milestone that says so is on the way.
         happenings.orders.answerReassign(
@@ -464,19 +417,28 @@ class Flight {
   /** Brings the package back to the sender. Refused when the drone cannot do it: the delivery goes on as it was. */
   private async turnRound({ actor, why }: { actor: CommandActor; why: string }): Promise<Answer> {
     const { record, input } = this.run;
-    if (record.status === 'enroute_to_return' || record.status === 'arrived_at_return') return RETURNING;
+    if (isReturning(record.status)) return RETURNING;
     if (this.isDown) {
       return refused(
         'drone_down',
         `Drone ${this.drone.droneId} is down. Intervention ${this.intervention ?? ''} asks what is to be done.`,
       );
     }
-    const answer = await this.askToReturn({
-      key: record.key('return'),
-      reserve_key: this.drone.reserveKey,
-      delivery_id: input.deliveryId,
-      reason: 'aborted',
-    });
+    if (this.stage !== 'loaded') {
+      return refused(
+        'not_aboard',
+        `Drone ${this.drone.droneId} flies to where the package was set down. Once that is aboard it can be brought back.`,
+      );
+    }
+    const answer = await this.askToReturn(
+      {
+        key: record.key('return'),
+        reserve_key: this.drone.reserveKey,
+        delivery_id: input.deliveryId,
+        reason: 'aborted',
+      },
+      'abort: turn the drone round',
+    );
     if (answer instanceof StepFailed) return refused('drone_refused', answer.message);
     const { outcome, eta_return_at: backAt } = answer;
     await record.note('abort_requested', { data: { by: nameOf(actor), why, outcome } });
@@ -493,18 +455,13 @@ class Flight {
   }
 
   /** A drone service that says no for good does not end a delivery that is in the air. */
-  private async askToReturn(step: StepInput<'returnToSender'>) {
+  private async askToReturn(step: StepInput<'returnToSender'>, summary: string) {
     try {
-      return await plainStep('returnToSender', step, 'abort: turn the drone round');
+      return await plainStep('returnToSender', step, summary);
     } catch (error) {
       if (error instanceof StepFailed) return error;
       throw error;
     }
-  }
-
-  /** The *Cancel* button of the Temporal UI, with the package aboard: a person says what was meant. */
-  private async onNativeCancel(): Promise<void> {
-    this.cancelQuestionId = await cancelQuestion(this.run.record, 'drone');
   }
 
   private async onCancel(): Promise<Next> {
@@ -539,17 +496,31 @@ class Flight {
       throw this.run.cancelled('cancelled_after_dispatch');
     }
     if (this.recalling === 'reassign') {
-      return giveBack(this.run, this.drone, REASSIGNED, this.reassignCommand);
+      return this.giveBack(REASSIGNED, this.reassignCommand);
     }
     if (this.recalling === 'overdue') {
-      return giveBack(this.run, this.drone, 'the drone did not arrive at the pickup in time');
+      return this.giveBack('the drone did not arrive at the pickup in time');
     }
-    throw this.senderAbsent();
+    return this.onNobodyThere();
   }
 
-  private senderAbsent() {
+  /** It is given back, and another one is found. */
+  private giveBack(why: string, order?: ReassignDroneCommand): Promise<'replace_drone'> {
+    return this.takesOver
+      ? returnUnloaded(this.run, this.drone, why)
+      : giveBack(this.run, this.drone, why, order);
+  }
+
+  /** Nobody has loaded it, and it has been called back empty: the sender's absence. Where a package was set down, people are asked. */
+  private onNobodyThere(): Promise<Next> {
     const { loadingS } = this.run.policy;
-    return failed(
+    const { packageOnGround } = this.run;
+    if (this.takesOver && packageOnGround) {
+      const why = `nobody put the package into drone ${this.drone.droneId} within ${loadingS} s`;
+      packageOnGround.ask = `It has landed beside the package, but ${why}.`;
+      return returnUnloaded(this.run, this.drone, why, { isToBlame: false });
+    }
+    throw failed(
       'sender_absent',
       `Nothing was loaded within ${loadingS} s of the drone’s arrival.`,
       'sender_absent',
@@ -557,19 +528,15 @@ class Flight {
   }
 
   private async onDeadline(): Promise<Next> {
-    const { happenings, record } = this.run;
-    switch (record.status) {
-      case 'confirmed':
-      case 'enroute_to_pickup':
+    switch (this.stage) {
+      case 'to_pickup':
         return this.onLateForPickup();
-      case 'arrived_at_pickup':
+      case 'at_pickup':
         return this.recalling === undefined ? this.onNothingLoaded() : this.onStillOverdue();
-      case 'arrived_at_dropoff':
+      case 'loaded':
         if (!this.handover.isAwaited) return this.onStillOverdue();
-        happenings.orders.answerConfirm(await this.onConfirm(true));
+        this.run.happenings.orders.answerConfirm(await this.onConfirm(true));
         return 'on';
-      default:
-        return this.onStillOverdue();
     }
   }
 
@@ -577,7 +544,7 @@ class Flight {
   private async onLateForPickup(): Promise<Next> {
     const answer = await recall(this.run, this.drone, 'overdue at the pickup');
     if (answer === 'recalled' || answer === 'never_dispatched') {
-      return giveBack(this.run, this.drone, 'the drone did not arrive at the pickup in time');
+      return this.giveBack('the drone did not arrive at the pickup in time');
     }
     if (answer === 'pending') this.recalling ??= 'overdue';
     return this.expect('the drone’s answer to the recall');
@@ -587,7 +554,7 @@ class Flight {
     switch (await recall(this.run, this.drone, 'sender absent')) {
       case 'recalled':
       case 'never_dispatched':
-        throw this.senderAbsent();
+        return this.onNobodyThere();
       case 'loaded':
         return this.expect('the news that it is loaded');
       case 'pending':
@@ -623,13 +590,55 @@ class Flight {
     });
     // Found with the package by whoever fetched it: no word of its own will say that it had loaded.
     const isAboard = detail['aboard'] === true && detail['aboard_certain'] !== false;
-    if (isBeforePickup(record.status) && !isAboard) return this.onFailedBeforePickup(cause);
-    const where = position === null ? 'unknown' : `${position.latitude}, ${position.longitude}`;
+    if (this.stage !== 'loaded' && !isAboard) return this.onFailedBeforePickup(cause);
     await this.askAPerson(
       'drone_down',
-      `Drone ${droneId} is down (${cause}) with the package aboard, last known at ${where}.`,
+      `Drone ${droneId} is down (${cause}) with the package aboard, last known at ${placeOf(position)}. ` +
+        'Another drone can take it over when this one says that it has landed safely and set it down, or whoever fetches it does.',
     );
     return 'on';
+  }
+
+  /** It has landed safely and let go of the package, which lies there: another drone may take it over. */
+  private async onSetDown({ position, droneId, occurredAt, detail }: DroneMilestoneSignal): Promise<Next> {
+    const { record } = this.run;
+    if (this.intervention !== undefined) {
+      const why = 'the package has been set down: asked anew';
+      await record.resolveIntervention(this.intervention, 'asked_anew', 'system', why);
+      this.intervention = undefined;
+    }
+    await record.note('package_set_down', {
+      occurredAtMs: Date.parse(occurredAt),
+      data: { drone_id: droneId, position, by: detail['by'] === 'operator' ? 'operator' : 'drone' },
+      patch: { delayed: true, delay_reason: 'drone_failed' },
+    });
+    this.setDownAt = position ?? undefined;
+    await this.askAPerson(
+      'package_set_down',
+      `Drone ${droneId} is down and has set the package down, which lies at ${placeOf(position)}.`,
+    );
+    return 'on';
+  }
+
+  /** A person wants another drone to take the package up: this one, which is down and empty, is let go. */
+  private async handOn(location: Location): Promise<'another_drone'> {
+    const { run, drone } = this;
+    const { record, compensations } = run;
+    run.failedDrones.push(drone.droneId);
+    run.packageOnGround = { ...NEWLY_ON_GROUND, location };
+    record.state.droneId = null;
+    run.happenings.unfollow();
+    // Whatever it said before it failed: it had the package.
+    if (isBeforePickup(record.status)) await record.walkTo('picked_up', {});
+    compensations.discharge(drone.recall);
+    compensations.discharge(drone.release);
+    compensations.register({
+      name: drone.release,
+      leaves: `Drone ${drone.droneId} may still be reserved for it.`,
+      undo: { kind: 'release_drone', reserveKey: drone.reserveKey },
+    });
+    await compensations.undo(drone.release);
+    return 'another_drone';
   }
 
   /** Replaced, if it is certain that it has not loaded: one that was loading and fell silent may have. */
@@ -638,7 +647,7 @@ class Flight {
       case 'recalled':
       case 'never_dispatched':
         if (this.recalling === 'cancel') throw this.run.cancelled('cancelled_after_dispatch');
-        return giveBack(this.run, this.drone, `the drone failed before the pickup: ${cause}`);
+        return this.giveBack(`the drone failed before the pickup: ${cause}`);
       case 'loaded':
         return this.expect('the news that it is loaded');
       case 'pending':
@@ -647,9 +656,14 @@ class Flight {
     }
   }
 
-  private async askAPerson(kind: 'overdue' | 'drone_down' | 'drone_refused', reason: string): Promise<void> {
+  /** @param about `package_set_down`: a drone that is down, and another one may take over */
+  private async askAPerson(
+    about: 'overdue' | 'drone_down' | 'drone_refused' | 'package_set_down',
+    reason: string,
+  ): Promise<void> {
     const { record } = this.run;
-    const id = record.interventionId(`${kind}_${record.state.attempt}`);
+    const kind = about === 'package_set_down' ? 'drone_down' : about;
+    const id = record.interventionId(`${about}_${record.state.attempt}`);
     const replaced = this.intervention;
     this.intervention = id;
     this.isDown = kind === 'drone_down';
@@ -658,12 +672,10 @@ class Flight {
         id,
         kind,
         reason,
-        answers: [
-          { answer: 'lost', effect: 'fails the delivery as lost; nothing is charged' },
-          { answer: 'delivered', effect: 'ends it as delivered by hand; the price is charged' },
-          { answer: 'returned', effect: 'ends it as returned to the sender by hand; the price is charged' },
-          ...(kind !== 'drone_down' ? [{ answer: 'wait', effect: 'goes on waiting for the drone' }] : []),
-        ],
+        answers: answersAbout(record.status, {
+          anotherDrone: this.setDownAt !== undefined,
+          wait: kind !== 'drone_down',
+        }),
       },
       { delayed: true, delay_reason: 'drone_failed' },
     );
@@ -676,8 +688,7 @@ class Flight {
     const { interventionId, answer, actor, why } = command;
     const { record } = this.run;
     const by = nameOf(actor);
-    if (interventionId === this.cancelQuestionId) {
-      this.cancelQuestionId = undefined;
+    if (isCancelQuestion(record, interventionId)) {
       await record.answered(command);
       if (answer === TURN_ROUND) await this.turnRound({ actor, why });
       return 'on';
@@ -689,18 +700,10 @@ class Flight {
     }
     this.intervention = undefined;
     await record.answered(command);
-    const details = { data: { by, why } };
-    switch (answer) {
-      case 'lost':
-        throw failed('package_lost', `Given up by ${by}: ${why}`, 'lost');
-      case 'delivered':
-        await record.walkTo('delivered', details);
-        return { status: 'delivered', charged: 'delivered' };
-      case 'returned':
-        await record.walkTo('returned', details);
-        return { status: 'returned', charged: 'returned' };
-      default:
-        return 'on';
-    }
+    if (answer === ANOTHER_DRONE && this.setDownAt) return this.handOn(this.setDownAt);
+    return (await settledByHand(record, answer, by, why)) ?? 'on';
   }
 }
+
+const isReturning = (status: DeliveryStatus) =>
+  status === 'enroute_to_return' || status === 'arrived_at_return';

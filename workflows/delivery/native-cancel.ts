@@ -11,6 +11,12 @@ export const RETURNING: Answer = {
   detail: 'The drone brings the package back to the sender.',
 };
 
+/** Whether it is the question that the button opened: there is one of it. */
+export const isCancelQuestion = (record: DeliveryRecord, interventionId: string): boolean =>
+  interventionId === record.interventionId(CANCEL_REQUESTED);
+
+const CANCEL_REQUESTED = 'cancel_requested';
+
 /** Opens the question, unless the package is on its way back already. Answers its id. */
 export async function cancelQuestion(
   record: DeliveryRecord,
@@ -22,7 +28,7 @@ export async function cancelQuestion(
     });
     return undefined;
   }
-  const id = record.interventionId('cancel_requested');
+  const id = record.interventionId(CANCEL_REQUESTED);
   const carryOn = { answer: 'carry_on', effect: 'lets the delivery go on as if nothing had been asked' };
   await record.openIntervention({
     id,

@@ -1,7 +1,7 @@
 /** One delivery under way: its input, policy, record, compensations and happenings, as the saga's parts share them. */
 import type { Preferences } from '../../services/account/contract/index.ts';
 import { wallDurationMs } from '../../shared/clock.ts';
-import type { Money, PickupWindow, Stop } from '../../shared/schemas.ts';
+import type { Location, Money, PickupWindow, Stop } from '../../shared/schemas.ts';
 import type { AuthorizationId, BaseId, DroneId, ReservationId } from '../../shared/ids.ts';
 import type { CommandActor, DeliveryInput, DeliveryPolicy } from '../messages.ts';
 import type { CarriedDelivery } from './carried.ts';
@@ -56,6 +56,29 @@ export interface DroneAssignment {
   takeOffAtMs: number;
 }
 
+/** A package that its drone has set down on the way, until another one has taken it up. Data: it is carried. */
+export interface PackageOnGround {
+  location: Location;
+  /** Drones that were sent for it, since a person said so. */
+  tries: number;
+  /** Until when a free drone is waited for, Unix milliseconds by the delivery's clock; null: not waiting. */
+  giveUpAtMs: number | null;
+  /** The compensation that gives up its place in the line. */
+  place: string | null;
+  /** Why a person has to say how it goes on; null: another drone is to be found. */
+  ask: string | null;
+  /** The intervention that asks it. */
+  question: string | null;
+}
+
+export const NEWLY_ON_GROUND: Omit<PackageOnGround, 'location'> = {
+  tries: 0,
+  giveUpAtMs: null,
+  place: null,
+  ask: null,
+  question: null,
+};
+
 export class DeliveryRun {
   readonly input: DeliveryInput;
   readonly policy: DeliveryPolicy;
@@ -71,7 +94,7 @@ export class DeliveryRun {
   dropoff: Stop;
   price: Money;
   /** What the flight back costs, as far as it is authorized. */
-  returnPrice: Money | null = null;
+  returnPrice: Money | null;
   /** When the sender hands it over; null: at once. */
   pickupWindow: PickupWindow | null;
   awaiting: Awaiting | undefined;
@@ -79,6 +102,8 @@ export class DeliveryRun {
   readonly failedDrones: DroneId[];
   /** Drones that an operator took from it: they do not count as failures. */
   reassignments: number;
+  /** Not null: no drone has the package, which lies there. */
+  packageOnGround: PackageOnGround | null;
 
   /** @param carried what the run before knew, when this one goes on for it */
   constructor(input: DeliveryInput, carried?: CarriedDelivery) {
@@ -92,6 +117,8 @@ export class DeliveryRun {
     this.awaiting = carried?.awaiting ?? undefined;
     this.failedDrones = carried?.failedDrones ?? [];
     this.reassignments = carried?.reassignments ?? 0;
+    this.returnPrice = carried?.returnPrice ?? null;
+    this.packageOnGround = carried?.packageOnGround ?? null;
     this.handled = new HandledUpdates(carried?.handled);
     this.policy = { ...DEFAULT_POLICY, ...input.policy };
     this.record = new DeliveryRecord(input, carried?.record);
@@ -118,6 +145,8 @@ export class DeliveryRun {
       awaiting: this.awaiting ?? null,
       failedDrones: this.failedDrones,
       reassignments: this.reassignments,
+      returnPrice: this.returnPrice,
+      packageOnGround: this.packageOnGround,
     };
   }
 

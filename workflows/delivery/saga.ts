@@ -7,6 +7,7 @@ import { flyWithDrone } from './flight.ts';
 import { VOID_AUTHORIZATION } from './money.ts';
 import { goByCarrier } from './carriage.ts';
 import { findDrone } from './assignment.ts';
+import { redispatch } from './redispatch.ts';
 import type { DeliveryRun } from './run.ts';
 import { untilPickupIsNear } from './schedule.ts';
 
@@ -16,6 +17,8 @@ export async function saga(run: DeliveryRun): Promise<Ending> {
     await authorizePrice(run); //      undone by: void_authorization
     await registerPackages(run); //    undone by: void_packages
   }
+  // The package of an earlier run lies where its drone has set it down.
+  if (run.packageOnGround) return redispatch(run);
   for (;;) {
     await untilPickupIsNear(run); //                         scheduled: sleeps until the pickup window less the lead time
     const found = await findDrone(run); //                   undone by: release_drone/n
@@ -25,6 +28,8 @@ export async function saga(run: DeliveryRun): Promise<Ending> {
       found.by === 'drone'
         ? await flyWithDrone(run, found) //                  undone by: recall_drone/n
         : await goByCarrier(run, found.instead); //          undone by: cancel_booking
+    // A drone that came down safely has set its package down: another one takes it over, undone by the same as the first.
+    if (ending === 'another_drone') return redispatch(run);
     // A drone that failed before the pickup is replaced, as often as it takes; one whose pickup was moved is reserved anew.
     if (ending !== 'replace_drone' && ending !== 'rescheduled') return ending;
   }

@@ -172,8 +172,10 @@ export interface MissionRequest {
   startAltitudeM?: number;
   pickup: Location;
   dropoff: Location;
+  /** Where a return would lead; the pickup unless told. */
+  returnTo?: Location;
   payloadKg: number;
-  /** The package is aboard: it flies from `start` to the dropoff, and the pickup is only where a return would lead. */
+  /** The package is aboard: it flies from `start` to the dropoff, and the pickup is only where a return would lead, unless told. */
   isLoaded?: boolean;
   /** Longest wait on the ground for the sender. */
   pickupWaitS: number;
@@ -210,15 +212,15 @@ export interface MissionPlan {
 
 /** Plans a delivery's flights. Does not ask whether the model can lift the payload. */
 export function planMission(model: DroneModel, request: MissionRequest): MissionPlan {
-  const { base, start, pickup, dropoff, payloadKg, isLoaded = false } = request;
+  const { base, start, pickup, dropoff, payloadKg, isLoaded = false, returnTo = pickup } = request;
   const fromAltitudeM = request.startAltitudeM ?? 0;
   const toPickup = isLoaded ? null : legProfile(model, start, pickup, { fromAltitudeM });
   const toDropoff = isLoaded
     ? legProfile(model, start, dropoff, { fromAltitudeM, toAltitudeM: DROPOFF_ALTITUDE_M })
     : legProfile(model, pickup, dropoff, { toAltitudeM: DROPOFF_ALTITUDE_M });
   const home = legProfile(model, dropoff, base, { fromAltitudeM: DROPOFF_ALTITUDE_M });
-  const toReturn = legProfile(model, dropoff, pickup, { fromAltitudeM: DROPOFF_ALTITUDE_M });
-  const homeFromReturn = legProfile(model, pickup, base);
+  const toReturn = legProfile(model, dropoff, returnTo, { fromAltitudeM: DROPOFF_ALTITUDE_M });
+  const homeFromReturn = legProfile(model, returnTo, base);
 
   const outWh = (pickupWaitS: number, hoverS: number) =>
     (toPickup === null

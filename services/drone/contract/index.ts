@@ -114,12 +114,14 @@ export const Mission = Type.Object(
     delivery_id: idSchema('delivery'),
     drone_id: idSchema('drone'),
     /**
-     * `fly`: the legs; `lower`: the recipient has confirmed it: let it go at the dropoff, then come home; `recall`: come home without the package; `return`: bring the package back to the pickup; `leave`: set
+     * `fly`: the legs; `lower`: the recipient has confirmed it: let it go at the dropoff, then come home; `recall`: come home without the package; `return`: bring the package back to `return_to`; `leave`: set
      * it down at the dropoff unattended, then come home.
      */
     command: OneOf(['fly', 'lower', 'recall', 'return', 'leave'] as const),
     pickup: Location,
     dropoff: Location,
+    /** Where the package goes when it cannot be handed over: to the sender, also where it is picked up elsewhere. */
+    return_to: Location,
     base: Location,
     payload_kg: Type.Number(),
     /** How long it may wait on the ground for the sender, seconds of the delivery's clock. */
@@ -190,12 +192,14 @@ export const MILESTONE_KINDS = [
   'rerouted', // * it flies to the dropoff in `detail.dropoff`, as the newest mission says
   'reroute_refused', // * it does not: `detail.dropoff`, and why in `detail.reason`
   'failed', // * the drone cannot go on; `detail.cause`, `detail.aboard`
+  'set_down', // * it has failed, landed safely and let go of the package, which lies at `position`: ends the reservation
   'landed', // home and empty: ends the reservation; drone service only
 ] as const;
 export type MilestoneKind = (typeof MILESTONE_KINDS)[number];
 
 export const DRONE_FAILURE_CAUSES = [
   'motor_failure',
+  'crash',
   'link_lost',
   'low_battery',
   'operator',
@@ -285,6 +289,12 @@ export const PackageAboard = Type.Boolean({
   description:
     'With `maintenance`: whether its package was found in it. Needed when the drone was allowed to load and never said whether it did; otherwise what it said holds',
 });
+/** Where they left it. */
+export const PackageAt = Type.Object(Location.properties, {
+  additionalProperties: false,
+  description:
+    'With `maintenance`, of a drone with its package aboard: where the package was taken out of it and lies, for another drone to take up',
+});
 const ReservationParams = Closed({ reservation_id: idSchema('reservation') });
 
 const job = {
@@ -361,6 +371,7 @@ export const droneContract = defineContract({
       state: OneOf(['idle', 'maintenance', 'grounded'] as const),
       reason: Type.String({ minLength: 1 }),
       package_aboard: Type.Optional(PackageAboard),
+      package_at: Type.Optional(PackageAt),
       by: Type.String(),
     }),
     response: Drone,
@@ -385,6 +396,8 @@ export const droneContract = defineContract({
       '`unavailable`: able drones exist but none is free; with `wait` the delivery joins the waiting list and gets a `droneAvailable` signal when one frees itself. `infeasible`: no drone of the fleet can ever do it. Idempotent by key; after `release` with the same key it reserves nothing (`released`).',
     body: Closed({
       ...job,
+      /** Where the package goes back to; the pickup unless told. */
+      return_to: Type.Optional(Location),
       clock: ClockSettingsSchema,
       expedited: Type.Boolean(),
       wait: Type.Boolean(),
@@ -463,7 +476,7 @@ export const droneContract = defineContract({
   returnToSender: {
     method: 'POST',
     path: '/reservations/return',
-    summary: 'Turns a loaded drone round: it brings the package back to the pickup',
+    summary: 'Turns a loaded drone round: it brings the package back to the sender',
     body: Closed({ reserve_key: Type.String(), delivery_id: idSchema('delivery'), reason: Type.String() }),
     response: Closed({
       outcome: OneOf(['returning', 'already_returning', 'not_loaded', 'ended'] as const),

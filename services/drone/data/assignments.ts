@@ -77,7 +77,7 @@ export async function takeDrone(
   candidates: readonly Judged[],
 ): Promise<NonNullable<KeptAnswer['reservation']> | undefined> {
   const etas = ranked.map((one) => etaOf(one.plan, step.now.getTime()));
-  const { pickup, dropoff, payloadKg } = step.job;
+  const { pickup, dropoff, returnTo = null, payloadKg } = step.job;
   const rows = await database.$queryRaw<
     { token: number; drone_id: DroneId; base_id: BaseId; rank: bigint }[]
   >`
@@ -100,7 +100,8 @@ export async function takeDrone(
       FROM pick
     ), reserved AS (
       INSERT INTO reservations (id, step_key, token, delivery_id, account_id, livemode, drone_id, base_id, clock,
-        pickup_latitude, pickup_longitude, dropoff_latitude, dropoff_longitude, payload_kg, distance_m,
+        pickup_latitude, pickup_longitude, dropoff_latitude, dropoff_longitude, return_latitude, return_longitude,
+        payload_kg, distance_m,
         eta_pickup_at, eta_dropoff_at, eta_home_at, state, loading, phase, aboard, job_done,
         lease_expires_at, lease_wall, created_at, mission_version, silence_ms,
         last_aircraft_sequence, last_sequence, signalled_sequence, revision)
@@ -108,6 +109,7 @@ export async function takeDrone(
         (SELECT coalesce(max(r.token), 0) + 1 FROM reservations r WHERE r.delivery_id = ${step.deliveryId}),
         ${step.deliveryId}, ${step.accountId}, ${step.livemode}, pick.id, pick.base_id, ${JSON.stringify(step.clock)}::jsonb,
         ${pickup.latitude}::float8, ${pickup.longitude}::float8, ${dropoff.latitude}::float8, ${dropoff.longitude}::float8,
+        ${returnTo?.latitude ?? null}::float8, ${returnTo?.longitude ?? null}::float8,
         ${payloadKg}::float8, pick.distance_m, pick.eta_pickup_at, pick.eta_dropoff_at, pick.eta_home_at,
         'held', 'none', 'on_base', false, false,
         ${lease.leaseExpiresAt}::timestamptz, ${lease.leaseWall}::timestamptz, ${step.now}::timestamptz, 0,
@@ -145,7 +147,7 @@ export async function keepRefusal(
   refusal: { outcome: 'unavailable' | 'infeasible'; reason: string | null; detail: string; wait: boolean },
   candidates: readonly Judged[],
 ): Promise<void> {
-  const { pickup, dropoff, payloadKg, packageSizes } = step.job;
+  const { pickup, dropoff, returnTo = null, payloadKg, packageSizes } = step.job;
   const joins = refusal.outcome === 'unavailable' && refusal.wait;
   await database.$executeRaw`
     WITH kept AS (
@@ -157,16 +159,20 @@ export async function keepRefusal(
       DELETE FROM waiting_list WHERE delivery_id = ${step.deliveryId} AND ${!joins}
     )
     INSERT INTO waiting_list (delivery_id, step_key, account_id, livemode, expedited,
-      pickup_latitude, pickup_longitude, dropoff_latitude, dropoff_longitude, payload_kg, package_sizes,
+      pickup_latitude, pickup_longitude, dropoff_latitude, dropoff_longitude, return_latitude, return_longitude,
+      payload_kg, package_sizes,
       exclude_drone_ids, joined_wall, offers)
     SELECT ${step.deliveryId}, ${step.stepKey}, ${step.accountId}, ${step.livemode}, ${step.expedited},
       ${pickup.latitude}::float8, ${pickup.longitude}::float8, ${dropoff.latitude}::float8, ${dropoff.longitude}::float8,
+      ${returnTo?.latitude ?? null}::float8, ${returnTo?.longitude ?? null}::float8,
       ${payloadKg}::float8, ${[...packageSizes]}::text[], ${[...step.excludedDroneIds]}::text[],
       ${step.wall}::timestamptz, 0
     WHERE ${joins}
     ON CONFLICT (delivery_id) DO UPDATE SET
-      step_key = excluded.step_key, dropoff_latitude = excluded.dropoff_latitude,
-      dropoff_longitude = excluded.dropoff_longitude, exclude_drone_ids = excluded.exclude_drone_ids, expedited = excluded.expedited,
+      step_key = excluded.step_key, pickup_latitude = excluded.pickup_latitude,
+      pickup_longitude = excluded.pickup_longitude, dropoff_latitude = excluded.dropoff_latitude,
+      dropoff_longitude = excluded.dropoff_longitude, return_latitude = excluded.return_latitude,
+      return_longitude = excluded.return_longitude, exclude_drone_ids = excluded.exclude_drone_ids, expedited = excluded.expedited,
       offers = 0, offered_drone_id = NULL, offered_wall = NULL, signal_due_wall = NULL`;
 }
 

@@ -43,6 +43,8 @@ interface FlightRow {
   pickup_longitude: number;
   dropoff_latitude: number;
   dropoff_longitude: number;
+  return_latitude: number | null;
+  return_longitude: number | null;
   next_dropoff_latitude: number | null;
   next_dropoff_longitude: number | null;
   payload_kg: number;
@@ -85,7 +87,7 @@ interface FlightRow {
 const FLIGHT_COLUMNS = Prisma.sql`
   r.id, r.step_key, r.token, r.delivery_id, r.account_id, r.livemode, r.drone_id, r.base_id, r.clock,
   r.pickup_latitude, r.pickup_longitude, r.dropoff_latitude, r.dropoff_longitude,
-  r.next_dropoff_latitude, r.next_dropoff_longitude, r.payload_kg,
+  r.return_latitude, r.return_longitude, r.next_dropoff_latitude, r.next_dropoff_longitude, r.payload_kg,
   r.state, r.loading, r.load_token, r.phase, r.aboard, r.job_done, r.lease_expires_at, r.lease_wall,
   r.recalled_at, r.ended_at, r.end_reason, r.created_at, r.mission_id, r.mission_version, m.command,
   r.pickup_wait_s, r.dropoff_hover_s, r.confirmation, r.silence_ms, r.heard_wall, r.link_lost_at,
@@ -152,6 +154,7 @@ async function flightOf(row: FlightRow, cache: CatalogCache): Promise<Flight> {
 }
 
 function reservationOf(row: FlightRow): Reservation {
+  const pickup = { latitude: row.pickup_latitude, longitude: row.pickup_longitude };
   return {
     id: row.id as ReservationId,
     stepKey: row.step_key,
@@ -162,8 +165,9 @@ function reservationOf(row: FlightRow): Reservation {
     droneId: row.drone_id as DroneId,
     baseId: row.base_id as BaseId,
     clock: row.clock,
-    pickup: { latitude: row.pickup_latitude, longitude: row.pickup_longitude },
+    pickup,
     dropoff: { latitude: row.dropoff_latitude, longitude: row.dropoff_longitude },
+    returnTo: placeOf(row.return_latitude, row.return_longitude) ?? pickup,
     nextDropoff: placeOf(row.next_dropoff_latitude, row.next_dropoff_longitude),
     payloadKg: row.payload_kg,
     state: row.state as ReservationState,

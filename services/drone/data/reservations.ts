@@ -75,6 +75,8 @@ interface MissionRow {
   pickup_longitude: number;
   dropoff_latitude: number;
   dropoff_longitude: number;
+  return_latitude: number | null;
+  return_longitude: number | null;
   payload_kg: number;
   pickup_wait_s: number | null;
   dropoff_hover_s: number | null;
@@ -95,7 +97,7 @@ export async function readOrders(
 ): Promise<Orders | undefined> {
   const rows = await database.$queryRaw<MissionRow[]>`
     SELECT d.id AS drone_id, m.id, m.version, m.command, m.legs, m.issued_at, r.id AS reservation_id, r.token, r.delivery_id,
-      r.base_id, r.clock, r.pickup_latitude, r.pickup_longitude, r.payload_kg,
+      r.base_id, r.clock, r.pickup_latitude, r.pickup_longitude, r.return_latitude, r.return_longitude, r.payload_kg,
       -- What is offered to the aircraft is what it is to fly, unless it has been told to do something else since.
       CASE WHEN m.command = 'fly' THEN coalesce(r.next_dropoff_latitude, r.dropoff_latitude)
         ELSE r.dropoff_latitude END AS dropoff_latitude,
@@ -123,6 +125,10 @@ export async function readOrders(
     command: row.command,
     pickup: { latitude: row.pickup_latitude, longitude: row.pickup_longitude },
     dropoff: { latitude: row.dropoff_latitude, longitude: row.dropoff_longitude },
+    return_to: {
+      latitude: row.return_latitude ?? row.pickup_latitude,
+      longitude: row.return_longitude ?? row.pickup_longitude,
+    },
     base: base.location,
     payload_kg: row.payload_kg,
     pickup_wait_s: row.pickup_wait_s ?? 0,

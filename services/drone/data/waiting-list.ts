@@ -13,6 +13,8 @@ interface WaiterRow {
   pickup_longitude: number;
   dropoff_latitude: number;
   dropoff_longitude: number;
+  return_latitude: number | null;
+  return_longitude: number | null;
   payload_kg: number;
   package_sizes: PackageSize[];
   exclude_drone_ids: DroneId[];
@@ -24,7 +26,7 @@ interface WaiterRow {
 export async function readWaiters(database: Database, wall: Date, limit: number): Promise<Waiter[]> {
   const rows = await database.$queryRaw<WaiterRow[]>`
     SELECT w.delivery_id, w.expedited, w.pickup_latitude, w.pickup_longitude, w.dropoff_latitude, w.dropoff_longitude,
-      w.payload_kg, w.package_sizes, w.exclude_drone_ids, w.joined_wall, w.offers
+      w.return_latitude, w.return_longitude, w.payload_kg, w.package_sizes, w.exclude_drone_ids, w.joined_wall, w.offers
     FROM waiting_list w
     WHERE w.offered_wall IS NULL OR w.offered_wall <= ${wall}::timestamptz
     ORDER BY w.offers, w.expedited DESC, w.joined_wall
@@ -34,6 +36,10 @@ export async function readWaiters(database: Database, wall: Date, limit: number)
     job: {
       pickup: { latitude: row.pickup_latitude, longitude: row.pickup_longitude },
       dropoff: { latitude: row.dropoff_latitude, longitude: row.dropoff_longitude },
+      ...(row.return_latitude !== null &&
+        row.return_longitude !== null && {
+          returnTo: { latitude: row.return_latitude, longitude: row.return_longitude },
+        }),
       payloadKg: row.payload_kg,
       packageSizes: row.package_sizes,
     },

@@ -12,6 +12,8 @@ import { PLANNED_WAITS } from './missions.ts';
 export interface Job {
   pickup: Location;
   dropoff: Location;
+  /** Where the package goes back to; the pickup unless told. */
+  returnTo?: Location;
   payloadKg: number;
   packageSizes: readonly PackageSize[];
 }
@@ -185,6 +187,7 @@ function planFrom(
     startAltitudeM: Math.max(0, start.altitudeM),
     pickup: job.pickup,
     dropoff: job.dropoff,
+    ...(job.returnTo && { returnTo: job.returnTo }),
     payloadKg: job.payloadKg,
     ...PLANNED_WAITS,
   });

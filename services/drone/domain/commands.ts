@@ -1,6 +1,7 @@
 /** What a delivery may ask of its reservation, from dispatch to release, and what an operator may do to a drone. Pure. */
 import { isoTime } from '../../../shared/clock.ts';
 import { type ConfirmationKind, needsRecipient } from '../../delivery/contract/confirmation.ts';
+import type { Location } from '../../../shared/schemas.ts';
 import type { DroneState } from '../contract/index.ts';
 import { barredUnlessSettled, closed, isNews, parkedState } from './milestones.ts';
 import {
@@ -199,7 +200,11 @@ export function leaveUnattended(flight: Flight, stepKey: string): LeaveDecision 
 export type OperatorTarget = 'idle' | 'maintenance' | 'grounded';
 export type OperatorDecision =
   | { outcome: 'allowed'; transition: Transition }
-  | { outcome: 'refused'; reason: 'package_aboard' | 'package_unknown' | 'in_flight'; detail: string };
+  | {
+      outcome: 'refused';
+      reason: 'package_aboard' | 'package_unknown' | 'nothing_aboard' | 'in_flight';
+      detail: string;
+    };
 
 /**
  * An operator's word on a drone that has a reservation. Grounding one that flies calls it home; `maintenance` says that a
@@ -208,13 +213,15 @@ export type OperatorDecision =
  */
 export function operate(
   flight: Flight,
-  order: { state: OperatorTarget; reason: string; package_aboard?: boolean },
+  order: { state: OperatorTarget; reason: string; package_aboard?: boolean; package_at?: Location },
   wallMs: number,
 ): OperatorDecision {
   const { reservation, drone } = flight;
   const now = clockNow(reservation, wallMs);
   const target = { state: order.state as DroneState, reason: order.state === 'idle' ? null : order.reason };
   const allowed = (transition: Transition) => ({ outcome: 'allowed', transition }) as const;
+  const isInHand = order.state === 'maintenance' && reservation.state === 'committed';
+  if (order.package_at !== undefined && !isInHand) return NOTHING_TAKEN_OUT;
   if (order.state === 'grounded') {
     if (reservation.state === 'held') return allowed({ change: {}, drone: target });
     return allowed(merge(abandoned(flight, now, order.reason), { change: {}, drone: target }));
@@ -243,9 +250,25 @@ export function operate(
       detail:
         'The drone was allowed to load and never said whether it did. Say what was found in it: package_aboard.',
     };
+  const wasAboard = reservation.aboard || (isUncertain && order.package_aboard === true);
+  if (order.package_at !== undefined && !wasAboard) return NOTHING_TAKEN_OUT;
+  const takenOut: NewMilestone[] =
+    order.package_at === undefined
+      ? []
+      : [
+          {
+            kind: 'set_down',
+            occurredAt: now,
+            position: order.package_at,
+            detail: { by: 'operator', why: order.reason },
+            signalled: isNews(reservation),
+            aircraftSequence: null,
+          },
+        ];
   const end = closed(now, mayBeAboard ? 'recovered_by_operator' : 'cleared_by_operator', target);
-  if (!isUncertain) return allowed(merge(end, { change: barredUnlessSettled(reservation) }));
-  const aboard = order.package_aboard === true;
+  if (!isUncertain)
+    return allowed(merge(end, { change: barredUnlessSettled(reservation), milestones: takenOut }));
+  const aboard = wasAboard;
   const found: NewMilestone = {
     kind: 'failed',
     occurredAt: now,
@@ -255,9 +278,19 @@ export function operate(
     aircraftSequence: null,
   };
   return allowed(
-    merge(end, { change: { loading: aboard ? 'loaded' : 'barred', aboard: false }, milestones: [found] }),
+    merge(end, {
+      change: { loading: aboard ? 'loaded' : 'barred', aboard: false },
+      milestones: [found, ...takenOut],
+    }),
   );
 }
+
+export const NOTHING_TAKEN_OUT = {
+  outcome: 'refused',
+  reason: 'nothing_aboard',
+  detail:
+    'package_at says where a package was left that was taken out of this drone, with maintenance: there was none in it.',
+} as const satisfies OperatorDecision;
 
 /** A flight that an operator calls off: before loading it is recalled for good; the workflow is told in any case. */
 function abandoned(flight: Flight, now: Date, reason: string): Transition {

@@ -4,7 +4,7 @@
  *     took_off → arrived_at_pickup → loaded → departed_pickup → arrived_at_dropoff → [dropoff_blocked] → released → landed
  *                                        └────────┴──────────────────┴→ turned_back → arrived_at_return → released → landed
  *
- * and at any time `failed`; while nothing is aboard also `recalled_empty` and `landed`; and as the answer to another dropoff,
+ * and at any time `failed`, after which `set_down` when it has landed safely and let go of the package; while nothing is aboard also `recalled_empty` and `landed`; and as the answer to another dropoff,
  * wherever the aircraft hears of it, `rerouted` or `reroute_refused`.
  */
 import { Value } from 'typebox/value';
@@ -47,8 +47,10 @@ export type Refusal =
   | 'wrong_order'
   | 'far_from_pickup'
   | 'far_from_dropoff'
+  | 'far_from_return'
   | 'not_granted'
   | 'wrong_load_token'
+  | 'nothing_aboard'
   | 'package_aboard';
 
 export type Judgement =
@@ -64,6 +66,7 @@ const MAY_FOLLOW: Partial<Record<MilestoneKind, readonly Phase[]>> = {
   released: ['at_dropoff', 'at_return'],
   turned_back: ['loaded', 'to_dropoff', 'at_dropoff'],
   arrived_at_return: ['to_return'],
+  set_down: ['down'],
 };
 
 const NEXT_PHASE: Partial<Record<MilestoneKind, Phase>> = {
@@ -93,6 +96,9 @@ export function judge(flight: Flight, report: Report): Judgement {
       return recorded(recalledEmpty(flight, report));
     case 'failed':
       return recorded(failed(flight, report));
+    case 'set_down':
+      if (!reservation.aboard) return { verdict: 'refused', reason: 'nothing_aboard' };
+      return recorded(setDown(flight, report));
     case 'landed':
       if (reservation.aboard) return { verdict: 'refused', reason: 'package_aboard' };
       return recorded(landed(flight, report));
@@ -136,7 +142,7 @@ function orderRefusal({ phase }: Reservation, { kind }: Report): Refusal | undef
 }
 
 function placeRefusal(
-  { pickup, dropoff, nextDropoff, phase }: Reservation,
+  { pickup, dropoff, returnTo, nextDropoff, phase }: Reservation,
   { kind, position }: Report,
 ): Refusal | undefined {
   if (position === null) return undefined;
@@ -144,14 +150,15 @@ function placeRefusal(
   switch (kind) {
     case 'arrived_at_pickup':
     case 'loaded':
-    case 'arrived_at_return':
       return isNear(pickup) ? undefined : 'far_from_pickup';
+    case 'arrived_at_return':
+      return isNear(returnTo) ? undefined : 'far_from_return';
     case 'arrived_at_dropoff':
       return isNear(dropoff) || (nextDropoff !== null && isNear(nextDropoff))
         ? undefined
         : 'far_from_dropoff';
     case 'released':
-      if (phase === 'at_return') return isNear(pickup) ? undefined : 'far_from_pickup';
+      if (phase === 'at_return') return isNear(returnTo) ? undefined : 'far_from_return';
       return isNear(dropoff) ? undefined : 'far_from_dropoff';
     default:
       return undefined;
@@ -173,7 +180,7 @@ function loaded(flight: Flight, report: Report): Judgement {
 
 /** With the package on its way back, whoever told it to, or nobody: when it will be there. It flies to no other dropoff. */
 function turnedBack({ reservation, drone, model }: Flight, report: Report): Transition {
-  const { durationS } = legProfile(model, report.position ?? drone.position, reservation.pickup, {
+  const { durationS } = legProfile(model, report.position ?? drone.position, reservation.returnTo, {
     fromAltitudeM: Math.max(0, drone.altitudeM),
   });
   const detail = {
@@ -286,6 +293,20 @@ function failed(flight: Flight, report: Report): Transition {
   return merge(
     { change: { phase: 'down', ...barredUnlessSettled(reservation) }, milestones: [told] },
     closed(report.occurredAt, 'drone_failed', { state: 'grounded', reason: grounded.reason }),
+  );
+}
+
+/**
+ * Down where it is, but safely: the package lies beside it, for another drone to take up. With nothing aboard its reservation ends;
+ * the drone stays grounded until somebody has fetched it.
+ */
+export function setDown({ reservation, drone }: Flight, report: Report): Transition {
+  return merge(
+    { change: {}, milestones: [milestone(report, isNews(reservation))] },
+    closed(report.occurredAt, 'package_set_down', {
+      state: 'grounded',
+      reason: drone.stateReason ?? 'landed away from its base, and has set its package down',
+    }),
   );
 }
 

@@ -35,6 +35,7 @@ export function deliveryPlan({ reservation, drone, base, model }: Flight): Missi
     startAltitudeM: Math.max(0, drone.altitudeM),
     pickup: reservation.pickup,
     dropoff: reservation.dropoff,
+    returnTo: reservation.returnTo,
     payloadKg: reservation.payloadKg,
     ...PLANNED_WAITS,
   });
@@ -63,15 +64,15 @@ export function resumedMission({ reservation, base, model }: Flight): NewMission
   };
 }
 
-/** The package back to the pickup, from where the drone is now; then home. */
+/** The package back to the sender, from where the drone is now; then home. */
 export function returnMission({ reservation, drone, base, model }: Flight): {
   mission: NewMission;
   flightS: number;
 } {
-  const back = legProfile(model, drone.position, reservation.pickup, {
+  const back = legProfile(model, drone.position, reservation.returnTo, {
     fromAltitudeM: Math.max(0, drone.altitudeM),
   });
-  const home = legProfile(model, reservation.pickup, base.location);
+  const home = legProfile(model, reservation.returnTo, base.location);
   return {
     mission: {
       command: 'return',

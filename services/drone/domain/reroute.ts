@@ -123,7 +123,7 @@ const ON_THE_GROUND: ReadonlySet<Phase> = new Set(['on_base', 'at_pickup', 'load
 
 /** What is left to fly of the delivery, to this dropoff: by the waits that its mission allows, at their longest. */
 export function onwardPlan({ reservation, drone, base, model }: Flight, dropoff: Location): MissionPlan {
-  const { phase, pickup, payloadKg } = reservation;
+  const { phase, pickup, returnTo, payloadKg } = reservation;
   const isAtPickup = phase === 'at_pickup' || phase === 'loaded';
   return planMission(model, {
     base: base.location,
@@ -131,6 +131,7 @@ export function onwardPlan({ reservation, drone, base, model }: Flight, dropoff:
     startAltitudeM: isAtPickup ? 0 : Math.max(0, drone.altitudeM),
     pickup,
     dropoff,
+    returnTo,
     payloadKg,
     isLoaded: LOADED.has(phase),
     pickupWaitS: reservation.pickupWaitS ?? PLANNED_WAITS.pickupWaitS,

@@ -46,6 +46,7 @@ export type EndReason =
   | 'drone_unfit'
   | 'landed'
   | 'drone_failed'
+  | 'package_set_down'
   | 'cleared_by_operator'
   | 'recovered_by_operator';
 
@@ -62,6 +63,8 @@ export interface Reservation {
   pickup: Location;
   /** Where it flies: a change holds from when the aircraft has taken it. */
   dropoff: Location;
+  /** Where the package goes back to when it cannot be handed over: the pickup, unless that is not where the sender is. */
+  returnTo: Location;
   /** Offered to the aircraft, which has not said yet whether it flies there; null: nothing is. */
   nextDropoff: Location | null;
   payloadKg: number;

@@ -7,7 +7,7 @@ import type { Base, Drone, DroneModel, droneContract, DroneState } from '../cont
 import { readBases, readModels, writeBase, writeModel } from '../data/catalog.ts';
 import * as fleet from '../data/fleet.ts';
 import { readFlight } from '../data/flights.ts';
-import { operate } from '../domain/commands.ts';
+import { NOTHING_TAKEN_OUT, operate } from '../domain/commands.ts';
 import { type Engine, transact } from './engine.ts';
 
 type Contract = typeof droneContract;
@@ -86,6 +86,8 @@ export async function setDroneState(
   for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
     const drone = await getDrone(engine, params.drone_id);
     const { reservation_id } = drone;
+    if (reservation_id === null && body.package_at !== undefined)
+      throw conflict(NOTHING_TAKEN_OUT.reason, NOTHING_TAKEN_OUT.detail);
     const isDone =
       reservation_id === null
         ? await fleet.changeFreeDrone(

@@ -105,6 +105,7 @@ function stepOf({ wall }: Engine, stepKey: string, body: Body): ReserveStep {
     job: {
       pickup: body.pickup,
       dropoff: body.dropoff,
+      ...(body.return_to && { returnTo: body.return_to }),
       payloadKg: body.payload_kg,
       packageSizes: body.package_sizes,
     },

@@ -31,6 +31,7 @@ function heldFlight(): Flight {
       clock: LIVE_CLOCK,
       pickup: PICKUP,
       dropoff: DROPOFF,
+      returnTo: PICKUP,
       nextDropoff: null,
       payloadKg: 1,
       state: 'held',

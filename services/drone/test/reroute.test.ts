@@ -253,6 +253,7 @@ describe('what is offered', () => {
         clock: LIVE_CLOCK,
         pickup: mission.pickup,
         dropoff: mission.dropoff,
+        returnTo: mission.return_to,
         nextDropoff: null,
         payloadKg: mission.payload_kg,
         state: 'committed',
