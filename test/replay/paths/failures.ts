@@ -71,6 +71,12 @@ export const FAILURES: Readonly<Record<string, Path>> = {
     await scenes.resolve(delivery, 'retry');
     return delivery;
   },
+  'append-events-fails-for-good-and-is-let-go': async (scenes) => {
+    scenes.lab.faults.arm({ activity: 'appendEvents', key: /event_picked_up/, how: 'refuse', times: 1 });
+    const delivery = await scenes.lab.start();
+    await scenes.resolve(delivery, 'done');
+    return delivery;
+  },
   'capture-fails-and-is-retried-by-a-person': async (scenes) => {
     scenes.lab.faults.arm({ activity: 'capture', how: 'refuse' });
     const delivery = await scenes.lab.start();
