@@ -19,9 +19,12 @@ export type Undo =
   /** What a cancel comes too late for: the package is given up for lost, and the booking closed with it. */
   | { kind: 'write_off_booking'; bookKey: string }
   /** Not undone but made good: a charge that is due. */
-  | { kind: 'capture_charge'; step: CaptureStep; summary: string };
+  | { kind: 'capture_charge'; step: CaptureStep; summary: string }
+  /** Made good as well: what is credited for a package that was lost. */
+  | { kind: 'issue_credit_note'; step: CreditNoteStep };
 
 export type CaptureStep = { key: string } & BodyOf<typeof accountContract, 'capture'>;
+export type CreditNoteStep = { key: string } & BodyOf<typeof accountContract, 'issueCreditNote'>;
 
 /**
  * Answers of a service that mean: it is still held. `soon`: what it waits for comes by itself, so it is asked again before a person
@@ -85,6 +88,9 @@ export function undoerOf(input: DeliveryInput, record: DeliveryRecord): Undoer {
       }
       case 'capture_charge':
         return (await plainStep('capture', undo.step, undo.summary)).outcome;
+      case 'issue_credit_note':
+        return (await plainStep('issueCreditNote', undo.step, 'credit the account for what was lost'))
+          .outcome;
     }
   };
 }
