@@ -49,8 +49,7 @@ function assertSameRequest(issued: CreditNote, body: BodyOf<Contract, 'issueCred
     issued.account_id !== body.account_id ||
     issued.livemode !== body.livemode ||
     issued.amount.amount !== body.amount.amount ||
-    issued.amount.currency !== body.amount.currency ||
-    issued.reason !== body.reason
+    issued.amount.currency !== body.amount.currency
   ) {
     throw new Problem('idempotency-key-reused', {
       detail: 'This step issued another credit note before.',
