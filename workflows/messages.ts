@@ -77,8 +77,8 @@ export interface DeliveryPolicy {
   renewAheadS: number;
   /** Events after which a waiting delivery goes on with a new history, should the server not suggest it before. */
   historyEvents: number;
-  /** At most this many drones before the carrier or failure. */
-  maxAttempts: number;
+  /** At most this many drones before the carrier or failure; absent: as many as it takes, until the deadline or the window's end. */
+  maxAttempts?: number;
 }
 
 export interface DeliveryInput {

@@ -154,6 +154,8 @@ describe('A carrier that gives up', () => {
       const { delivery: ended } = await completed(delivery);
       expect(ended).toMatchObject({ status, failure_reason: reason });
       expect(ended.charge?.amount).toBe(charged * delivery.price.amount);
+      const credited = reason === 'package_lost' ? [{ amount: delivery.price }] : [];
+      expect(await creditNotesOf(delivery)).toMatchObject(credited);
       await delivery.untilNothingHeld();
     },
   );
@@ -256,6 +258,9 @@ describe('A quote that expires before it is booked, the carrier service being aw
 const bookingsOf = async (delivery: LabDelivery) =>
   (await lab.clients.carrier.listBookings({ query: { delivery_id: delivery.id } })).data;
 
+const creditNotesOf = async (delivery: LabDelivery) =>
+  (await lab.clients.account.listCreditNotes({ query: { delivery_id: delivery.id } })).data;
+
 /** Late for so long that a person is asked, while the carrier is there and has not gone on. */
 async function overdue(delivery: LabDelivery, where: BookingState): Promise<string> {
   await until(async () => (await bookingsOf(delivery))[0]?.state === where);
@@ -296,6 +301,7 @@ describe('A carrier that is overdue', () => {
       const { delivery: ended, outcome } = await delivery.untilComplete();
       expect(outcome).toMatchObject({ status: 'failed', reason: 'package_lost', compensation: 'complete' });
       expect(ended.charge?.amount).toBe(0);
+      expect(await creditNotesOf(delivery)).toMatchObject([{ amount: delivery.price }]);
       // At once, not when the carrier ends it.
       expect(await delivery.held()).toEqual([]);
       expect(await orphans(delivery)).toEqual([]);

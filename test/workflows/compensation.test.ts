@@ -224,3 +224,28 @@ describe('when a drone is still held after what should give it back', () => {
     await delivery.untilNothingHeld();
   });
 });
+
+describe('what was lost', () => {
+  it('is credited once, by its declared value, and until then a person hears what is not', async () => {
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds)
+      lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_dropoff' });
+    lab.faults.arm({ activity: 'issueCreditNote', how: 'act_then_refuse', times: 1 });
+    const delivery = await scene.order({ declaredCents: 2_500 });
+    const asked = async (kind: string) =>
+      (await delivery.read()).interventions.find((one) => one.kind === kind && one.resolved_at === null);
+    await lab.until('the drone is down', async () => (await asked('drone_down')) !== undefined);
+    await answer(delivery, (await asked('drone_down'))?.id ?? '', 'lost');
+    const kind = 'compensation:issue_credit_note';
+    await lab.until('a person is asked', async () => (await asked(kind)) !== undefined);
+    expect((await asked(kind))?.reason).toContain('2500 USD are not credited to the account.');
+    expect(await delivery.read()).toMatchObject({ complete: false, compensation: 'needs_intervention' });
+    await answer(delivery, (await asked(kind))?.id ?? '', 'retry');
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'failed', failure_reason: 'package_lost', charge: { amount: 0 } });
+    const credit = { amount: 2_500, currency: 'USD' };
+    const { data } = await lab.clients.account.listCreditNotes({ query: { delivery_id: delivery.id } });
+    expect(data).toMatchObject([{ account_id: scene.accountId, livemode: false, amount: credit }]);
+    expect((await delivery.events()).at(-1)?.data).toMatchObject({ outcome: 'lost', credit });
+  });
+});

@@ -1,6 +1,7 @@
 /** Scheduled pickups: the wait, moving it, and a delivery that waits for a month. In virtual time. */
 import type { TypedSearchAttributes } from '@temporalio/common';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { DeliveryEvent } from '../../services/delivery/contract/index.ts';
 import { Lab, type LabDelivery } from './lab.ts';
 
 let lab: Lab;
@@ -25,6 +26,14 @@ const eventTimeMs = async (delivery: LabDelivery, type: string) => {
 };
 const countOf = async (delivery: LabDelivery, type: string) =>
   (await delivery.events()).filter((one) => one.type === type).length;
+/** How long it took from each drone that failed to the next one that was sent, milliseconds of its clock. */
+async function waitsForAnother(delivery: LabDelivery): Promise<number[]> {
+  const timesOf = (events: DeliveryEvent[], type: string) =>
+    events.filter((one) => one.type === type).map((one) => Date.parse(one.occurred_at));
+  const events = await delivery.events();
+  const [, ...next] = timesOf(events, 'delivery.confirmed');
+  return timesOf(events, 'delivery.drone_failed').map((at, index) => (next[index] ?? Infinity) - at);
+}
 const attributesOf = ({ typedSearchAttributes }: { typedSearchAttributes: TypedSearchAttributes }) =>
   Object.fromEntries(typedSearchAttributes.getAll().map(({ key, value }) => [key.name, value]));
 const reserves = (delivery: LabDelivery) =>
@@ -290,7 +299,7 @@ describe('a long wait', () => {
     await scene.addDrone();
     const delivery = await scene.order({
       pickup: { fromS: 29 * DAY_S, toS: 30 * DAY_S },
-      policy: { historyEvents, maxAttempts: drones + 1 },
+      policy: { historyEvents },
     });
     await delivery.untilStatus('scheduled');
     await lab.leapUntil(after(29 * DAY_S - LEAD_S), delivery);
@@ -308,6 +317,27 @@ describe('a long wait', () => {
     // A flight is never left for a new history: the longest run has one drone more than it may begin with.
     expect(Math.max(...runs.values())).toBeLessThan(historyEvents + 120);
     expect(await countOf(delivery, 'delivery.drone_failed')).toBe(drones);
+    // The first ones at once, later ones less and less fast: a fleet that all fails is not used up in a moment.
+    const waits = await waitsForAnother(delivery);
+    expect(Math.max(...waits.slice(0, 2))).toBeLessThan(5_000);
+    expect(Math.min(...waits.slice(8))).toBeGreaterThanOrEqual(60_000);
+    await delivery.untilNothingHeld();
+  }, 120_000);
+
+  it('drones that fail one after the other are replaced until the deadline, and no longer', async () => {
+    const scene = await lab.prepare({ drones: 9 });
+    for (const droneId of scene.droneIds)
+      lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_pickup' });
+    const deadlineInS = 500;
+    const delivery = await scene.order({ deadlineInS });
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'failed', failure_reason: 'drone_lost', compensation: 'complete' });
+    const failures = await countOf(delivery, 'delivery.drone_failed');
+    expect(failures).toBeGreaterThan(3);
+    expect(failures).toBeLessThan(scene.droneIds.length);
+    const confirmed = (await delivery.events()).filter((one) => one.type === 'delivery.confirmed');
+    for (const { occurred_at } of confirmed)
+      expect(Date.parse(occurred_at)).toBeLessThan(Date.parse(ended.deadline ?? ''));
     await delivery.untilNothingHeld();
   }, 120_000);
 

@@ -1,4 +1,5 @@
 /** Step 4: the best drone, or the wait for one, or nobody: then the carrier takes over if it may. */
+import { patched } from '@temporalio/workflow';
 import type { FailureReason } from '../../services/delivery/contract/status.ts';
 import { changeUnassigned } from './change-dropoff.ts';
 import { failed } from './endings.ts';
@@ -26,14 +27,19 @@ export async function findDrone(run: DeliveryRun): Promise<Found> {
 }
 
 async function lookForDrone(run: DeliveryRun): Promise<Found> {
-  const { record, happenings, compensations, input, policy } = run;
+  const { record, happenings, compensations, input } = run;
   // One drone after the other may fail, without a wait between them.
   await continueWhenLong(run);
-  if (record.state.attempt - run.reassignments >= policy.maxAttempts) {
-    return instead(run, {
-      reason: 'drone_lost',
-      detail: `${policy.maxAttempts} drones failed one after the other.`,
-    });
+  // An earlier run may have begun to wait.
+  if (run.awaiting === undefined) {
+    if (!isOver(run) && (await pauseAfterFailures(run)) === 'rescheduled') return { by: 'rescheduled' };
+    // The pause may have been all the time there was.
+    if (isOver(run)) {
+      return instead(run, {
+        reason: 'drone_lost',
+        detail: `${failuresOf(run)} drones failed one after the other.`,
+      });
+    }
   }
   run.awaiting ??= { giveUpAtMs: giveUpAt(run), place: undefined };
   const { awaiting } = run;
@@ -119,6 +125,46 @@ async function lookForDrone(run: DeliveryRun): Promise<Found> {
       await compensations.undo(release);
       return instead(run, { reason: 'no_drone_available', detail: answer.detail });
     }
+  }
+}
+
+/** Drones that failed on it. One that an operator took from it did not. */
+const failuresOf = ({ record, reassignments }: DeliveryRun): number => record.state.attempt - reassignments;
+
+/** Deliveries from before were given up after so many drones. */
+const ATTEMPTS_BEFORE = 5;
+/** So many drones are replaced at once; then it takes longer and longer, seconds of the delivery's clock. */
+const REPLACED_AT_ONCE = 2;
+const FIRST_PAUSE_S = 5;
+const LONGEST_PAUSE_S = 60;
+
+const ENDLESS = 'replaced-until-the-deadline';
+
+/** Drones have failed, and another one would not be in time any more, or is one more than its policy allows. */
+function isOver(run: DeliveryRun): boolean {
+  const { policy, record } = run;
+  const failures = failuresOf(run);
+  if (policy.maxAttempts !== undefined && failures >= policy.maxAttempts) return true;
+  if (failures > 0 && record.nowMs() >= giveUpAt(run)) return patched(ENDLESS);
+  return policy.maxAttempts === undefined && failures >= ATTEMPTS_BEFORE && !patched(ENDLESS);
+}
+
+/**
+ * A fleet that all fails is not used up in a moment: what is wrong with it, the weather perhaps, may pass or be seen by somebody.
+ * @throws {Ended} cancelled
+ */
+async function pauseAfterFailures(run: DeliveryRun): Promise<'over' | 'rescheduled'> {
+  const { record } = run;
+  const more = failuresOf(run) - REPLACED_AT_ONCE;
+  if (more <= 0 || record.status !== 'awaiting_drone' || !patched(ENDLESS)) return 'over';
+  const pauseS = Math.min(FIRST_PAUSE_S * 2 ** (more - 1), LONGEST_PAUSE_S);
+  const untilMs = Math.min(record.nowMs() + pauseS * 1000, giveUpAt(run));
+  for (;;) {
+    const happening = await waitPatiently(run, 'a free drone', untilMs);
+    if (happening.kind === 'cancel') throw run.cancelled('cancelled_before_dispatch');
+    if (happening.kind === 'reschedule' && (await move(run, happening.asked))) return 'rescheduled';
+    if (happening.kind === 'dropoff') await changeUnassigned(run, happening.asked);
+    if (happening.kind === 'deadline') return 'over';
   }
 }
 

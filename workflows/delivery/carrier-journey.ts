@@ -163,7 +163,10 @@ export class CarrierJourney {
       kind: 'carrier_failed',
       reason: `The carrier has given up the booking ${this.booked.bookingId} with the package in its hands.`,
       answers: [
-        { answer: 'lost', effect: 'fails the delivery as lost; nothing is charged' },
+        {
+          answer: 'lost',
+          effect: 'fails the delivery as lost; nothing is charged, and what is lost is credited',
+        },
         { answer: 'delivered', effect: 'ends it as delivered by hand; the price is charged' },
         { answer: 'returned', effect: 'ends it as returned to the sender by hand; the price is charged' },
       ],
@@ -324,7 +327,7 @@ const overdueQuestion = (id: string, expectedBy: string) => ({
     {
       answer: 'lost',
       effect:
-        'fails the delivery; nothing is charged. The booking is cancelled; if the carrier has the package, that counts as lost',
+        'fails the delivery; nothing is charged. The booking is cancelled; if the carrier has the package, that is lost, and credited',
     },
     { answer: 'delivered', effect: 'ends it as delivered by hand; the price is charged' },
     { answer: 'wait', effect: 'goes on waiting for the carrier' },

@@ -20,5 +20,4 @@ export const DEFAULT_POLICY: DeliveryPolicy = {
   pickupLeadS: 10 * 60,
   renewAheadS: 24 * 60 * 60,
   historyEvents: 1_000,
-  maxAttempts: 5,
 };

@@ -17,7 +17,10 @@ export function answersAbout(
   const ends = (to: 'delivered' | 'returned', effect: string): Offered[] =>
     statusesBetween(status, to) === undefined ? [] : [{ answer: to, effect }];
   return [
-    { answer: 'lost', effect: 'fails the delivery as lost; nothing is charged' },
+    {
+      answer: 'lost',
+      effect: 'fails the delivery as lost; nothing is charged, and what is lost is credited',
+    },
     ...ends('delivered', 'ends it as delivered by hand; the price is charged'),
     ...ends('returned', 'ends it as returned to the sender by hand; the price is charged'),
     ...(anotherDrone

@@ -29,6 +29,9 @@ export async function redispatch(run: DeliveryRun): Promise<Ending> {
   }
 }
 
+/** So many drones are sent for it before people are asked again: somebody is there, waiting to put it in. */
+const TRIES_BEFORE_ASKING = 5;
+
 /** Where it lies. Only to be asked while no drone has it: otherwise there is a bug. */
 function groundOf({ packageOnGround }: DeliveryRun): PackageOnGround {
   if (packageOnGround) return packageOnGround;
@@ -40,7 +43,7 @@ async function findAnother(run: DeliveryRun): Promise<DroneAssignment | Ending> 
   const ground = groundOf(run);
   for (;;) {
     await continueWhenLong(run);
-    if (ground.tries >= run.policy.maxAttempts) {
+    if (ground.tries >= (run.policy.maxAttempts ?? TRIES_BEFORE_ASKING)) {
       ground.ask ??= `${ground.tries} drones were sent for it, one after the other, and none has taken it up.`;
     }
     if (ground.ask !== null) {

@@ -74,6 +74,7 @@ export const COMPENSATIONS = {
   cancel_booking: 'cancelBooking',
   write_off_booking: 'writeOffBooking',
   capture_charge: 'capture',
+  issue_credit_note: 'issueCreditNote',
 } as const satisfies Record<Undo['kind'], Activity>;
 
 type Steps = typeof STEPS;

@@ -19,9 +19,12 @@ export type Undo =
   /** What a cancel comes too late for: the package is given up for lost, and the booking closed with it. */
   | { kind: 'write_off_booking'; bookKey: string }
   /** Not undone but made good: a charge that is due. */
-  | { kind: 'capture_charge'; step: CaptureStep; summary: string };
+  | { kind: 'capture_charge'; step: CaptureStep; summary: string }
+  /** Made good as well: what is credited for a package that was lost. */
+  | { kind: 'issue_credit_note'; step: CreditNoteStep };
 
 export type CaptureStep = { key: string } & BodyOf<typeof accountContract, 'capture'>;
+export type CreditNoteStep = { key: string } & BodyOf<typeof accountContract, 'issueCreditNote'>;
 
 /** The key of the step that is undone, by which its service knows what is left. */
 export function undoneKey(undo: Undo): string {
@@ -40,6 +43,8 @@ export function undoneKey(undo: Undo): string {
       return undo.bookKey;
     case 'capture_charge':
       return undo.step.authorize_key;
+    case 'issue_credit_note':
+      return undo.step.key;
   }
 }
 
@@ -105,6 +110,9 @@ export function undoerOf(input: DeliveryInput, record: DeliveryRecord): Undoer {
       }
       case 'capture_charge':
         return (await plainStep('capture', undo.step, undo.summary)).outcome;
+      case 'issue_credit_note':
+        return (await plainStep('issueCreditNote', undo.step, 'credit the account for what was lost'))
+          .outcome;
     }
   };
 }

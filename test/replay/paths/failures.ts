@@ -106,6 +106,14 @@ export const FAILURES: Readonly<Record<string, Path>> = {
     scenes.lab.faults.clear();
     return delivery;
   },
+  'issue-credit-note-fails-and-is-retried-by-a-person': async (scenes) => {
+    const delivery = await scenes.withFailure({ failure: 'motor_failure', stage: 'to_dropoff' });
+    scenes.lab.faults.arm({ activity: 'issueCreditNote', how: 'refuse', times: 1 });
+    await scenes.resolve(delivery, 'lost');
+    await scenes.untilAsked(delivery, 2);
+    await scenes.resolve(delivery, 'retry');
+    return delivery;
+  },
   'compensation-fails-three-times': async ({ lab }) => {
     lab.faults.arm(
       { activity: 'reserveDrone', how: 'refuse' },

@@ -69,6 +69,11 @@ export const FLIGHTS: Readonly<Record<string, Path>> = {
     for (const droneId of scene.droneIds) scenes.lab.pilot.arm(droneId, { failure: 'motor_failure' });
     return scene.order({ policy: { maxAttempts: 2 } });
   },
+  'replaced-until-the-deadline': async (scenes) => {
+    const scene = await scenes.lab.prepare({ drones: 9 });
+    for (const droneId of scene.droneIds) scenes.lab.pilot.arm(droneId, { failure: 'motor_failure' });
+    return scene.order({ deadlineInS: 500 });
+  },
   'replaced-by-a-carrier-at-the-limit': async (scenes) => {
     const scene = await scenes.lab.prepare({ account: { carrier: true, carrierCapCents: 10_000 } });
     for (const droneId of scene.droneIds) scenes.lab.pilot.arm(droneId, { failure: 'motor_failure' });
