@@ -5,7 +5,7 @@ import { callService, type Keyed } from './call.ts';
 
 type Contract = typeof accountContract;
 
-/** Steps at the account service: credit is authorized, renewed while a delivery waits, then captured or voided. */
+/** Steps at the account service: credit is authorized, renewed while a delivery waits, then captured or voided; what was lost is credited. */
 export function accountActivities(account: Client<Contract>) {
   return {
     authorize: ({
@@ -22,6 +22,12 @@ export function accountActivities(account: Client<Contract>) {
 
     capture: ({ key, ...body }: Keyed & BodyOf<Contract, 'capture'>): Promise<Output<Contract['capture']>> =>
       callService(key, (options) => account.capture({ body }, options)),
+
+    issueCreditNote: ({
+      key,
+      ...body
+    }: Keyed & BodyOf<Contract, 'issueCreditNote'>): Promise<Output<Contract['issueCreditNote']>> =>
+      callService(key, (options) => account.issueCreditNote({ body }, options)),
 
     voidAuthorization: ({
       key,

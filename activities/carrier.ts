@@ -21,6 +21,12 @@ export function carrierActivities(carrier: Client<Contract>) {
     }: Keyed & BodyOf<Contract, 'cancelBooking'>): Promise<Output<Contract['cancelBooking']>> =>
       callService(key, (options) => carrier.cancelBooking({ body }, options)),
 
+    writeOffBooking: ({
+      key,
+      ...body
+    }: Keyed & BodyOf<Contract, 'writeOffBooking'>): Promise<Output<Contract['writeOffBooking']>> =>
+      callService(key, (options) => carrier.writeOffBooking({ body }, options)),
+
     readCarrierMilestones: (input: {
       bookingId: BookingId;
       afterSequence: number;

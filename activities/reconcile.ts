@@ -4,9 +4,11 @@ import { temporalCarriers } from '../audit/carriers.ts';
 import type { Holding } from '../audit/holdings.ts';
 import { droneIsDown, findOrphans, heldBy } from '../audit/orphans.ts';
 import { isSafeToRepair, repair } from '../audit/repair.ts';
+import { type accountContract, creditNoteFor } from '../services/account/contract/index.ts';
 import type { Delivery } from '../services/delivery/contract/index.ts';
 import { type Clock, isoTime } from '../shared/clock.ts';
 import { everyItem } from '../shared/every-item.ts';
+import type { BodyOf } from '../shared/http/contract.ts';
 import type { DeliveryId } from '../shared/ids.ts';
 import type { Money } from '../shared/schemas.ts';
 import { callService } from './call.ts';
@@ -21,7 +23,14 @@ export interface Examination {
   /** Null: the delivery service does not know it. */
   delivery: Pick<
     Delivery,
-    'status' | 'complete' | 'compensation' | 'sequence' | 'account_id' | 'price' | 'return_price'
+    | 'status'
+    | 'failure_reason'
+    | 'complete'
+    | 'compensation'
+    | 'sequence'
+    | 'account_id'
+    | 'price'
+    | 'return_price'
   > | null;
   /** Ids of its open interventions. */
   interventions: string[];
@@ -29,6 +38,8 @@ export interface Examination {
   /** Drones among those held that a person has to bring back. */
   downDroneIds: string[];
   captured: Money | null;
+  /** What it is owed and was not credited: it is lost, and its end was not reached. Absent in what was seen by an older build. */
+  owed?: Omit<BodyOf<typeof accountContract, 'issueCreditNote'>, 'reason'> | null;
   /** By the clock of the deliveries, RFC 3339. */
   now: string;
 }
@@ -65,6 +76,7 @@ export function reconcileActivities(options: {
           termination,
           delivery: delivery && {
             status: delivery.status,
+            failure_reason: delivery.failure_reason,
             complete: delivery.complete,
             compensation: delivery.compensation,
             sequence: delivery.sequence,
@@ -83,6 +95,7 @@ export function reconcileActivities(options: {
                 currency: captured[0].currency,
               }
             : null,
+          owed: delivery ? await owedFor(services, delivery) : null,
           now: isoTime(clock.nowMs()),
         };
       }),
@@ -101,6 +114,18 @@ export function reconcileActivities(options: {
         };
       }),
   };
+}
+
+/** The credit note that a lost delivery lacks. One that is complete has come to its end with it, or from before there were any. */
+async function owedFor(
+  { account }: ServiceClients,
+  delivery: Delivery,
+): Promise<NonNullable<Examination['owed']> | null> {
+  const { id, account_id, livemode, failure_reason, complete, price, packages } = delivery;
+  const amount = creditNoteFor(price, packages);
+  if (failure_reason !== 'package_lost' || complete || amount.amount === 0) return null;
+  const { data } = await account.listCreditNotes({ query: { delivery_id: id } });
+  return data.length > 0 ? null : { account_id, delivery_id: id, livemode, amount };
 }
 
 export type ReconcileActivities = ReturnType<typeof reconcileActivities>;

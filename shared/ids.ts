@@ -9,6 +9,7 @@ const PREFIXES = {
   account: 'acc',
   apiKey: 'key',
   authorization: 'auth',
+  creditNote: 'crn',
   delivery: 'del',
   package: 'pkg',
   drone: 'drn',
@@ -36,6 +37,7 @@ export type ModelId = Id<'model'>;
 export type ReservationId = Id<'reservation'>;
 export type MissionId = Id<'mission'>;
 export type AuthorizationId = Id<'authorization'>;
+export type CreditNoteId = Id<'creditNote'>;
 export type BookingId = Id<'booking'>;
 export type QuoteId = Id<'quote'>;
 export type EventId = Id<'event'>;

@@ -12,8 +12,10 @@ import { createServiceApp } from '../app.ts';
 import { accountContract } from './contract/index.ts';
 import { accountStore } from './data/accounts.ts';
 import { authorizationStore } from './data/authorizations.ts';
+import { creditNoteStore } from './data/credit-notes.ts';
 import { keyStore } from './data/keys.ts';
 import { accountRegistry } from './domain/accounts.ts';
+import { creditNotes } from './domain/credit-notes.ts';
 import { credit } from './domain/credit.ts';
 
 export interface AccountServiceOptions extends ServiceOptions {
@@ -61,6 +63,8 @@ export async function buildAccountService(options: AccountServiceOptions): Promi
   const keySecret = options.keySecret ?? randomBytes(32).toString('hex');
   const registry = accountRegistry({ accounts, keys, keySecret, nowMs, wallMs: wall });
   const steps = credit(authorizations, nowMs);
+  const noteStore = creditNoteStore(prisma);
+  const notes = creditNotes(noteStore, nowMs);
 
   implement(app, accountContract, {
     createAccount: ({ body }, { idempotencyKey }) => registry.create(idempotencyKey, body),
@@ -82,6 +86,15 @@ export async function buildAccountService(options: AccountServiceOptions): Promi
     renewAuthorization: ({ body }, { idempotencyKey }) => steps.renew(idempotencyKey, body),
     capture: ({ body }, { idempotencyKey }) => steps.capture(idempotencyKey, body),
     voidAuthorization: ({ body }, { idempotencyKey }) => steps.voidAuthorization(idempotencyKey, body),
+    issueCreditNote: ({ body }, { idempotencyKey }) => notes.issue(idempotencyKey, body),
+    listCreditNotes: async ({ query }) => {
+      const page = pageRequest('creditNote', query);
+      const rows = await noteStore.page(page, {
+        ...(query.delivery_id !== undefined && { deliveryId: query.delivery_id }),
+        ...(query.account_id !== undefined && { accountId: query.account_id }),
+      });
+      return pageOf(rows, page.limit);
+    },
     listAuthorizations: async ({ query }) => {
       const page = pageRequest('authorization', query);
       const rows = await authorizations.page(page, {

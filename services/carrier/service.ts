@@ -67,6 +67,7 @@ export async function buildCarrierService(options: CarrierServiceOptions): Promi
     quote: ({ body }, { idempotencyKey }) => steps.quote(idempotencyKey, body),
     book: ({ body }, { idempotencyKey }) => steps.book(idempotencyKey, body),
     cancelBooking: ({ body }, { idempotencyKey }) => steps.cancel(idempotencyKey, body),
+    writeOffBooking: ({ body }, { idempotencyKey }) => steps.writeOff(idempotencyKey, body),
     getBooking: async ({ params }) => {
       const booking = await bookings.find(params.booking_id);
       if (!booking) throw notFound('booking', params.booking_id);

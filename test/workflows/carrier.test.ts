@@ -1,5 +1,7 @@
 /** A delivery in a carrier's hands: what its statuses mean, what it cannot do, and what becomes of it when it gives up. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { temporalCarriers } from '../../audit/carriers.ts';
+import { orphansOf } from '../../audit/orphans.ts';
 import type { BookingState } from '../../services/carrier/contract/index.ts';
 import type { Delivery } from '../../services/delivery/contract/index.ts';
 import { isoTime } from '../../shared/clock.ts';
@@ -43,6 +45,12 @@ async function byCarrier(status: Delivery['status'], options: DeliveryOptions = 
   const delivery = await ordered(options);
   await until(async () => (await delivery.read()).status === status);
   return delivery;
+}
+
+/** The carrier is not heard: its news do not arrive, and cannot be asked for. */
+function unheard(): void {
+  loseNews();
+  lab.faults.arm({ activity: 'readCarrierMilestones', how: 'refuse' });
 }
 
 /** The carrier's news of a delivery do not arrive, except those that are let through. */
@@ -146,9 +154,129 @@ describe('A carrier that gives up', () => {
       const { delivery: ended } = await completed(delivery);
       expect(ended).toMatchObject({ status, failure_reason: reason });
       expect(ended.charge?.amount).toBe(charged * delivery.price.amount);
+      const credited = reason === 'package_lost' ? [{ amount: delivery.price }] : [];
+      expect(await creditNotesOf(delivery)).toMatchObject(credited);
       await delivery.untilNothingHeld();
     },
   );
+});
+
+const bookingsOf = async (delivery: LabDelivery) =>
+  (await lab.clients.carrier.listBookings({ query: { delivery_id: delivery.id } })).data;
+
+const creditNotesOf = async (delivery: LabDelivery) =>
+  (await lab.clients.account.listCreditNotes({ query: { delivery_id: delivery.id } })).data;
+
+/** Late for so long that a person is asked, while the carrier is there and has not gone on. */
+async function overdue(delivery: LabDelivery, where: BookingState): Promise<string> {
+  await until(async () => (await bookingsOf(delivery))[0]?.state === where);
+  const asked = async () =>
+    (await delivery.read()).interventions.find((one) => one.kind === 'overdue' && one.resolved_at === null);
+  for (let looks = 0; !(await asked()); looks += 1) {
+    if (looks > 30) throw new Error('Nobody is asked about the carrier.');
+    await lab.passUntil(lab.wallNowMs + 20_000);
+    await lab.settle();
+  }
+  expect(await bookingsOf(delivery)).toMatchObject([{ state: where }]);
+  return (await asked())?.id ?? '';
+}
+
+async function answer(delivery: LabDelivery, interventionId: string, choice: string): Promise<void> {
+  await delivery.handle.executeUpdate('resolveIntervention', {
+    args: [{ interventionId, answer: choice, why: 'seen on site', actor: { role: 'operator', id: 'test' } }],
+  });
+}
+
+/** What the audit calls orphaned of it. */
+const orphans = async (delivery: LabDelivery) =>
+  orphansOf(lab.clients, temporalCarriers(lab.temporal), delivery.id);
+
+describe('A carrier that is overdue', () => {
+  // It hands over three minutes after it arrives.
+  const WITH_PACKAGE = { policy: { carrierSlackS: 1 } };
+
+  it.each(['arrived_at_dropoff', 'confirmed'] as const)(
+    'with the package in its hands, given up (known here as %s): lost, and its booking is closed with it',
+    async (known) => {
+      // In the second case only the carrier knows that it has picked up.
+      if (known === 'confirmed') unheard();
+      const delivery = await byCarrier('confirmed', WITH_PACKAGE);
+      const interventionId = await overdue(delivery, 'arrived_at_dropoff');
+      expect((await delivery.read()).status).toBe(known);
+      await answer(delivery, interventionId, 'lost');
+      const { delivery: ended, outcome } = await delivery.untilComplete();
+      expect(outcome).toMatchObject({ status: 'failed', reason: 'package_lost', compensation: 'complete' });
+      expect(ended.charge?.amount).toBe(0);
+      expect(await creditNotesOf(delivery)).toMatchObject([{ amount: delivery.price }]);
+      // At once, not when the carrier ends it.
+      expect(await delivery.held()).toEqual([]);
+      expect(await orphans(delivery)).toEqual([]);
+      expect(await bookingsOf(delivery)).toMatchObject([{ state: 'lost' }]);
+      // What the carrier does later is its own.
+      await lab.passUntil(lab.wallNowMs + 60 * 60 * 1000);
+      await lab.settle();
+      expect(await bookingsOf(delivery)).toMatchObject([{ state: 'lost' }]);
+    },
+  );
+
+  it('before its pickup, given up: the booking is cancelled, and it is our failure', async () => {
+    const delivery = await byCarrier('confirmed', { policy: { carrierSlackS: -60 * 60 } });
+    const interventionId = await overdue(delivery, 'booked');
+    await answer(delivery, interventionId, 'lost');
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({
+      status: 'failed',
+      failure_reason: 'carrier_failed',
+      charge: { amount: 0 },
+    });
+    expect(await bookingsOf(delivery)).toMatchObject([{ state: 'cancelled' }]);
+    expect(await delivery.held()).toEqual([]);
+  });
+
+  it('delivered by hand, says a person: charged, and nothing is left when the carrier has ended it', async () => {
+    const delivery = await byCarrier('confirmed', WITH_PACKAGE);
+    const interventionId = await overdue(delivery, 'arrived_at_dropoff');
+    await answer(delivery, interventionId, 'delivered');
+    const { delivery: ended, outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'delivered' });
+    expect(ended.charge).toEqual(delivery.price);
+    await delivery.untilNothingHeld();
+    expect(await orphans(delivery)).toEqual([]);
+  });
+
+  it('given up when it had delivered, unheard of: what it tells counts', async () => {
+    unheard();
+    const delivery = await byCarrier('confirmed', WITH_PACKAGE);
+    const interventionId = await overdue(delivery, 'delivered');
+    lab.faults.clear();
+    await answer(delivery, interventionId, 'lost');
+    const { delivery: ended } = await completed(delivery);
+    expect(ended).toMatchObject({ status: 'delivered', charge: delivery.price });
+  });
+});
+
+describe('A cancel that comes too late for the carrier', () => {
+  it('is not done: a person hears what is held, and it is over when the carrier has ended it', async () => {
+    lab.faults.arm(
+      { activity: 'bookCarrier', how: 'act_then_refuse' },
+      { activity: 'cancelBooking', how: 'down' },
+    );
+    const delivery = await ordered({ policy: { compensationStuckS: 2 * 60 * 60 } });
+    await until(async () => (await bookingsOf(delivery))[0]?.state === 'enroute_to_dropoff');
+    lab.faults.clear();
+    const asked = async () =>
+      (await delivery.read()).interventions.find((one) => one.kind === 'compensation:cancel_booking');
+    await until(async () => (await asked()) !== undefined);
+    expect(await asked()).toMatchObject({
+      reason: expect.stringContaining('still held (already_picked_up)') as string,
+      resolved_at: null,
+    });
+    expect(await delivery.read()).toMatchObject({ complete: false, compensation: 'needs_intervention' });
+    const { outcome } = await completed(delivery);
+    expect(outcome).toMatchObject({ status: 'failed', reason: 'step_failed', compensation: 'complete' });
+    expect((await asked())?.resolved_at).not.toBeNull();
+    await delivery.untilNothingHeld();
+  });
 });
 
 describe('A cancel', () => {

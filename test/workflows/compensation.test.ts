@@ -173,3 +173,82 @@ async function expectFreeDrones(delivery: LabDelivery): Promise<void> {
     return drones.every((drone) => drone.state === 'idle');
   });
 }
+
+describe('when a drone is still held after what should give it back', () => {
+  /** It fails for good as its drone arrives, and the recall reaches the drone service when the drone has come so far. */
+  async function recalledWhen(loading: 'granted' | 'loaded'): Promise<LabDelivery> {
+    const scene = await lab.prepare();
+    const [droneId] = scene.droneIds;
+    if (droneId === undefined) throw new Error('no drone');
+    // While it is not heard, it does not say whether it has loaded.
+    if (loading === 'granted') {
+      lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'at_pickup', at: 0.5, forS: 50 });
+    }
+    lab.faults.arm(
+      { activity: 'appendEvents', how: 'refuse', key: /event_arrived_at_pickup/, times: 1 },
+      { activity: 'recallDrone', how: 'hang' },
+    );
+    const delivery = await scene.order();
+    await lab.until(`the drone is ${loading}`, async () => {
+      const { data } = await lab.clients.drone.listReservations({ query: { delivery_id: delivery.id } });
+      return data[0]?.loading === loading;
+    });
+    lab.faults.clear();
+    return delivery;
+  }
+  const outcomesOf = async (delivery: LabDelivery, step: string) =>
+    (await delivery.events())
+      .filter((one) => one.type === 'delivery.compensated' && one.data['step'] === step)
+      .map((one) => one.data['outcome']);
+
+  it('a recall that waits for the aircraft’s word is asked again until it has it', async () => {
+    const delivery = await recalledWhen('granted');
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'failed', reason: 'step_failed', compensation: 'complete' });
+    expect(await outcomesOf(delivery, 'recall_drone/1')).not.toEqual(['pending']);
+    const recalls = lab.faults.callsOf(delivery.id).filter(({ activity }) => activity === 'recallDrone');
+    expect(
+      new Set(recalls.filter(({ result }) => result === 'ok').map(({ key }) => key)).size,
+    ).toBeGreaterThan(1);
+    await delivery.untilNothingHeld();
+  });
+
+  it('a release that finds the package aboard is not done: a person hears of it, until the drone is empty', async () => {
+    const delivery = await recalledWhen('loaded');
+    const asked = async () =>
+      (await delivery.read()).interventions.find((one) => one.kind === 'compensation:release_drone/1');
+    await lab.until('a person is asked', async () => (await asked()) !== undefined);
+    expect((await asked())?.reason).toContain('still held (loaded)');
+    expect(await delivery.read()).toMatchObject({ complete: false, compensation: 'needs_intervention' });
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'failed', reason: 'step_failed', compensation: 'complete' });
+    expect((await asked())?.resolved_at).not.toBeNull();
+    expect(await outcomesOf(delivery, 'release_drone/1')).not.toContain('loaded');
+    await delivery.untilNothingHeld();
+  });
+});
+
+describe('what was lost', () => {
+  it('is credited once, by its declared value, and until then a person hears what is not', async () => {
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds)
+      lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_dropoff' });
+    lab.faults.arm({ activity: 'issueCreditNote', how: 'act_then_refuse', times: 1 });
+    const delivery = await scene.order({ declaredCents: 2_500 });
+    const asked = async (kind: string) =>
+      (await delivery.read()).interventions.find((one) => one.kind === kind && one.resolved_at === null);
+    await lab.until('the drone is down', async () => (await asked('drone_down')) !== undefined);
+    await answer(delivery, (await asked('drone_down'))?.id ?? '', 'lost');
+    const kind = 'compensation:issue_credit_note';
+    await lab.until('a person is asked', async () => (await asked(kind)) !== undefined);
+    expect((await asked(kind))?.reason).toContain('2500 USD are not credited to the account.');
+    expect(await delivery.read()).toMatchObject({ complete: false, compensation: 'needs_intervention' });
+    await answer(delivery, (await asked(kind))?.id ?? '', 'retry');
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'failed', failure_reason: 'package_lost', charge: { amount: 0 } });
+    const credit = { amount: 2_500, currency: 'USD' };
+    const { data } = await lab.clients.account.listCreditNotes({ query: { delivery_id: delivery.id } });
+    expect(data).toMatchObject([{ account_id: scene.accountId, livemode: false, amount: credit }]);
+    expect((await delivery.events()).at(-1)?.data).toMatchObject({ outcome: 'lost', credit });
+  });
+});

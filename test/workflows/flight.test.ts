@@ -85,6 +85,10 @@ describe('a drone that goes down with the package aboard', () => {
     const { delivery: ended } = await delivery.untilComplete();
     expect(ended).toMatchObject({ status, failure_reason: reason });
     expect(ended.charge?.amount).toBe(charged * delivery.price.amount);
+    const { data: credited } = await lab.clients.account.listCreditNotes({
+      query: { delivery_id: delivery.id },
+    });
+    expect(credited.map((one) => one.amount)).toEqual(answer === 'lost' ? [delivery.price] : []);
     expect(ended.interventions[0]?.resolution).toMatchObject({ answer, by: 'operator:test' });
   });
 

@@ -88,6 +88,8 @@ export interface DeliveryOptions {
   expedited?: boolean;
   /** The pickup window, seconds from now. */
   pickup?: { fromS: number; toS: number };
+  /** What its package is declared to be worth; nothing unless told. */
+  declaredCents?: number;
   /** 1234 unless told, whatever the distance. */
   priceCents?: number;
   policy?: Partial<DeliveryPolicy>;
@@ -445,7 +447,15 @@ export class Scene {
     const deliveryId = newId('delivery');
     const price: Money = { amount: options.priceCents ?? 1_234, currency: 'USD' };
     const packages = [
-      { id: newId('package'), size: 'small' as const, weight_kg: options.weightKg ?? 1.2, tag: 'TEST' },
+      {
+        id: newId('package'),
+        size: 'small' as const,
+        weight_kg: options.weightKg ?? 1.2,
+        tag: 'TEST',
+        ...(options.declaredCents !== undefined && {
+          declared_value: { amount: options.declaredCents, currency: 'USD' },
+        }),
+      },
     ];
     const deadline =
       options.deadlineInS === undefined ? null : isoTime(lab.nowMs + options.deadlineInS * 1000);

@@ -212,6 +212,45 @@ describe('a delivery that is terminated', () => {
     });
   }, 120_000);
 
+  it('once it is given up for lost and not yet credited: it is credited, and stays lost', async () => {
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds)
+      lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_dropoff' });
+    lab.faults.arm({ activity: 'issueCreditNote', how: 'down' });
+    const delivery = await scene.order({ declaredCents: 2_500 });
+    const question = async () => (await delivery.read()).interventions.at(0)?.id;
+    await lab.until('a person is asked', async () => (await question()) !== undefined);
+    await delivery.handle.executeUpdate('resolveIntervention', {
+      args: [
+        {
+          interventionId: await question(),
+          answer: 'lost',
+          why: 'burnt',
+          actor: { role: 'operator', id: 'test' },
+        },
+      ],
+    });
+    await lab.until('all else is undone', async () =>
+      (await delivery.held()).every((one) => /^res/.test(one)),
+    );
+    const orphans = await terminate(delivery);
+    lab.faults.clear();
+    for (const drone_id of scene.droneIds) {
+      await lab.clients.drone.setDroneState({
+        params: { drone_id },
+        body: { state: 'maintenance', reason: 'fetched', by: 'test' },
+      });
+    }
+    await repaired(delivery, orphans);
+    expect(await delivery.read()).toMatchObject({
+      failure_reason: 'package_lost',
+      compensation: 'complete',
+      complete: true,
+    });
+    const { data } = await lab.clients.account.listCreditNotes({ query: { delivery_id: delivery.id } });
+    expect(data.map((one) => one.amount)).toEqual([{ amount: 2_500, currency: 'USD' }]);
+  }, 120_000);
+
   it('delivered to another dropoff and not yet charged: what was raised is charged, and no more', async () => {
     lab.faults.arm({ activity: 'capture', how: 'down' });
     const delivery = await (await lab.prepare()).order({ priceCents: 679 });

@@ -2,6 +2,7 @@
  * A carrier on its way: its statuses are the delivery's, as far as they lead on; what a carrier cannot do for us (turn round, wait
  * for a confirmation, be replaced) is refused, and what only a person can settle is asked.
  */
+import { patched } from '@temporalio/workflow';
 import type { BookingState } from '../../services/carrier/contract/index.ts';
 import { needsRecipient } from '../../services/delivery/contract/confirmation.ts';
 import type { DeliveryPatch } from '../../services/delivery/contract/index.ts';
@@ -16,9 +17,10 @@ import { cancelQuestion } from './native-cancel.ts';
 import { type Answer, refused } from './orders.ts';
 import { lookAgainInMs } from './overdue.ts';
 import { type DeliveryRun, nameOf } from './run.ts';
-import { plainStep } from './steps.ts';
+import { plainStep, StepFailed } from './steps.ts';
 
 export const CANCEL_BOOKING = 'cancel_booking';
+const WRITE_OFF_BOOKING = 'write_off_booking';
 
 export interface Booked {
   bookingId: BookingId;
@@ -161,7 +163,10 @@ export class CarrierJourney {
       kind: 'carrier_failed',
       reason: `The carrier has given up the booking ${this.booked.bookingId} with the package in its hands.`,
       answers: [
-        { answer: 'lost', effect: 'fails the delivery as lost; nothing is charged' },
+        {
+          answer: 'lost',
+          effect: 'fails the delivery as lost; nothing is charged, and what is lost is credited',
+        },
         { answer: 'delivered', effect: 'ends it as delivered by hand; the price is charged' },
         { answer: 'returned', effect: 'ends it as returned to the sender by hand; the price is charged' },
       ],
@@ -200,23 +205,35 @@ export class CarrierJourney {
     }
   }
 
-  private async onCancel(): Promise<void> {
-    const { record, happenings, compensations, ids } = this.run;
+  /** Settled by the carrier: it knows whether it has picked up. */
+  private async cancelBooking() {
+    const { record, ids } = this.run;
     const { account_id, delivery_id } = ids;
-    const { outcome } = await plainStep(
-      'cancelBooking',
-      { key: record.key('cancel_booking'), book_key: this.booked.bookKey, account_id, delivery_id },
-      'cancel the carrier’s booking',
-    );
-    switch (outcome) {
+    const step = {
+      key: record.key('cancel_booking'),
+      book_key: this.booked.bookKey,
+      account_id,
+      delivery_id,
+    };
+    return (await plainStep('cancelBooking', step, 'cancel the carrier’s booking')).outcome;
+  }
+
+  /** It ended without our hearing: what became of it is looked up at once. */
+  private lookAtOnce(): void {
+    this.looksAtOnce = true;
+    this.untilMs = this.run.record.nowMs();
+  }
+
+  private async onCancel(): Promise<void> {
+    const { happenings, compensations } = this.run;
+    switch (await this.cancelBooking()) {
       case 'already_picked_up':
         // Its milestone that says so is on the way.
         happenings.answerCancel(refusal('already_picked_up'));
         return;
       case 'already_ended':
         // Delivered or given up: whoever cancels hears which, as soon as it is known here.
-        this.looksAtOnce = true;
-        this.untilMs = record.nowMs();
+        this.lookAtOnce();
         return;
       case 'cancelled':
       case 'already_cancelled':
@@ -254,14 +271,51 @@ export class CarrierJourney {
     if (!isOurs || answer === 'wait') return undefined;
     if (answer === 'lost') {
       const detail = `Given up by ${by}: ${why}`;
-      throw interventionId === this.questions.gaveUp
-        ? failed('package_lost', detail, 'lost')
-        : failed('carrier_failed', detail);
+      if (interventionId === this.questions.gaveUp) throw failed('package_lost', detail, 'lost');
+      if (!patched('lost-with-the-carrier')) throw failed('carrier_failed', detail);
+      return this.giveUp(detail);
     }
     compensations.discharge(CANCEL_BOOKING);
     const status = answer === 'returned' ? 'returned' : 'delivered';
     await record.walkTo(status, { data: { by, why } });
     return { status, charged: status };
+  }
+
+  /**
+   * A person has given up a carrier that is late. Whether it has the package, it knows best: if not, its booking is cancelled; if
+   * so, the package is lost, and the booking is closed with it. One that has ended meanwhile tells how: that counts.
+   * @throws {Ended} unless it has ended
+   */
+  private async giveUp(detail: string): Promise<undefined> {
+    const { compensations } = this.run;
+    switch (await this.cancelGivenUp()) {
+      case 'already_ended':
+        this.lookAtOnce();
+        return undefined;
+      case 'already_picked_up':
+        compensations.discharge(CANCEL_BOOKING);
+        compensations.register({
+          name: WRITE_OFF_BOOKING,
+          leaves: `The booking ${this.booked.bookingId} is still open.`,
+          undo: { kind: WRITE_OFF_BOOKING, bookKey: this.booked.bookKey },
+        });
+        throw failed('package_lost', detail, 'lost');
+      case 'cancelled':
+      case 'already_cancelled':
+      case 'never_booked':
+        compensations.discharge(CANCEL_BOOKING);
+        throw failed('carrier_failed', detail);
+    }
+  }
+
+  /** A carrier service that says no for good does not make a package that was picked up our failure: it is lost all the same. */
+  private async cancelGivenUp() {
+    try {
+      return await this.cancelBooking();
+    } catch (error) {
+      if (error instanceof StepFailed && !isBeforePickup(this.run.record.status)) return 'already_picked_up';
+      throw error;
+    }
   }
 }
 
@@ -272,7 +326,8 @@ const overdueQuestion = (id: string, expectedBy: string) => ({
   answers: [
     {
       answer: 'lost',
-      effect: 'fails the delivery; nothing is charged, and the booking is cancelled if it still can be',
+      effect:
+        'fails the delivery; nothing is charged. The booking is cancelled; if the carrier has the package, that is lost, and credited',
     },
     { answer: 'delivered', effect: 'ends it as delivered by hand; the price is charged' },
     { answer: 'wait', effect: 'goes on waiting for the carrier' },

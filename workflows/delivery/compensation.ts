@@ -2,12 +2,13 @@
  * What undoes the saga's steps. A compensation is registered before its step, is a no-op when the step never ran, and runs in
  * reverse order, shielded from cancellation. One that keeps failing becomes an intervention and the others go on without it.
  */
-import { CancellationScope, condition, isCancellation } from '@temporalio/workflow';
+import { CancellationScope, condition, isCancellation, patched } from '@temporalio/workflow';
 import type { CommandActor } from '../messages.ts';
 import type { DeliveryRecord } from './record.ts';
 import type { UndoableStep, UndoneBy } from './registry.ts';
 import { type StepInput, type StepOutput, undoableStep } from './steps.ts';
-import type { Undo, Undoer } from './undo.ts';
+import { lookAgainInMs } from './overdue.ts';
+import { stillHeld, type Undo, type Undoer } from './undo.ts';
 
 export interface Compensation {
   /** `void_authorization`, `release_drone/2`: what is undone, and for a repeated step which. */
@@ -132,9 +133,12 @@ export class Compensations {
   /** Runs one compensation until it succeeds or a person closes it; a person may have it tried again at once. */
   private async settle(compensation: Compensation, settlement: Settlement): Promise<void> {
     const { name } = compensation;
-    for (;;) {
+    for (let looks = 1; ; looks += 1) {
       const attempt = await this.attempt(compensation);
-      if (attempt.result === 'undone') {
+      const held = attempt.result === 'undone' ? stillHeld(compensation.undo, attempt.outcome) : undefined;
+      // Deliveries from before took such an answer for done.
+      const isHeld = held !== undefined && patched(HELD_IS_NOT_UNDONE);
+      if (attempt.result === 'undone' && !isHeld) {
         settlement.settled = 'undone';
         if (this.isStuck(compensation)) {
           await this.record.resolveIntervention(
@@ -150,7 +154,18 @@ export class Compensations {
       if (attempt.result === 'failed' && !this.isStuck(compensation)) {
         await this.openIntervention(compensation, `failed for good (${attempt.outcome})`);
       }
-      await condition(() => this.answers.has(name));
+      if (isHeld) {
+        if (held === 'a_person' && !this.isStuck(compensation)) {
+          await this.openIntervention(
+            compensation,
+            `found it still held (${attempt.outcome}); it is tried again`,
+          );
+        }
+        // It may be let go of without anybody's help.
+        if (!(await condition(() => this.answers.has(name), lookAgainInMs(HELD_LOOK_S, looks)))) continue;
+      } else {
+        await condition(() => this.answers.has(name));
+      }
       const given = this.answers.get(name);
       this.answers.delete(name);
       if (!given) continue;
@@ -207,6 +222,10 @@ export class Compensations {
     );
   }
 }
+
+/** Between the first looks at what is still held, wall seconds; then longer and longer. */
+const HELD_LOOK_S = 5;
+const HELD_IS_NOT_UNDONE = 'held-is-not-undone';
 
 /** What the kind of a compensation's intervention begins with; its name follows. */
 export const COMPENSATION_KIND = 'compensation:';

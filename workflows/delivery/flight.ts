@@ -657,7 +657,10 @@ class Flight {
         kind,
         reason,
         answers: [
-          { answer: 'lost', effect: 'fails the delivery as lost; nothing is charged' },
+          {
+            answer: 'lost',
+            effect: 'fails the delivery as lost; nothing is charged, and what is lost is credited',
+          },
           { answer: 'delivered', effect: 'ends it as delivered by hand; the price is charged' },
           { answer: 'returned', effect: 'ends it as returned to the sender by hand; the price is charged' },
           ...(kind !== 'drone_down' ? [{ answer: 'wait', effect: 'goes on waiting for the drone' }] : []),

@@ -1,6 +1,6 @@
-/** What a delivery has authorized, in one piece or several; how it is raised, given back and captured. */
-import { CancellationScope } from '@temporalio/workflow';
-import { chargeFor, partsOf, priceOfReturn } from '../../services/account/contract/tariff.ts';
+/** What a delivery has authorized, in one piece or several; how it is raised, given back and captured. What it credits when lost. */
+import { CancellationScope, patched } from '@temporalio/workflow';
+import { chargeFor, creditNoteFor, partsOf, priceOfReturn } from '../../services/account/contract/tariff.ts';
 import { wallDurationMs } from '../../shared/clock.ts';
 import { distanceM } from '../../shared/geodesy.ts';
 import type { Location, Money } from '../../shared/schemas.ts';
@@ -120,6 +120,26 @@ export async function inTime<T>(
 /** What an ending costs. */
 export function chargeOf({ price, returnPrice }: DeliveryRun, ending: Ending): Money {
   return chargeFor(ending.charged, price, returnPrice);
+}
+
+/**
+ * Sees to the credit note that an ending owes: it is issued with what is undone, and like that it is retried without a limit and
+ * becomes a person's to settle when it fails for good.
+ * @returns what is credited; undefined when nothing is
+ */
+export function creditWhatWasLost(run: DeliveryRun, ending: Ending): Money | undefined {
+  const { compensations, record, ids, price, input } = run;
+  // Deliveries from before there were credit notes go on without.
+  if (ending.charged !== 'lost' || !patched('credit-note')) return undefined;
+  const amount = creditNoteFor(price, input.packages);
+  if (amount.amount === 0) return undefined;
+  const step = { key: record.key('credit_note'), ...ids, amount, reason: 'package_lost' as const };
+  compensations.register({
+    name: 'issue_credit_note',
+    leaves: `${amount.amount} ${amount.currency} are not credited to the account.`,
+    undo: { kind: 'issue_credit_note', step },
+  });
+  return amount;
 }
 
 /**

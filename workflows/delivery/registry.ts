@@ -72,7 +72,9 @@ export const COMPENSATIONS = {
   recall_drone: 'recallDrone',
   undo_reroute: 'undoReroute',
   cancel_booking: 'cancelBooking',
+  write_off_booking: 'writeOffBooking',
   capture_charge: 'capture',
+  issue_credit_note: 'issueCreditNote',
 } as const satisfies Record<Undo['kind'], Activity>;
 
 type Steps = typeof STEPS;

@@ -16,10 +16,31 @@ export type Undo =
   | { kind: 'recall_drone'; reserveKey: string }
   | { kind: 'undo_reroute'; reserveKey: string; rerouteKey: string }
   | { kind: 'cancel_booking'; bookKey: string }
+  /** What a cancel comes too late for: the package is given up for lost, and the booking closed with it. */
+  | { kind: 'write_off_booking'; bookKey: string }
   /** Not undone but made good: a charge that is due. */
-  | { kind: 'capture_charge'; step: CaptureStep; summary: string };
+  | { kind: 'capture_charge'; step: CaptureStep; summary: string }
+  /** Made good as well: what is credited for a package that was lost. */
+  | { kind: 'issue_credit_note'; step: CreditNoteStep };
 
 export type CaptureStep = { key: string } & BodyOf<typeof accountContract, 'capture'>;
+export type CreditNoteStep = { key: string } & BodyOf<typeof accountContract, 'issueCreditNote'>;
+
+/**
+ * Answers of a service that mean: it is still held. `soon`: what it waits for comes by itself, so it is asked again before a person
+ * is. `a_person`: it may take until whoever holds the package lets go of it, so a person hears of it at once. A recall that finds
+ * the drone `loaded` is over; whether the drone is still held then is for its release to say.
+ */
+const STILL_HELD: Readonly<Partial<Record<Undo['kind'], Readonly<Record<string, 'soon' | 'a_person'>>>>> = {
+  recall_drone: { pending: 'soon' },
+  release_drone: { loaded: 'a_person' },
+  cancel_booking: { already_picked_up: 'a_person' },
+};
+
+/** Whether what a compensation found says that nothing was undone, and for whom that is. */
+export function stillHeld({ kind }: Undo, outcome: string): 'soon' | 'a_person' | undefined {
+  return STILL_HELD[kind]?.[outcome];
+}
 
 /** Undoes a step: one plain activity, retried without a limit. Answers what it found, for the event. */
 export type Undoer = (undo: Undo) => Promise<string>;
@@ -60,8 +81,16 @@ export function undoerOf(input: DeliveryInput, record: DeliveryRecord): Undoer {
         const step = { key, book_key: undo.bookKey, account_id, delivery_id };
         return (await plainStep('cancelBooking', step, 'undo: cancel the carrier’s booking')).outcome;
       }
+      case 'write_off_booking': {
+        const key = record.key('write_off_booking');
+        const step = { key, book_key: undo.bookKey, account_id, delivery_id };
+        return (await plainStep('writeOffBooking', step, 'close the carrier’s booking as lost')).outcome;
+      }
       case 'capture_charge':
         return (await plainStep('capture', undo.step, undo.summary)).outcome;
+      case 'issue_credit_note':
+        return (await plainStep('issueCreditNote', undo.step, 'credit the account for what was lost'))
+          .outcome;
     }
   };
 }

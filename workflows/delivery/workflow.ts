@@ -63,7 +63,7 @@ import { COMPENSATION_KIND } from './compensation.ts';
 import { Ended, type Ending, failed } from './endings.ts';
 import type { Answer } from './orders.ts';
 import { DeliveryRun } from './run.ts';
-import { captureInsteadOfVoid, chargeOf, VOID_AUTHORIZATION } from './money.ts';
+import { captureInsteadOfVoid, chargeOf, creditWhatWasLost, VOID_AUTHORIZATION } from './money.ts';
 import { saga } from './saga.ts';
 import { StepFailed } from './steps.ts';
 
@@ -304,10 +304,11 @@ async function decide(
 async function compensate(run: DeliveryRun, ending: Ending, charge: Money): Promise<void> {
   const { compensations, record } = run;
   if (charge.amount > 0) await captureInsteadOfVoid(run, charge, ending.charged, 'plain');
+  const credit = creditWhatWasLost(run, ending);
   await compensations.undoAll();
   record.state.compensation = 'complete';
   await record.note('compensation_complete', {
-    data: { outcome: ending.charged },
+    data: { outcome: ending.charged, ...(credit && { credit }) },
     patch: { compensation: 'complete', charge, complete: true },
   });
 }

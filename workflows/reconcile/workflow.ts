@@ -41,6 +41,7 @@ class Reconciliation {
   /** Drones that were told to bring their package back. */
   private readonly returning = new Set<string>();
   private ordinal = 0;
+  private credited: Money | undefined;
   private seen: Examination;
 
   constructor({ deliveryId }: ReconcileInput, seen: Examination) {
@@ -55,11 +56,12 @@ class Reconciliation {
     for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_LOOK_MS)) {
       // Each on its own: one that fails holds up none of the others.
       const moved = await Promise.all(this.seen.held.map((one) => this.undo(one)));
+      if (await this.credit()) moved.push(true);
       await this.tellOfDroneDown();
       this.seen = await examineDelivery({ deliveryId: this.deliveryId });
       // A person has reset the delivery's workflow meanwhile: the delivery is its again.
       if (this.seen.isCarried) return { outcome: 'carried', undone: this.undone };
-      if (this.seen.held.length === 0) break;
+      if (this.seen.held.length === 0 && !this.seen.owed) break;
       if (moved.includes(true)) waitMs = FIRST_LOOK_MS;
       if (workflowInfo().continueAsNewSuggested) {
         await continueAsNew<typeof reconcile>({ deliveryId: this.deliveryId });
@@ -99,7 +101,7 @@ class Reconciliation {
     }
     await this.record({
       type: isCarriedOut ? 'delivery.settled' : 'delivery.compensation_complete',
-      data: { by: 'reconciler' },
+      data: { by: 'reconciler', ...(this.credited && { credit: this.credited }) },
       patch: {
         compensation: isCarriedOut && delivery.compensation === 'none' ? 'none' : 'complete',
         charge,
@@ -144,6 +146,10 @@ class Reconciliation {
         return (await plainStep('voidPackages', undo, 'void the packages')).outcome;
       }
       case 'booking': {
+        if (this.seen.delivery?.failure_reason === 'package_lost') {
+          const close = { key: this.key('write_off_booking'), book_key: stepKey, account_id, delivery_id };
+          return (await plainStep('writeOffBooking', close, 'close the carrier’s booking as lost')).outcome;
+        }
         const undo = { key: this.key('cancel_booking'), book_key: stepKey, account_id, delivery_id };
         const { outcome } = await plainStep('cancelBooking', undo, 'cancel the carrier’s booking');
         // Too late to stop it: the carrier ends it by delivering.
@@ -210,6 +216,27 @@ class Reconciliation {
       open.map((one) => one.amount),
     );
     return parts[open.findIndex((one) => one.stepKey === stepKey)] ?? none;
+  }
+
+  /** Issues the credit note that its workflow did not get to. Answers whether it did. */
+  private async credit(): Promise<boolean> {
+    const { owed } = this.seen;
+    if (!owed) return false;
+    try {
+      const step = { key: this.key('credit_note'), ...owed, reason: 'package_lost' as const };
+      const { outcome } = await plainStep('issueCreditNote', step, 'credit the account for what was lost');
+      this.credited = owed.amount;
+      this.undone.push(`credit_note: ${outcome}`);
+      return true;
+    } catch (error) {
+      if (!(error instanceof StepFailed)) throw error;
+      const { amount, currency } = owed.amount;
+      await this.askAPerson(
+        'compensation:credit_note',
+        `Crediting ${amount} ${currency} for what was lost failed for good (${error.message}). It is tried again all the same.`,
+      );
+      return false;
+    }
   }
 
   private async tellOfDroneDown(): Promise<void> {

@@ -74,6 +74,21 @@ export const Authorization = Type.Object({
 });
 export type Authorization = Static<typeof Authorization>;
 
+export const CREDIT_NOTE_REASONS = ['package_lost'] as const;
+/** What the account is owed: its next invoice is so much less. See `creditNoteFor`. */
+export const CreditNote = Type.Object({
+  id: idSchema('creditNote'),
+  step_key: Type.String(),
+  account_id: idSchema('account'),
+  /** It has no other one. */
+  delivery_id: idSchema('delivery'),
+  livemode: Type.Boolean(),
+  amount: Money,
+  reason: OneOf(CREDIT_NOTE_REASONS),
+  created_at: Timestamp,
+});
+export type CreditNote = Static<typeof CreditNote>;
+
 const AccountParams = Closed({ account_id: idSchema('account') });
 
 export const CreateAccount = Closed({
@@ -267,6 +282,37 @@ export const accountContract = defineContract({
       outcome: OneOf(['voided', 'already_voided', 'never_authorized', 'already_captured'] as const),
     }),
     idempotent: true,
+  },
+  issueCreditNote: {
+    method: 'POST',
+    path: '/credit-notes',
+    summary:
+      'Credits an account for a delivery whose package was lost. Idempotent by key, and once for a delivery',
+    description: 'Also for an account that was suspended or closed meanwhile: what is owed is owed.',
+    body: Closed({
+      account_id: idSchema('account'),
+      delivery_id: idSchema('delivery'),
+      livemode: Type.Boolean(),
+      amount: Type.Intersect([Money, Type.Object({ amount: Type.Integer({ minimum: 1 }) })]),
+      reason: OneOf(CREDIT_NOTE_REASONS),
+    }),
+    response: Closed({
+      /** `already_issued`: by another step; then it is that one's. */
+      outcome: OneOf(['issued', 'already_issued'] as const),
+      credit_note: CreditNote,
+    }),
+    idempotent: true,
+  },
+  listCreditNotes: {
+    method: 'GET',
+    path: '/credit-notes',
+    summary: 'Credit notes, newest first',
+    query: Closed({
+      ...PageQuery,
+      delivery_id: Type.Optional(idSchema('delivery')),
+      account_id: Type.Optional(idSchema('account')),
+    }),
+    response: Page(CreditNote),
   },
   listAuthorizations: {
     method: 'GET',

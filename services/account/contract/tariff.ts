@@ -13,6 +13,8 @@ export const TARIFF = {
   expeditedFactor: 1.5,
   /** Part of the price that is kept when the sender was absent or cancelled after dispatch. */
   lateFeeFactor: 0.4,
+  /** At most so much of the declared value of a lost package is credited: what parcel carriers answer for without extra cover. */
+  declaredValueLimitCents: 10_000,
 } as const;
 
 export interface Priced {
@@ -60,6 +62,20 @@ export function chargeFor(outcome: ChargedOutcome, price: Money, legBack: Money 
   }[outcome];
   const back = outcome === 'returned' ? (legBack?.amount ?? 0) : 0;
   return { amount: Math.round(price.amount * factor) + back, currency: price.currency };
+}
+
+/**
+ * What is credited for a delivery that was lost: the declared value of its packages, each up to the limit; where
+ * none is declared, the price of the delivery. A value in another currency than the price's counts as none: there is no rate to go
+ * by. Minor units.
+ */
+export function creditNoteFor(price: Money, packages: readonly { declared_value?: Money | null }[]): Money {
+  const declared = packages.reduce(
+    (sum, { declared_value: value }) =>
+      value?.currency === price.currency ? sum + Math.min(value.amount, TARIFF.declaredValueLimitCents) : sum,
+    0,
+  );
+  return { amount: declared > 0 ? declared : price.amount, currency: price.currency };
 }
 
 /**

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   chargeFor,
+  creditNoteFor,
   partsOf,
   priceOf,
   priceOfReturn,
@@ -107,5 +108,31 @@ describe('a charge of several pieces', () => {
         parts.forEach((part, index) => expect(part).toBeLessThanOrEqual(pieces[index] ?? 0));
       }),
     );
+  });
+});
+
+describe('what is credited for a lost delivery', () => {
+  const usd = (amount: number) => ({ amount, currency: 'USD' });
+  const limit = TARIFF.declaredValueLimitCents;
+
+  test('is the declared value of its packages, each up to the limit', () => {
+    expect(creditNoteFor(usd(859), [{ declared_value: usd(2_500) }])).toEqual(usd(2_500));
+    expect(
+      creditNoteFor(usd(859), [{ declared_value: usd(limit + 1) }, {}, { declared_value: usd(300) }]),
+    ).toEqual(usd(limit + 300));
+    // Less than the price too: what was declared is what it was worth.
+    expect(creditNoteFor(usd(859), [{ declared_value: usd(1) }])).toEqual(usd(1));
+  });
+
+  test('is the price where nothing is declared, or only in a currency that it cannot be credited in', () => {
+    for (const packages of [
+      [],
+      [{}],
+      [{ declared_value: null }],
+      [{ declared_value: usd(0) }],
+      [{ declared_value: { amount: 9_000, currency: 'EUR' } }],
+    ]) {
+      expect(creditNoteFor(usd(859), packages)).toEqual(usd(859));
+    }
   });
 });

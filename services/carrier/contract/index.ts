@@ -14,7 +14,10 @@ import {
   Timestamp,
 } from '../../../shared/schemas.ts';
 
-/** How a booking goes on. Each step but `booked` and `cancelled` is told to the workflow as a `carrierMilestone` signal. */
+/**
+ * How a booking goes on. Each step but `booked`, `cancelled` and `lost` is told to the workflow as a `carrierMilestone` signal.
+ * `lost`: its package was given up for lost, by a person and not by the carrier.
+ */
 export const BOOKING_STATES = [
   'booked',
   'enroute_to_pickup',
@@ -25,6 +28,7 @@ export const BOOKING_STATES = [
   'delivered',
   'failed',
   'cancelled',
+  'lost',
 ] as const;
 export type BookingState = (typeof BOOKING_STATES)[number];
 
@@ -112,6 +116,23 @@ export const carrierContract = defineContract({
         'already_picked_up',
         'already_ended',
       ] as const),
+    }),
+    idempotent: true,
+  },
+  writeOffBooking: {
+    method: 'POST',
+    path: '/bookings/write-off',
+    summary:
+      'Closes what the book step with this key did as lost: its package was given up for lost, and nobody follows it',
+    description:
+      'What the carrier says of it afterwards is not asked for any more. `already_ended`: it was delivered, given up or cancelled before.',
+    body: Closed({
+      book_key: Type.String(),
+      delivery_id: idSchema('delivery'),
+      account_id: idSchema('account'),
+    }),
+    response: Closed({
+      outcome: OneOf(['written_off', 'already_written_off', 'never_booked', 'already_ended'] as const),
     }),
     idempotent: true,
   },

@@ -136,6 +136,15 @@ export function bookingStore(prisma: PrismaClient) {
       return count > 0;
     },
 
+    /** Given up for lost. True when this call did it; not while the carrier is still being asked to take it. */
+    async writeOff(id: BookingId, writeOffKey: string, nowMs: number): Promise<boolean> {
+      const { count } = await prisma.booking.updateMany({
+        where: { id, state: { in: OPEN_STATES } },
+        data: { state: 'lost', cancelKey: writeOffKey, endedAt: isoTime(nowMs), nextLookAt: null },
+      });
+      return count > 0;
+    },
+
     async find(id: BookingId): Promise<Booking | undefined> {
       const row = await prisma.booking.findUnique({ where: { id } });
       return (row && recordOf(row).booking) ?? undefined;

@@ -57,7 +57,7 @@ export function milestoneStore(prisma: PrismaClient) {
           UPDATE booking
              SET state = ${last.state}, sequence = ${steps.length}::int,
                  ended_at = ${isEnded(last.state) ? isoTime(last.atMs) : null}::timestamptz
-           WHERE id = ${booking.id} AND sequence = ${booking.sequence}::int AND state <> 'cancelled'
+           WHERE id = ${booking.id} AND sequence = ${booking.sequence}::int AND state NOT IN ('cancelled', 'lost')
           RETURNING id, account_id, livemode
         )
         INSERT INTO milestone (booking_id, sequence, account_id, livemode, state, occurred_at, recorded_at)
@@ -88,13 +88,13 @@ export function milestoneStore(prisma: PrismaClient) {
       });
     },
 
-    /** The look is done. A booking that was cancelled meanwhile is not looked at again. */
+    /** The look is done. A booking that was cancelled or written off meanwhile is not looked at again. */
     async lookAgain(
       bookingId: BookingId,
       next: { atWallMs: number | null; failedLooks: number },
     ): Promise<void> {
       await prisma.booking.updateMany({
-        where: { id: bookingId, state: { not: 'cancelled' } },
+        where: { id: bookingId, state: { notIn: ['cancelled', 'lost'] } },
         data: {
           nextLookAt: next.atWallMs === null ? null : isoTime(next.atWallMs),
           failedLooks: next.failedLooks,

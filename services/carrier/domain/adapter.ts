@@ -33,7 +33,7 @@ export interface CarrierRefusal {
 
 /** A step that a job has come to. */
 export interface CarrierStep {
-  state: Exclude<BookingState, 'booked' | 'cancelled'>;
+  state: Exclude<BookingState, 'booked' | 'cancelled' | 'lost'>;
   /** Unix milliseconds on the delivery's clock. */
   atMs: number;
 }
@@ -69,5 +69,5 @@ export class CarrierUnreachable extends Error {
 
 /** Nothing follows. */
 export function isEnded(state: BookingState): boolean {
-  return state === 'delivered' || state === 'failed' || state === 'cancelled';
+  return state === 'delivered' || state === 'failed' || state === 'cancelled' || state === 'lost';
 }

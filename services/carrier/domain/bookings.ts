@@ -1,4 +1,4 @@
-/** What the steps quote, book and cancel answer. A carrier's refusal is an outcome, not an error. */
+/** What the steps quote, book, cancel and write off answer. A carrier's refusal is an outcome, not an error. */
 import {
   type ClockSettings,
   clockTimeMs,
@@ -132,6 +132,31 @@ export function carrierBookings({ quotes, bookings, carrier, wallMs, clock, onBo
       if (!outcome) throw new Error(`The booking ${record.id} is ${record.state} after it was cancelled`);
       return { outcome };
     },
+
+    /** A person has given the package up for lost while the carrier has it: the booking is closed, whatever becomes of it. */
+    async writeOff(
+      writeOffKey: string,
+      body: BodyOf<Contract, 'writeOffBooking'>,
+    ): Promise<Output<Contract['writeOffBooking']>> {
+      const { book_key: bookKey, delivery_id: deliveryId, account_id: accountId } = body;
+      const nowMs = nowOn(clock, wallMs());
+      const step = { id: newId('booking'), bookKey, accountId, deliveryId, cancelKey: writeOffKey, nowMs };
+      const forbidden = (await bookings.findByKey(bookKey)) === undefined && (await bookings.forbid(step));
+      if (forbidden) return { outcome: 'never_booked' };
+      const record = await found(bookKey);
+      assertSameDelivery(record, deliveryId);
+      if (record.state === 'requested') {
+        throw conflict('not_booked', 'The carrier has not taken the job yet: it can be cancelled.');
+      }
+      const endedMs = nowOn(record.clock ?? clock, wallMs());
+      if (await bookings.writeOff(record.id, writeOffKey, endedMs)) return { outcome: 'written_off' };
+      const { state, cancelKey } = await found(bookKey);
+      if (state === 'lost') {
+        return { outcome: cancelKey === writeOffKey ? 'written_off' : 'already_written_off' };
+      }
+      const wasTaken = state !== 'never_booked' && state !== 'refused';
+      return { outcome: wasTaken ? 'already_ended' : 'never_booked' };
+    },
   };
 
   async function request(
@@ -193,6 +218,7 @@ function settledAnswer(
       return 'never_booked';
     case 'delivered':
     case 'failed':
+    case 'lost':
       return 'already_ended';
     default:
       return undefined;

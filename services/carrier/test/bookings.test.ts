@@ -218,6 +218,62 @@ describe('book', () => {
   });
 });
 
+describe('writeOffBooking', () => {
+  test('closes a booking with the package aboard, once; whatever the carrier does then is not followed', async () => {
+    const delivery = stepsOf(service);
+    const { id } = await delivery.booked();
+    wallMs = promised().dropoffEtaMs + 1_000;
+    await service.app.carrierPump.runDue();
+    expect(await delivery.cancel()).toEqual({ outcome: 'already_picked_up' });
+    expect(await delivery.writeOff()).toEqual({ outcome: 'written_off' });
+    expect(await delivery.writeOff()).toEqual({ outcome: 'written_off' });
+    expect(await delivery.writeOff('another')).toEqual({ outcome: 'already_written_off' });
+    expect(await delivery.cancel('another')).toEqual({ outcome: 'already_ended' });
+    wallMs += 24 * 3_600_000;
+    await service.app.carrierPump.runDue();
+    const booking = await service.client.getBooking({ params: { booking_id: id } });
+    expect(booking).toMatchObject({ state: 'lost', ended_at: isoTime(promised().dropoffEtaMs + 1_000) });
+    const { data } = await service.client.listBookings({
+      query: { delivery_id: delivery.deliveryId, open: true },
+    });
+    expect(data).toEqual([]);
+    await expect(sql.query(`UPDATE booking SET state = 'delivered' WHERE id = $1`, [id])).rejects.toThrow(
+      /stays ended/,
+    );
+  });
+
+  test('leaves one that has ended as it is', async () => {
+    const delivery = stepsOf(service);
+    const { id } = await delivery.booked();
+    wallMs += 24 * 3_600_000;
+    await service.app.carrierPump.runDue();
+    expect(await delivery.writeOff()).toEqual({ outcome: 'already_ended' });
+    expect(await service.client.getBooking({ params: { booking_id: id } })).toMatchObject({
+      state: 'delivered',
+    });
+  });
+
+  test('of a step that never ran keeps it from running late; of a refused one says that nothing was booked', async () => {
+    const delivery = stepsOf(service);
+    const quoteId = await delivery.quoteId();
+    expect(await delivery.writeOff()).toEqual({ outcome: 'never_booked' });
+    expect(await delivery.book(quoteId)).toMatchObject({ outcome: 'refused', reason: 'cancelled' });
+    const refused = stepsOf(service);
+    const laterQuoteId = await refused.quoteId();
+    wallMs += 1_800_001;
+    await refused.book(laterQuoteId);
+    expect(await refused.writeOff()).toEqual({ outcome: 'never_booked' });
+  });
+
+  test('is refused while nobody knows whether the carrier took it', async () => {
+    const delivery = stepsOf(service);
+    const quoteId = await delivery.quoteId();
+    await simulate({ lose_next_answers: 1 });
+    await expect(delivery.book(quoteId)).rejects.toMatchObject({ status: 503 });
+    await expect(delivery.writeOff()).rejects.toMatchObject({ status: 409, reason: 'not_booked' });
+  });
+});
+
 describe('cancelBooking', () => {
   test('cancels, once', async () => {
     const delivery = stepsOf(service);

@@ -101,5 +101,10 @@ export function stepsOf(
         { body: { book_key: bookKey, delivery_id: deliveryId, account_id: accountId } },
         { idempotencyKey: key },
       ),
+    writeOff: (key = `${deliveryId}/write_off_booking/1`) =>
+      client.writeOffBooking(
+        { body: { book_key: bookKey, delivery_id: deliveryId, account_id: accountId } },
+        { idempotencyKey: key },
+      ),
   };
 }

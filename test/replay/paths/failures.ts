@@ -1,6 +1,6 @@
 /** Steps and compensations that fail: for good, for a while, after they have acted, or by hanging. */
 import type { ActivityName } from '../../workflows/faults.ts';
-import type { Path } from './scenes.ts';
+import { HOUR_S, type Path } from './scenes.ts';
 
 /** The steps of a delivery by drone, in order. */
 const STEPS: ActivityName[] = ['authorize', 'registerPackages', 'reserveDrone', 'dispatchDrone'];
@@ -87,6 +87,25 @@ export const FAILURES: Readonly<Record<string, Path>> = {
     scenes.lab.faults.arm({ activity: 'cancelBooking', how: 'refuse' });
     await delivery.cancel();
     await scenes.resolve(delivery, 'done');
+    return delivery;
+  },
+  'cancel-booking-comes-too-late': async (scenes) => {
+    scenes.lab.faults.arm({ activity: 'bookCarrier', how: 'act_then_refuse' });
+    scenes.lab.faults.arm({ activity: 'cancelBooking', how: 'down' });
+    const delivery = await scenes.byCarrier({ policy: { compensationStuckS: 2 * HOUR_S } });
+    await scenes.lab.until('the carrier has picked up', async () => {
+      const { data } = await scenes.lab.clients.carrier.listBookings({ query: { delivery_id: delivery.id } });
+      return data[0]?.state === 'enroute_to_dropoff';
+    });
+    scenes.lab.faults.clear();
+    return delivery;
+  },
+  'issue-credit-note-fails-and-is-retried-by-a-person': async (scenes) => {
+    const delivery = await scenes.withFailure({ failure: 'motor_failure', stage: 'to_dropoff' });
+    scenes.lab.faults.arm({ activity: 'issueCreditNote', how: 'refuse', times: 1 });
+    await scenes.resolve(delivery, 'lost');
+    await scenes.untilAsked(delivery, 2);
+    await scenes.resolve(delivery, 'retry');
     return delivery;
   },
   'compensation-fails-three-times': async ({ lab }) => {

@@ -48,6 +48,13 @@ export const JOURNEYS: Readonly<Record<string, Path>> = {
   },
   'by-carrier-overdue-and-given-up': (scenes) => carrierGivenUp(scenes, 'lost'),
   'by-carrier-overdue-and-delivered-by-hand': (scenes) => carrierGivenUp(scenes, 'delivered'),
+  'by-carrier-overdue-and-lost': async (scenes) => {
+    // It hands over three minutes after it arrives.
+    const delivery = await scenes.byCarrier({ policy: { carrierSlackS: 1 } });
+    await delivery.untilStatus('arrived_at_dropoff');
+    await scenes.resolve(delivery, 'lost');
+    return delivery;
+  },
   'by-carrier-and-signals-lost': async (scenes) => {
     const delivery = await scenes.byCarrier();
     await delivery.untilStatus('enroute_to_pickup');
