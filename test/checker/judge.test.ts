@@ -90,16 +90,18 @@ const PLANTS: Plant[] = [
     of: 'del_9',
     says: /nobody got a 201/,
   },
-  ...(['reservations', 'authorizations', 'packages', 'bookings'] as const).map((where): Plant => ({
-    name: `an orphan among the ${where}`,
-    plant: (history) => {
-      const items = history[where] as { id: string; delivery_id: string; drone_id?: string }[];
-      items.push({ ...items[0]!, id: 'orphan_1', delivery_id: 'del_9', drone_id: 'drn_9' });
-    },
-    kind: 'orphan',
-    of: 'del_9',
-    says: /orphan_1/,
-  })),
+  ...(['reservations', 'authorizations', 'creditNotes', 'packages', 'bookings'] as const).map(
+    (where): Plant => ({
+      name: `an orphan among the ${where}`,
+      plant: (history) => {
+        const items = history[where] as { id: string; delivery_id: string; drone_id?: string }[];
+        items.push({ ...items[0]!, id: 'orphan_1', delivery_id: 'del_9', drone_id: 'drn_9' });
+      },
+      kind: 'orphan',
+      of: 'del_9',
+      says: /orphan_1/,
+    }),
+  ),
   {
     name: 'an orphan: a workflow',
     plant: (history) =>
@@ -397,6 +399,39 @@ const PLANTS: Plant[] = [
     kind: 'charge',
     of: 'del_lost',
     says: /charged 609; by the tariff it is 0: lost/,
+  },
+  {
+    name: 'a loss that is not credited',
+    plant: (history) => (history.creditNotes = []),
+    kind: 'charge',
+    of: 'del_lost',
+    says: /credited nothing; due is 609/,
+  },
+  {
+    name: 'a loss that is credited twice',
+    plant: (history) => history.creditNotes.push({ ...history.creditNotes[0]!, id: 'crn_2' as never }),
+    kind: 'charge',
+    of: 'del_lost',
+    says: /credited 609 and 609; due is 609/,
+  },
+  {
+    name: 'a loss that is credited with less than was declared',
+    plant: (history) => {
+      const { packages } = delivery(history, 'del_lost');
+      replace(history.deliveries, ({ id }) => id === 'del_lost', {
+        packages: packages.map((one) => ({ ...one, declared_value: { amount: 5_000, currency: 'USD' } })),
+      });
+    },
+    kind: 'charge',
+    of: 'del_lost',
+    says: /credited 609; due is 5000/,
+  },
+  {
+    name: 'a credit for what was delivered',
+    plant: (history) => replace(history.creditNotes, () => true, { delivery_id: 'del_1' as never }),
+    kind: 'charge',
+    of: 'del_1',
+    says: /credited 609; due is nothing/,
   },
   {
     name: 'a wrong charge: the full price for a sender who was absent',
