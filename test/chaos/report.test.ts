@@ -44,6 +44,7 @@ function reportOf(changes: Partial<ChaosReport>): ChaosReport {
         },
       ],
       authorizations: [],
+      creditNotes: [],
       packages: [],
       bookings: [],
       deliveries: [],

@@ -5,6 +5,7 @@
 import {
   chargeFor,
   type ChargedOutcome,
+  creditNoteFor,
   priceOf,
   priceOfReturn,
 } from '../../services/account/contract/index.ts';
@@ -42,10 +43,20 @@ export function chargeFaults(dossier: Dossier): string[] {
     ...(outcome === 'sender_absent' && !dossier.milestones.some(({ kind }) => kind === 'arrived_at_pickup')
       ? ['the sender is said to have been absent, and no drone had come']
       : []),
+    ...creditFaults(dossier, outcome === 'lost' ? creditNoteFor(price, delivery.packages).amount : 0),
     ...authorizations
       .filter(({ state }) => state === 'authorized')
       .map(({ id, amount }) => `${amount.amount} still authorized (${id})`),
   ];
+}
+
+/** What was lost is credited, once; nothing else is. */
+function creditFaults({ creditNotes }: Dossier, due: number): string[] {
+  const amounts = creditNotes.map(({ amount }) => amount.amount);
+  const isRight = due === 0 ? amounts.length === 0 : amounts.length === 1 && amounts[0] === due;
+  return isRight
+    ? []
+    : [`credited ${amounts.join(' and ') || 'nothing'}; due is ${due === 0 ? 'nothing' : due}`];
 }
 
 /** What its sender asked for, by the list. The dropoff that stands is one that was asked for: orders.ts sees to that. */

@@ -1,5 +1,5 @@
 /** What is known of a run, sorted by delivery, as the parts of the judge want it. */
-import type { Authorization } from '../../services/account/contract/index.ts';
+import type { Authorization, CreditNote } from '../../services/account/contract/index.ts';
 import type { Booking } from '../../services/carrier/contract/index.ts';
 import type { Delivery, DeliveryEvent } from '../../services/delivery/contract/index.ts';
 import type { Reservation } from '../../services/drone/contract/index.ts';
@@ -18,6 +18,7 @@ export interface Dossier {
   milestones: FlownMilestone[];
   bookings: Booking[];
   authorizations: Authorization[];
+  creditNotes: CreditNote[];
   packages: History['packages'];
   workflows: History['workflows'];
   history: History;
@@ -32,6 +33,7 @@ export function dossiers(history: History): Dossier[] {
   const reservations = byDelivery(history.reservations);
   const bookings = byDelivery(history.bookings);
   const authorizations = byDelivery(history.authorizations);
+  const creditNotes = byDelivery(history.creditNotes);
   const packages = byDelivery(history.packages);
   const milestones = groupBy(history.milestones, ({ deliveryId }) => deliveryId);
   const workflows = groupBy(history.workflows ?? [], ({ deliveryId }) => deliveryId);
@@ -49,6 +51,7 @@ export function dossiers(history: History): Dossier[] {
       ),
       bookings: bookings.get(delivery.id) ?? [],
       authorizations: authorizations.get(delivery.id) ?? [],
+      creditNotes: creditNotes.get(delivery.id) ?? [],
       packages: packages.get(delivery.id) ?? [],
       workflows: history.workflows && (workflows.get(delivery.id) ?? []),
     };

@@ -7,7 +7,10 @@ import type { Fault, History } from './history.ts';
 /** A package lies within this of where it was to be let go. An aircraft calls itself there within a metre, and drifts. */
 const LET_GO_WITHIN_M = 25;
 
-/** Never two aircraft with the package of one delivery: by the reservations, by what was flown, and by what was seen. */
+/**
+ * Never two aircraft with the package of one delivery: by the reservations, by what was flown, and by what was seen. Another one
+ * may take it only where the first has landed and set it down.
+ */
 export function loadFaults(
   { reservations, milestones }: Dossier,
   seenAboard: readonly { droneId: string }[],
@@ -17,16 +20,35 @@ export function loadFaults(
     .map(({ drone_id }): string => drone_id);
   const told = milestones.filter(({ kind }) => kind === 'loaded');
   const seen = new Set(seenAboard.map(({ droneId }) => droneId));
+  const atMost = 1 + milestones.filter(({ kind }) => kind === 'set_down').length;
   return [
-    ...(loadedFor.length > 1 ? [`${loadedFor.length} drones loaded for it: ${loadedFor.join(', ')}`] : []),
-    ...(told.length > 1
+    ...(loadedFor.length > atMost
+      ? [`${loadedFor.length} drones loaded for it: ${loadedFor.join(', ')}`]
+      : []),
+    ...(told.length > atMost
       ? [`it was loaded ${told.length} times: ${told.map(({ droneId }) => droneId).join(', ')}`]
       : []),
-    ...(seen.size > 1 ? [`its package was seen in ${seen.size} drones: ${[...seen].join(', ')}`] : []),
+    ...(seen.size > atMost ? [`its package was seen in ${seen.size} drones: ${[...seen].join(', ')}`] : []),
+    ...twiceAboard(milestones),
     ...[...seen]
       .filter((droneId) => !loadedFor.includes(droneId))
       .map((droneId) => `its package was seen in ${droneId}, which never loaded`),
   ];
+}
+
+/** Loaded by one while it was aboard another, in the order of what the aircraft told. */
+function twiceAboard(milestones: Dossier['milestones']): string[] {
+  const faults: string[] = [];
+  let aboard: string | undefined;
+  for (const { kind, droneId } of milestones) {
+    if (kind === 'set_down' && droneId === aboard) aboard = undefined;
+    if (kind !== 'loaded') continue;
+    if (aboard !== undefined && aboard !== droneId) {
+      faults.push(`${droneId} loaded it while it was aboard ${aboard}`);
+    }
+    aboard = droneId;
+  }
+  return faults;
 }
 
 export function flightFaults(dossier: Dossier): string[] {

@@ -3,7 +3,7 @@
  * judge needs nothing else, so what it says of a planted fault can be tested without a system.
  */
 import type { Orphan } from '../../audit/orphans.ts';
-import type { Account, Authorization } from '../../services/account/contract/index.ts';
+import type { Account, Authorization, CreditNote } from '../../services/account/contract/index.ts';
 import type { Booking } from '../../services/carrier/contract/index.ts';
 import type { Delivery, DeliveryEvent } from '../../services/delivery/contract/index.ts';
 import type { Reservation } from '../../services/drone/contract/index.ts';
@@ -95,6 +95,7 @@ export interface History {
   seenAboard: readonly SeenAboard[];
   accounts: readonly Account[];
   authorizations: readonly Authorization[];
+  creditNotes: readonly CreditNote[];
   bookings: readonly Booking[];
   packages: readonly Package[];
   /** Undefined: not looked at. */

@@ -23,6 +23,28 @@ import {
   window,
 } from './sound-history.ts';
 
+/** The first drone lands with it on the way, and another one brings it to the dropoff. */
+function setDownAndLoadedAgain(
+  history: Planted,
+  { setDownMin, loadedMin }: { setDownMin: number; loadedMin: number },
+): void {
+  const [first] = history.reservations;
+  history.milestones = history.milestones.filter(
+    ({ kind, deliveryId }) => deliveryId !== 'del_1' || (kind !== 'released' && kind !== 'landed'),
+  );
+  const second = { ...first!, id: 'res_second' as never, drone_id: 'drn_8' as never, token: 2 };
+  history.reservations.push({ ...second, created_at: at(4), ended_at: at(12) });
+  const flown = { deliveryId: 'del_1', position: DROPOFF };
+  const byFirst = { ...flown, droneId: 'drn_1', reservationId: first!.id };
+  const bySecond = { ...flown, droneId: 'drn_8', reservationId: second.id };
+  history.milestones.push(
+    { ...byFirst, kind: 'set_down', occurredAt: at(setDownMin) },
+    { ...bySecond, kind: 'loaded', occurredAt: at(loadedMin) },
+    { ...bySecond, kind: 'released', occurredAt: at(10) },
+  );
+  history.seenAboard.push({ droneId: 'drn_8', deliveryId: 'del_1' });
+}
+
 interface Plant {
   name: string;
   plant: (history: Planted) => void;
@@ -68,16 +90,18 @@ const PLANTS: Plant[] = [
     of: 'del_9',
     says: /nobody got a 201/,
   },
-  ...(['reservations', 'authorizations', 'packages', 'bookings'] as const).map((where): Plant => ({
-    name: `an orphan among the ${where}`,
-    plant: (history) => {
-      const items = history[where] as { id: string; delivery_id: string; drone_id?: string }[];
-      items.push({ ...items[0]!, id: 'orphan_1', delivery_id: 'del_9', drone_id: 'drn_9' });
-    },
-    kind: 'orphan',
-    of: 'del_9',
-    says: /orphan_1/,
-  })),
+  ...(['reservations', 'authorizations', 'creditNotes', 'packages', 'bookings'] as const).map(
+    (where): Plant => ({
+      name: `an orphan among the ${where}`,
+      plant: (history) => {
+        const items = history[where] as { id: string; delivery_id: string; drone_id?: string }[];
+        items.push({ ...items[0]!, id: 'orphan_1', delivery_id: 'del_9', drone_id: 'drn_9' });
+      },
+      kind: 'orphan',
+      of: 'del_9',
+      says: /orphan_1/,
+    }),
+  ),
   {
     name: 'an orphan: a workflow',
     plant: (history) =>
@@ -195,6 +219,15 @@ const PLANTS: Plant[] = [
     kind: 'double_load',
     of: 'del_1',
     says: /loaded 2 times: drn_1, drn_3/,
+  },
+  {
+    name: 'a double load: taken by a second one before the first had set it down',
+    plant: (history) => {
+      setDownAndLoadedAgain(history, { setDownMin: 7, loadedMin: 6 });
+    },
+    kind: 'double_load',
+    of: 'del_1',
+    says: /drn_8 loaded it while it was aboard drn_1/,
   },
   {
     name: 'a double load that the drone service knows nothing of',
@@ -366,6 +399,39 @@ const PLANTS: Plant[] = [
     kind: 'charge',
     of: 'del_lost',
     says: /charged 609; by the tariff it is 0: lost/,
+  },
+  {
+    name: 'a loss that is not credited',
+    plant: (history) => (history.creditNotes = []),
+    kind: 'charge',
+    of: 'del_lost',
+    says: /credited nothing; due is 609/,
+  },
+  {
+    name: 'a loss that is credited twice',
+    plant: (history) => history.creditNotes.push({ ...history.creditNotes[0]!, id: 'crn_2' as never }),
+    kind: 'charge',
+    of: 'del_lost',
+    says: /credited 609 and 609; due is 609/,
+  },
+  {
+    name: 'a loss that is credited with less than was declared',
+    plant: (history) => {
+      const { packages } = delivery(history, 'del_lost');
+      replace(history.deliveries, ({ id }) => id === 'del_lost', {
+        packages: packages.map((one) => ({ ...one, declared_value: { amount: 5_000, currency: 'USD' } })),
+      });
+    },
+    kind: 'charge',
+    of: 'del_lost',
+    says: /credited 609; due is 5000/,
+  },
+  {
+    name: 'a credit for what was delivered',
+    plant: (history) => replace(history.creditNotes, () => true, { delivery_id: 'del_1' as never }),
+    kind: 'charge',
+    of: 'del_1',
+    says: /credited 609; due is nothing/,
   },
   {
     name: 'a wrong charge: the full price for a sender who was absent',
@@ -766,6 +832,12 @@ test('A flight back that no service could authorize in time is not charged, and 
       data: { amount: { ...PRICE, amount: BACK }, reason: 'service_unavailable' },
     },
   );
+  expect(judge(history).map(describeFault)).toEqual([]);
+});
+
+test('Another drone takes up what the first one has set down, and that is right', () => {
+  const history = sound();
+  setDownAndLoadedAgain(history, { setDownMin: 5, loadedMin: 7 });
   expect(judge(history).map(describeFault)).toEqual([]);
 });
 

@@ -92,6 +92,7 @@ function orphanFaults(history: History, accepted: ReadonlySet<string>): Fault[] 
     ...history.events.map((one): [string, string] => [`event ${one.sequence}`, one.delivery_id]),
     ...history.reservations.map((one): [string, string] => [`reservation ${one.id}`, one.delivery_id]),
     ...history.authorizations.map((one): [string, string] => [`authorization ${one.id}`, one.delivery_id]),
+    ...history.creditNotes.map((one): [string, string] => [`credit note ${one.id}`, one.delivery_id]),
     ...history.bookings.map((one): [string, string] => [`booking ${one.id}`, one.delivery_id]),
     ...history.packages.map((one): [string, string] => [`package ${one.id}`, one.delivery_id]),
     ...(history.workflows ?? []).map((one): [string, string] => [

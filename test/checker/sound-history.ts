@@ -3,7 +3,7 @@
  * change it, so that a fault can be planted in it.
  */
 import { expect } from 'vitest';
-import type { Account, Authorization } from '../../services/account/contract/index.ts';
+import type { Account, Authorization, CreditNote } from '../../services/account/contract/index.ts';
 import type { Booking } from '../../services/carrier/contract/index.ts';
 import type { Delivery, DeliveryEvent, DeliveryStatus } from '../../services/delivery/contract/index.ts';
 import type { Reservation } from '../../services/drone/contract/index.ts';
@@ -217,6 +217,14 @@ export function sound(): Planted {
       } as unknown as Account,
     ],
     authorizations: [],
+    creditNotes: [
+      {
+        id: 'crn_1',
+        delivery_id: 'del_lost',
+        amount: PRICE,
+        reason: 'package_lost',
+      } as unknown as CreditNote,
+    ],
     bookings: [],
     packages: [],
     workflows: [],
