@@ -265,7 +265,9 @@ async function decide(
   { record, happenings }: DeliveryRun,
   ending: Ending & { reason: string },
 ): Promise<void> {
-  record.state.compensation = 'pending';
+  // What is stuck since the middle of the saga still waits for a person.
+  const compensation = record.isAskedAboutCompensation ? 'needs_intervention' : 'pending';
+  record.state.compensation = compensation;
   if (ending.status === 'cancelled') {
     record.state.cancellationReason = ending.reason;
     await record.change('cancelled', {
@@ -274,14 +276,14 @@ async function decide(
         ...(ending.why !== undefined && { why: ending.why }),
         ...(ending.abort && { abort: ending.abort }),
       },
-      patch: { cancellation_reason: ending.reason, compensation: 'pending' },
+      patch: { cancellation_reason: ending.reason, compensation },
     });
     happenings.answerCancel({ outcome: 'cancelled', reason: null, detail: null });
   } else if (ending.status === 'failed') {
     record.state.failureReason = ending.reason;
     await record.change('failed', {
       data: { detail: ending.detail },
-      patch: { failure_reason: ending.reason, failure_detail: ending.detail, compensation: 'pending' },
+      patch: { failure_reason: ending.reason, failure_detail: ending.detail, compensation },
     });
   }
   happenings.answerLate();
