@@ -522,6 +522,9 @@ describe('answers that meet', () => {
     const byKind = async (kind: string) =>
       (await delivery.read()).interventions.find((one) => one.kind === kind) ?? expect.unreachable();
     const [overdue, down] = [await byKind('overdue'), await byKind('drone_down')];
+    expect(overdue.reason).toMatch(
+      /overdue since .*, last known at -?\d+\.\d+, -?\d+\.\d+ \(arrived at dropoff, /,
+    );
     expect(overdue.resolution).toEqual({ answer: 'replaced', by: 'system', why: `replaced by ${down.id}` });
     await expect(
       order(delivery, 'resolveIntervention', { interventionId: overdue.id, answer: 'lost' }),

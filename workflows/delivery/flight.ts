@@ -138,6 +138,8 @@ async function giveBack(
   record.showPhase({ baseId: null, pickupEta: null, dropoffEta: null });
   // Whoever asked for another drone meanwhile gets one.
   happenings.orders.answerReassign(REASSIGNING);
+  // Either of them may be stuck. Another drone may be reserved all the same: this one was never sent, or its recall has been answered,
+  // and the drone service lets no reservation load that was recalled.
   await compensations.undo(drone.recall);
   await compensations.undo(drone.release);
   return 'replace_drone';
@@ -147,6 +149,12 @@ async function giveBack(
 function backTimeMs({ detail }: DroneMilestoneSignal): number | undefined {
   const at = detail['eta_return_at'];
   return typeof at === 'string' ? Date.parse(at) : undefined;
+}
+
+/** `at 47.63, -122.11 (departed pickup, 2027-01-15T10:04:00.000Z)`; undefined: the milestone does not say where. */
+function placeOf({ position, kind, occurredAt }: DroneMilestoneSignal): string | undefined {
+  if (position === null) return undefined;
+  return `at ${position.latitude}, ${position.longitude} (${kind.replaceAll('_', ' ')}, ${occurredAt})`;
 }
 
 /** When the package is expected at the sender again. */
@@ -181,6 +189,8 @@ class Flight {
   /** Another dropoff that it was offered. */
   private readonly reroute: Reroute;
   private overdue = 0;
+  /** Where its last milestone was, in words for a person who has to look for it. */
+  private lastKnown = 'at a place unknown';
   private leaving = false;
   private readonly handover: Handover;
   private intervention: string | undefined;
@@ -259,6 +269,7 @@ class Flight {
     const { record, happenings, compensations } = this.run;
     const occurredAtMs = Date.parse(milestone.occurredAt);
     const details = { occurredAtMs, data: { drone_id: milestone.droneId, milestone: milestone.kind } };
+    this.lastKnown = placeOf(milestone) ?? this.lastKnown;
     if (milestone.kind !== 'failed') await this.heardAgain(milestone.kind);
     await this.reroute.onMilestone(milestone);
     switch (milestone.kind) {
@@ -608,7 +619,10 @@ class Flight {
         data: { waiting_for: this.waitingFor, expected_by: expectedBy },
       });
     } else if (this.intervention === undefined) {
-      await this.askAPerson('overdue', `Drone ${this.drone.droneId} is overdue since ${expectedBy}.`);
+      await this.askAPerson(
+        'overdue',
+        `Drone ${this.drone.droneId} is overdue since ${expectedBy}, last known ${this.lastKnown}.`,
+      );
     }
     return 'on';
   }
