@@ -127,7 +127,8 @@ export const deliveryOperations = definePublicContract({
         Type.String({
           minLength: 1,
           maxLength: 200,
-          description: 'Kept in the timeline. No personal data',
+          pattern: '\\S',
+          description: 'Kept in the timeline. Required of an operator. No personal data',
         }),
       ),
     }),
@@ -155,12 +156,25 @@ export const deliveryOperations = definePublicContract({
       'Safe to repeat. 200: cancelled. 202: the drone has not answered yet whether it has loaded; `delivery.cancelled` or `delivery.picked_up` will tell. 409 with a `reason`: too late. 503: no answer in time; the wish is kept and carried out, repeat to hear the answer.',
     access: ['business', 'operator'],
     params: DeliveryParams,
-    body: Closed({ reason: Type.Optional(OneOf(CANCELLATION_REASONS)) }),
+    body: Closed({
+      reason: Type.Optional(OneOf(CANCELLATION_REASONS)),
+      why: Type.Optional(
+        Type.String({
+          minLength: 1,
+          maxLength: 500,
+          pattern: '\\S',
+          description: 'Kept with the event in the timeline. Required of an operator. No personal data',
+        }),
+      ),
+    }),
     bodyOptional: true,
     response: CancelledDelivery,
     alsoAnswers: { 202: 'The drone has not answered yet: the outcome comes as an event' },
     problems: ['not-found', 'conflict'],
-    examples: { body: { reason: 'requested_by_sender' }, response: CANCELLED_DELIVERY_EXAMPLE },
+    examples: {
+      body: { reason: 'requested_by_sender', why: 'The sender called: it was ordered twice' },
+      response: CANCELLED_DELIVERY_EXAMPLE,
+    },
   },
   listDeliveryEvents: {
     method: 'GET',

@@ -61,6 +61,7 @@ export function deliveryRoutes(
 
     async changeDelivery({ params: { delivery_id }, body }, { principal, idempotencyKey, request, reply }) {
       const change = oneChange(body);
+      assertReasoned(principal, body.why);
       const before = await reader.read(principal, delivery_id);
       const ifMatch = request.headers['if-match'];
       const isUnchanged = ifMatch === undefined || matches(ifMatch, etagOf(before));
@@ -103,6 +104,7 @@ export function deliveryRoutes(
     },
 
     async cancelDelivery({ params: { delivery_id }, body }, { principal, reply }) {
+      assertReasoned(principal, body.why);
       const before = await reader.read(principal, delivery_id);
       const byDefault = principal.role === 'operator' ? 'requested_by_operator' : 'requested_by_sender';
       const reason = body.reason ?? byDefault;
@@ -111,6 +113,7 @@ export function deliveryRoutes(
         body: {
           account_id: principal.account_id,
           reason,
+          ...(body.why !== undefined && { why: body.why }),
           actor: { role: principal.role === 'operator' ? 'operator' : 'business', id: principal.key_id },
         },
       });
@@ -205,6 +208,15 @@ function acceptFor(
     idempotency_key: idempotencyKey,
     fingerprint: fingerprintOf(request),
   };
+}
+
+/** What an operator does to somebody's delivery is kept with its reason. @throws {Problem} 400 without one */
+function assertReasoned({ role }: Principal, why: string | undefined): void {
+  if (role !== 'operator' || why !== undefined) return;
+  throw new Problem('invalid-request', {
+    detail: 'An operator says why: it is kept in the timeline of the delivery.',
+    errors: [{ field: 'why', message: 'must be given with an operator’s key' }],
+  });
 }
 
 /** What is asked for: one of the two. @throws {Problem} 400 */

@@ -204,8 +204,8 @@ function handlers(
       };
     },
 
-    cancel: async ({ params, body: { account_id: accountId, reason, actor } }) =>
-      canceller.cancel(params.delivery_id, accountId, { reason, actor }, clock),
+    cancel: async ({ params, body: { account_id: accountId, ...command } }) =>
+      canceller.cancel(params.delivery_id, accountId, command, clock),
 
     reschedule: async ({ params, body }) =>
       changer.reschedule({

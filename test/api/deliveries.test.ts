@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../shared/ids.ts';
-import type { Delivery } from '../../services/delivery/contract/index.ts';
+import type { Delivery, DeliveryEvent } from '../../services/delivery/contract/index.ts';
 import { aRequest, startWorld, type World } from './world.ts';
 
 let world: World;
@@ -297,6 +297,26 @@ describe('POST /v1/deliveries/{id}/cancel', () => {
     }
   });
 
+  it('an operator’s needs a reason in words: it is kept, also before the start', async () => {
+    const release = world.temporal.holdStarts();
+    try {
+      await create();
+      const { id } = await create();
+      for (const body of [undefined, {}, { reason: 'duplicate' }, { why: ' ' }]) {
+        const refused = await cancel(id, body, operatorKey);
+        expect(refused.status).toBe(400);
+        expect(refused.json.errors?.map((one) => one.field)).toEqual(['why']);
+      }
+      expect((await cancel(id, { why: 'The sender called' }, operatorKey)).status).toBe(200);
+      const events = async () =>
+        (await world.call('GET', `/v1/deliveries/${id}/events`, { key })).json['data'] as DeliveryEvent[];
+      await expect.poll(async () => (await events()).at(-1)?.type).toBe('delivery.cancelled');
+      expect((await events()).at(-1)?.data).toMatchObject({ why: 'The sender called' });
+    } finally {
+      release();
+    }
+  });
+
   it('accepts an empty body that calls itself JSON', async () => {
     const { id } = await create();
     await world.append(id, 'confirmed');
@@ -312,15 +332,15 @@ describe('POST /v1/deliveries/{id}/cancel', () => {
   it('answers 200 with the cancelled delivery when its workflow cancels', async () => {
     const { id } = await create();
     await world.append(id, 'confirmed');
-    world.temporal.answerCancel(async (_id, { reason, actor }) => {
-      expect(actor.role).toBe('operator');
+    world.temporal.answerCancel(async (_id, { reason, actor, why }) => {
+      expect({ role: actor.role, why }).toEqual({ role: 'operator', why: 'The sender called' });
       await world.append(id, {
         status: 'cancelled',
         patch: { cancellation_reason: reason, compensation: 'pending' },
       });
       return { outcome: 'cancelled', reason: null, detail: null };
     });
-    const done = await cancel(id, { reason: 'duplicate' }, operatorKey);
+    const done = await cancel(id, { reason: 'duplicate', why: 'The sender called' }, operatorKey);
     expect(done.status).toBe(200);
     expect(done.json).toMatchObject({
       status: 'cancelled',

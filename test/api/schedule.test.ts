@@ -101,8 +101,12 @@ describe('PATCH /v1/deliveries/{id}', () => {
       { pickupWindow: window, why: 'The shop opens later', actor: { role: 'business' } },
     ]);
     expect(seen[0]).not.toHaveProperty('from');
-    expect((await patch(id, { pickup_window: hours(50) }, {}, operatorKey)).status).toBe(200);
-    expect(seen[1]?.actor.role).toBe('operator');
+    const unsaid = await patch(id, { pickup_window: hours(50) }, {}, operatorKey);
+    expect(unsaid.status).toBe(400);
+    expect(fieldsOf(unsaid)).toEqual(['why']);
+    const why = 'The pad is closed until then';
+    expect((await patch(id, { pickup_window: hours(50), why }, {}, operatorKey)).status).toBe(200);
+    expect(seen[1]).toMatchObject({ actor: { role: 'operator' }, why });
   });
 
   it('with the current ETag in If-Match goes on from the window that was read; with an old one it is 412', async () => {

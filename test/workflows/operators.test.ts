@@ -344,6 +344,114 @@ describe('while it compensates', () => {
   });
 });
 
+describe('a drone that cannot be given back', () => {
+  const STUCK = [
+    { compensation: 'recallDrone', key: /recall\/2$/, kind: 'compensation:recall_drone/1' },
+    { compensation: 'releaseDrone', key: /release\/1$/, kind: 'compensation:release_drone/1' },
+  ] as const;
+
+  async function untilAsked(delivery: LabDelivery): Promise<string> {
+    await lab.until('a person is asked', async () => (await openInterventions(delivery)).length === 1);
+    const [interventionId = ''] = await openInterventions(delivery);
+    return interventionId;
+  }
+
+  it.each(STUCK)(
+    '($compensation fails for good): another one delivers, and the end waits until it is',
+    async ({ compensation, key, kind }) => {
+      lab.faults.arm({ activity: compensation, how: 'refuse', key });
+      const delivery = await at('enroute_to_pickup');
+      await delivery.scene.addDrone();
+      expect(await reassign(delivery)).toMatchObject(REASSIGNING);
+      const interventionId = await untilAsked(delivery);
+      await delivery.untilStatus('delivered');
+      await lab.settle();
+      const { complete, compensation: state, interventions } = await delivery.read();
+      expect({ complete, state, kinds: interventions.map((one) => one.kind) }).toEqual({
+        complete: false,
+        state: 'needs_intervention',
+        kinds: [kind],
+      });
+      const done = lab.faults.callsOf(delivery.id).filter((call) => call.result === 'ok');
+      const other = compensation === 'recallDrone' ? 'releaseDrone' : 'recallDrone';
+      expect(done.map((call) => call.activity)).toContain(other);
+      expect(typed(await delivery.events(), 'picked_up')).toHaveLength(1);
+
+      lab.faults.clear();
+      await order(delivery, 'retryCompensation', { interventionId });
+      const { outcome } = await delivery.untilComplete();
+      expect(outcome).toMatchObject({ status: 'delivered', attempts: 2, compensation: 'complete' });
+      await delivery.untilNothingHeld();
+    },
+  );
+
+  it('and none is free: the delivery can be cancelled all the same', async () => {
+    lab.faults.arm({ activity: 'releaseDrone', how: 'refuse', key: /release\/1$/ });
+    const delivery = await at('enroute_to_pickup');
+    await reassign(delivery);
+    const interventionId = await untilAsked(delivery);
+    await delivery.untilStatus('awaiting_drone');
+    expect(await delivery.cancel()).toMatchObject({ outcome: 'cancelled' });
+    expect(await delivery.read()).toMatchObject({ status: 'cancelled', compensation: 'needs_intervention' });
+    lab.faults.clear();
+    await order(delivery, 'resolveIntervention', { interventionId, answer: 'retry' });
+    expect((await delivery.untilComplete()).outcome).toMatchObject({ compensation: 'complete' });
+    await delivery.untilNothingHeld();
+  });
+
+  it('from the line in which it waits for one: the carrier takes over in time', async () => {
+    const options: DeliveryOptions = {
+      drones: 0,
+      deadlineInS: 3_600,
+      policy: { carrierLeadS: 3_000 },
+      account: { carrier: true, carrierCapCents: 10_000 },
+    };
+    const scene = await lab.prepare(options);
+    const params = { drone_id: await scene.addDrone({ pilot: false }) };
+    await lab.clients.drone.setDroneState({
+      params,
+      body: { state: 'maintenance', reason: 'inspection', by: 'test' },
+    });
+    lab.faults.arm({ activity: 'releaseDrone', how: 'refuse', key: /release\/1$/ });
+    const delivery = await scene.order(options);
+    const interventionId = await untilAsked(delivery);
+    await delivery.untilStatus('delivered');
+    expect(await delivery.read()).toMatchObject({ fulfilment: 'carrier', complete: false });
+    lab.faults.clear();
+    await order(delivery, 'retryCompensation', { interventionId });
+    expect((await delivery.untilComplete()).outcome).toMatchObject({ compensation: 'complete' });
+    await delivery.untilNothingHeld();
+  });
+
+  it('from a dropoff that it may know: the change is answered, and it does not fly', async () => {
+    const options: DeliveryOptions = {
+      pickup: { fromS: 7_200, toS: 10_800 },
+      toDropoffM: 1_000,
+      priceCents: 900,
+    };
+    const scene = await lab.prepare(options);
+    const delivery = await scene.order(options);
+    await delivery.untilStatus('scheduled');
+    const { pickup_window: window } = await delivery.read();
+    await lab.leapUntil(Date.parse(window?.start ?? '') - 580_000, delivery);
+    expect((await delivery.read()).status).toBe('confirmed');
+    lab.faults.arm(
+      { activity: 'rerouteDrone', how: 'act_then_refuse' },
+      { activity: 'undoReroute', how: 'refuse' },
+    );
+    expect(await delivery.changeDropoff(delivery.dropoffAt(3_000))).toMatchObject(REFUSED('step_failed'));
+    const interventionId = await untilAsked(delivery);
+    await delivery.untilStatus('delivered');
+    const seeking = typed(await delivery.events(), 'awaiting_drone').map((event) => event.data);
+    expect(seeking).toEqual([expect.objectContaining({ detail: 'another drone is needed for the dropoff' })]);
+    expect((await delivery.read()).dropoff.location).toEqual(delivery.dropoffAt(1_000));
+    lab.faults.clear();
+    await order(delivery, 'resolveIntervention', { interventionId, answer: 'done' });
+    expect((await delivery.untilComplete()).outcome).toMatchObject({ compensation: 'complete' });
+    await delivery.untilNothingHeld();
+  });
+});
+
 describe('answers that meet', () => {
   /** A person is asked, and the workflow still writes that down: answers are held meanwhile. */
   async function asking(
@@ -414,6 +522,9 @@ describe('answers that meet', () => {
     const byKind = async (kind: string) =>
       (await delivery.read()).interventions.find((one) => one.kind === kind) ?? expect.unreachable();
     const [overdue, down] = [await byKind('overdue'), await byKind('drone_down')];
+    expect(overdue.reason).toMatch(
+      /overdue since .*, last known at -?\d+\.\d+, -?\d+\.\d+ \(arrived at dropoff, /,
+    );
     expect(overdue.resolution).toEqual({ answer: 'replaced', by: 'system', why: `replaced by ${down.id}` });
     await expect(
       order(delivery, 'resolveIntervention', { interventionId: overdue.id, answer: 'lost' }),

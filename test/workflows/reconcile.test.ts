@@ -11,6 +11,10 @@ import { temporalCarriers } from '../../audit/carriers.ts';
 import { findOrphans, type Orphan } from '../../audit/orphans.ts';
 import { isSafeToRepair, repair } from '../../audit/repair.ts';
 import { orphanTable } from '../../audit/table.ts';
+import {
+  deliveryOfIntervention,
+  INTERVENTION_ID_PATTERN,
+} from '../../services/delivery/contract/interventions.ts';
 import { canTransition, type DeliveryStatus } from '../../services/delivery/contract/index.ts';
 import { ensureReconcileSchedule } from '../../workers/reconcile-schedule.ts';
 import {
@@ -178,6 +182,40 @@ describe('a delivery that is terminated', () => {
     expect(kindsOf(orphans)).toEqual(['authorization', 'booking', 'delivery', 'packages']);
     await repaired(delivery, orphans);
     expect(await delivery.read()).toMatchObject({ status: 'failed', complete: true });
+  }, 120_000);
+
+  it('while two services refuse for good: each is a case of its own, which says what to do and closes by itself', async () => {
+    const delivery = await ordered('awaiting_drone', await grounded(await lab.prepare()));
+    const orphans = await terminate(delivery);
+    lab.faults.arm(
+      { activity: 'voidPackages', how: 'refuse', times: 1 },
+      { activity: 'voidAuthorization', how: 'refuse' },
+    );
+    const repairing = repaired(delivery, orphans);
+    const listed = async (open: boolean) => {
+      const query = { delivery_id: delivery.id, open, limit: 100 };
+      return (await lab.clients.delivery.listInterventions({ query })).data;
+    };
+    await Promise.race([
+      repairing,
+      lab.until('one has closed, the other one is open', async () => (await listed(false)).length === 1),
+    ]);
+    const [closed] = await listed(false);
+    expect(closed).toMatchObject({
+      kind: 'compensation:packages',
+      resolution: { answer: 'reconciled', by: 'reconciler' },
+    });
+    const [open, ...others] = await listed(true);
+    expect(others).toEqual([]);
+    expect(open).toMatchObject({ kind: 'compensation:authorization', delivery_id: delivery.id, answers: [] });
+    expect(open?.reason).toMatch(/settle it there.*closes by itself/);
+    for (const one of [closed, open]) {
+      expect(one?.id).toMatch(new RegExp(INTERVENTION_ID_PATTERN));
+      expect(deliveryOfIntervention(one?.id ?? '')).toBe(delivery.id);
+    }
+    lab.faults.clear();
+    await repairing;
+    expect(await listed(true)).toEqual([]);
   }, 120_000);
 
   it('while it is being undone: the rest is undone, and it stays cancelled', async () => {

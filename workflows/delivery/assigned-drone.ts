@@ -110,6 +110,8 @@ export async function giveBack(
   record.showPhase({ baseId: null, pickupEta: null, dropoffEta: null });
   // Whoever asked for another drone meanwhile gets one.
   happenings.orders.answerReassign(REASSIGNING);
+  // Either of them may be stuck. Another drone may be reserved all the same: this one was never sent, or its recall has been answered,
+  // and the drone service lets no reservation load that was recalled.
   await compensations.undo(drone.recall);
   await compensations.undo(drone.release);
   return 'replace_drone';

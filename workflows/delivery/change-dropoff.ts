@@ -15,6 +15,8 @@ import { plainStep, StepFailed } from './steps.ts';
 
 export const CHANGED: ChangeDropoffAnswer = { outcome: 'changed', reason: null, detail: null };
 
+const UNDO_REROUTE = 'undo_reroute';
+
 /** What a delivery to this dropoff costs, by the list. */
 export function priceTo({ input, payloadKg }: DeliveryRun, dropoff: Stop): Money {
   return priceOf({
@@ -106,7 +108,7 @@ export async function changeUnassigned(run: DeliveryRun, asked: PendingDropoffCh
 
 /**
  * A drone is assigned and waits on the ground: it flies there instead, or if it cannot another one does.
- * @returns `other_drone`: the change stands, and this drone is to be given back
+ * @returns `other_drone`: this drone is to be given back, as it cannot go to the dropoff that stands now, or may go to another
  * @throws {Ended} cancelled meanwhile
  */
 export async function changeUnsent(
@@ -117,7 +119,7 @@ export async function changeUnsent(
   if (await answeredAtOnce(run, asked)) return 'same_drone';
   const { dropoff } = asked.command;
   const flown: { by: 'same_drone' | 'other_drone' } = { by: 'same_drone' };
-  await tryOnGround(run, asked, async (price, done) => {
+  const stuck = await tryOnGround(run, asked, async (price, done) => {
     const { step, undo } = rerouteStep(run, drone, dropoff, done);
     const answer = await run.beforeDispatch(step);
     run.compensations.discharge(undo);
@@ -135,7 +137,8 @@ export async function changeUnsent(
     await stand(run, asked, { price, dropoffAtMs: drone.dropoffEtaMs, pickupAtMs: drone.pickupEtaMs });
     return CHANGED;
   });
-  return flown.by;
+  // It may fly to a dropoff that does not stand, so it does not fly.
+  return stuck.some((name) => name.startsWith(UNDO_REROUTE)) ? 'other_drone' : flown.by;
 }
 
 /** The next reroute of a drone, with what undoes it registered: its name is `undo`, and is added to `done`. */
@@ -143,7 +146,7 @@ export function rerouteStep(run: DeliveryRun, drone: DroneAssignment, dropoff: S
   const key = run.record.key('reroute');
   const { reserveKey: reserve_key } = drone;
   const { deadline } = run.input;
-  const undo = `undo_reroute/${key.slice(key.lastIndexOf('/') + 1)}`;
+  const undo = `${UNDO_REROUTE}/${key.slice(key.lastIndexOf('/') + 1)}`;
   done.push(undo);
   const step = run.compensations.prepare('rerouteDrone', {
     input: {
@@ -174,12 +177,15 @@ async function unflyable(run: DeliveryRun, dropoff: Stop): Promise<ChangeDropoff
   return answer.outcome === 'infeasible' ? refusedChange(answer.reason, answer.detail) : undefined;
 }
 
-/** Authorizes the difference, then does the rest; when that is refused or fails for good, what was done is undone. */
+/**
+ * Authorizes the difference, then does the rest; when that is refused or fails for good, what was done is undone.
+ * @returns the compensations that are stuck: a person has been asked about them
+ */
 async function tryOnGround(
   run: DeliveryRun,
   asked: PendingDropoffChange,
   rest: (price: Money, done: string[]) => Promise<ChangeDropoffAnswer>,
-): Promise<void> {
+): Promise<string[]> {
   const done: string[] = [];
   const price = priceTo(run, asked.command.dropoff);
   run.record.waiting('another dropoff', null);
@@ -191,10 +197,14 @@ async function tryOnGround(
     if (!(error instanceof StepFailed)) throw error;
     answer = refusedChange('step_failed', error.message);
   }
-  if (answer.outcome !== 'refused') return;
+  if (answer.outcome !== 'refused') return [];
   forgetRaises(run, done);
-  for (const name of done.reverse()) await run.compensations.undo(name);
+  const stuck: string[] = [];
+  for (const name of done.reverse()) {
+    if ((await run.compensations.undo(name)) === 'asked') stuck.push(name);
+  }
   await refuse(run, asked, answer);
+  return stuck;
 }
 
 /** The old dropoff stands. Whoever was told `pending` hears it by event. */

@@ -3,10 +3,11 @@
  * reverse order, shielded from cancellation. One that keeps failing becomes an intervention and the others go on without it.
  */
 import { CancellationScope, condition, isCancellation, patched } from '@temporalio/workflow';
+import type { DeliveryPatch } from '../../services/delivery/contract/index.ts';
 import { lookAgainInMs } from './overdue.ts';
 import type { DeliveryRecord } from './record.ts';
 import type { UndoableStep, UndoneBy } from './registry.ts';
-import { type StepInput, type StepOutput, undoableStep } from './steps.ts';
+import { StepFailed, type StepInput, type StepOutput, undoableStep } from './steps.ts';
 import { stillHeld, type Undo, undoneKey, type Undoer } from './undo.ts';
 
 export interface Compensation {
@@ -38,6 +39,7 @@ export class Compensations {
   private readonly undoer: Undoer;
   /** What is undone beside the saga, which goes on meanwhile. */
   private readonly aside: Promise<void>[] = [];
+  private unfinishedAside = 0;
 
   /** `stuckMs`: wall milliseconds after which a compensation that has not succeeded becomes an intervention. */
   constructor(record: DeliveryRecord, stuckMs: number, undoer: Undoer, registered: Compensation[] = []) {
@@ -50,6 +52,11 @@ export class Compensations {
   /** What is registered, for the run that goes on. Only to be asked when nothing is undone beside. */
   carried(): Compensation[] {
     return [...this.registered];
+  }
+
+  /** Something is still being undone beside the saga. */
+  get isUndoingAside(): boolean {
+    return this.unfinishedAside > 0;
   }
 
   /** Everything that was to be undone beside the saga is. */
@@ -83,30 +90,62 @@ export class Compensations {
     this.registered.splice(0, this.registered.length, ...kept);
   }
 
-  /** Undoes one step now, in the middle of the saga (a drone that failed is given back before the next is reserved). */
-  async undo(name: string): Promise<void> {
+  /**
+   * Undoes one step now, in the middle of the saga (a drone that failed is given back before the next is reserved).
+   * @returns `asked`: it could not be undone and a person has been asked; it goes on being undone beside the saga, whose end waits for it
+   */
+  async undo(name: string): Promise<'undone' | 'asked'> {
     const compensation = this.registered.find((one) => one.name === name);
-    if (!compensation) return;
+    if (!compensation) return 'undone';
     this.discharge(name);
-    await this.settleInTurn([compensation]);
+    return this.settleInTurn([compensation], 'aside');
   }
 
   /** Undoes steps, the first name first, while the saga goes on: what has to be followed in the air waits for nobody. */
   undoAside(...names: string[]): void {
     const compensations = names.flatMap((name) => this.registered.find((one) => one.name === name) ?? []);
     for (const { name } of compensations) this.discharge(name);
-    if (compensations.length > 0) this.aside.push(this.settleInTurn(compensations));
+    if (compensations.length > 0) this.goOnAside(this.settleInTurn(compensations), compensations);
+  }
+
+  /** What cannot even be written down is undone again at the end: that changes nothing where it has been undone. */
+  private goOnAside(undoing: Promise<unknown>, compensations: readonly Compensation[]): void {
+    this.unfinishedAside += 1;
+    const finished = () => {
+      this.unfinishedAside -= 1;
+    };
+    undoing.then(finished, finished);
+    this.aside.push(this.orAgainAtTheEnd(undoing, compensations));
+  }
+
+  private async orAgainAtTheEnd(
+    undoing: Promise<unknown>,
+    compensations: readonly Compensation[],
+  ): Promise<void> {
+    try {
+      await undoing;
+    } catch (error) {
+      if (!(error instanceof StepFailed)) throw error;
+      this.registered.push(...compensations);
+    }
   }
 
   /** Undoes everything, last step first. Returns when all is undone, or closed by hand. */
   async undoAll(): Promise<void> {
-    const inReverse = this.registered.splice(0).reverse();
-    await this.settleInTurn(inReverse);
-    await this.asideDone();
+    do {
+      const inReverse = this.registered.splice(0).reverse();
+      await this.settleInTurn(inReverse);
+      await this.asideDone();
+    } while (this.registered.length > 0);
   }
 
-  private async settleInTurn(compensations: Compensation[]): Promise<void> {
+  /** @param stuck what becomes of those about which a person was asked: the caller waits for them too, or goes on */
+  private async settleInTurn(
+    compensations: Compensation[],
+    stuck: 'awaited' | 'aside' = 'awaited',
+  ): Promise<'undone' | 'asked'> {
     const left: Promise<void>[] = [];
+    let outcome: 'undone' | 'asked' = 'undone';
     for (const compensation of compensations) {
       const settlement: Settlement = { settled: undefined };
       const settling = this.settle(compensation, settlement);
@@ -118,9 +157,16 @@ export class Compensations {
       if (!inTime) {
         left.push(this.openIntervention(compensation, 'has not succeeded so far; it is still being retried'));
       }
-      left.push(settling);
+      const isStuck = settlement.settled === undefined;
+      if (isStuck && stuck === 'aside' && patched('saga-goes-on-without-stuck')) {
+        this.goOnAside(settling, [compensation]);
+        outcome = 'asked';
+      } else {
+        left.push(settling);
+      }
     }
     await Promise.all(left);
+    return outcome;
   }
 
   /** Runs one compensation until it succeeds or a person closes it; a person may have it tried again at once. */
@@ -141,7 +187,10 @@ export class Compensations {
             'a later attempt succeeded',
           );
         }
-        await this.record.note('compensated', { data: { step: name, outcome: attempt.outcome } });
+        await this.record.note('compensated', {
+          data: { step: name, outcome: attempt.outcome },
+          ...this.nobodyIsAsked(),
+        });
         return;
       }
       if (attempt.result === 'failed' && !this.isStuck(compensation)) {
@@ -166,7 +215,10 @@ export class Compensations {
       await this.record.answered(given);
       if (given.answer === 'done') {
         settlement.settled = 'by_hand';
-        await this.record.note('compensated', { data: { step: name, outcome: 'closed_by_hand' } });
+        await this.record.note('compensated', {
+          data: { step: name, outcome: 'closed_by_hand' },
+          ...this.nobodyIsAsked(),
+        });
         return;
       }
     }
@@ -191,6 +243,15 @@ export class Compensations {
     await condition(() => progress.finished || this.record.answers.to(id) !== undefined);
     if (!progress.finished) scope.cancel();
     return running;
+  }
+
+  /** The last of those about which a person was asked is settled: what the delivery says of its compensation. */
+  private nobodyIsAsked(): { patch?: DeliveryPatch } {
+    const { state, isAskedAboutCompensation } = this.record;
+    if (state.compensation !== 'needs_intervention' || isAskedAboutCompensation) return {};
+    const isUnderWay = state.status === 'cancelled' || state.status === 'failed';
+    state.compensation = isUnderWay ? 'pending' : 'complete';
+    return { patch: { compensation: state.compensation } };
   }
 
   private isStuck({ name }: Compensation): boolean {

@@ -60,6 +60,13 @@ export async function flyWithDrone(
 /** Where it is with the package: before it is loaded, the drone can still be called back. */
 type Stage = 'to_pickup' | 'at_pickup' | 'loaded';
 
+/** `at 47.63, -122.11 (departed pickup, 2027-01-15T10:04:00.000Z)`; undefined: the milestone does not say where. */
+function whereaboutsOf({ position, kind, occurredAt }: DroneMilestoneSignal): string | undefined {
+  return position === null
+    ? undefined
+    : `at ${placeOf(position)} (${kind.replaceAll('_', ' ')}, ${occurredAt})`;
+}
+
 export class Flight {
   private readonly run: DeliveryRun;
   private readonly drone: DroneAssignment;
@@ -76,6 +83,8 @@ export class Flight {
   /** Another dropoff that it was offered. */
   private readonly reroute: Reroute;
   private overdue = 0;
+  /** Where its last milestone was, in words for a person who has to look for it. */
+  private lastKnown = 'at a place unknown';
   private leaving = false;
   private hasTurnedBack = false;
   private readonly handover: Handover;
@@ -158,6 +167,7 @@ export class Flight {
     const { record, happenings, compensations } = this.run;
     const occurredAtMs = Date.parse(milestone.occurredAt);
     const details = { occurredAtMs, data: { drone_id: milestone.droneId, milestone: milestone.kind } };
+    this.lastKnown = whereaboutsOf(milestone) ?? this.lastKnown;
     if (milestone.kind !== 'failed' && milestone.kind !== 'set_down') await this.heardAgain(milestone.kind);
     await this.reroute.onMilestone(milestone);
     switch (milestone.kind) {
@@ -575,7 +585,10 @@ export class Flight {
         data: { waiting_for: this.waitingFor, expected_by: expectedBy },
       });
     } else if (this.intervention === undefined) {
-      await this.askAPerson('overdue', `Drone ${this.drone.droneId} is overdue since ${expectedBy}.`);
+      await this.askAPerson(
+        'overdue',
+        `Drone ${this.drone.droneId} is overdue since ${expectedBy}, last known ${this.lastKnown}.`,
+      );
     }
     return 'on';
   }

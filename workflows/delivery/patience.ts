@@ -1,5 +1,11 @@
 /** Waits that may take a month: the authorization is renewed meanwhile, and the history stays bounded. */
-import { allHandlersFinished, condition, makeContinueAsNewFunc, workflowInfo } from '@temporalio/workflow';
+import {
+  allHandlersFinished,
+  condition,
+  makeContinueAsNewFunc,
+  patched,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { delivery } from './workflow.ts';
 import { failed } from './endings.ts';
 import type { Happening } from './happenings.ts';
@@ -68,7 +74,15 @@ export async function continueWhenLong(run: DeliveryRun): Promise<void> {
   await record.written();
   // An update that waits for the saga is something to do; one that was answered only has to say so.
   await condition(() => allHandlersFinished() || happenings.hasSomething());
-  await run.compensations.asideDone();
+  const { compensations } = run;
+  if (compensations.isUndoingAside) {
+    await condition(
+      () => !compensations.isUndoingAside || happenings.hasSomething() || record.isAskedAboutCompensation,
+    );
+  }
+  // What is stuck waits for a person, and this delivery does not: it goes on with the history that it has.
+  if (compensations.isUndoingAside && patched('no-new-run-while-undoing')) return;
+  await compensations.asideDone();
   const carried = run.carried();
   if (!carried) return;
   const { typedSearchAttributes } = workflowInfo();

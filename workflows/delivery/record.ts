@@ -248,6 +248,11 @@ export class DeliveryRecord {
     }
   }
 
+  /** A person is asked about what could not be undone. */
+  get isAskedAboutCompensation(): boolean {
+    return [...this.interventions.values()].some((one) => one.kind.startsWith(COMPENSATION_KIND));
+  }
+
   /** Unique among all deliveries, and it tells whose it is: `int_01h455vb4pex5vsknk084sn02q_release_drone_1`. */
   interventionId(what: string): string {
     return interventionIdOf(this.input.deliveryId, what.replaceAll('/', '_'));

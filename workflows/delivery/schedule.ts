@@ -135,7 +135,7 @@ async function moveAsAsked(run: DeliveryRun): Promise<void> {
 export async function move(
   run: DeliveryRun,
   asked: PendingReschedule,
-  before: () => Promise<void> = async () => undefined,
+  before: () => Promise<unknown> = async () => undefined,
 ): Promise<boolean> {
   const { record } = run;
   const { pickupWindow: to, from, why, actor } = asked.command;
@@ -180,7 +180,7 @@ const RESCHEDULED: RescheduleAnswer = { outcome: 'rescheduled', reason: null, de
 async function seekAnother({ record }: DeliveryRun, giveBack: () => Promise<void>): Promise<void> {
   await giveBack();
   await record.change('awaiting_drone', {
-    data: { detail: 'another drone is needed for the new dropoff' },
+    data: { detail: 'another drone is needed for the dropoff' },
     patch: {
       drone_id: null,
       attempt: record.state.attempt,

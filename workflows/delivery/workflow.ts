@@ -265,7 +265,9 @@ async function decide(
   { record, happenings }: DeliveryRun,
   ending: Ending & { reason: string },
 ): Promise<void> {
-  record.state.compensation = 'pending';
+  // What is stuck since the middle of the saga still waits for a person.
+  const compensation = record.isAskedAboutCompensation ? 'needs_intervention' : 'pending';
+  record.state.compensation = compensation;
   const isDecision = patched('outcome-after-its-cause');
   if (ending.status === 'cancelled') {
     record.state.cancellationReason = ending.reason;
@@ -276,7 +278,7 @@ async function decide(
         ...(ending.why !== undefined && { why: ending.why }),
         ...(ending.abort && { abort: ending.abort }),
       },
-      patch: { cancellation_reason: ending.reason, compensation: 'pending' },
+      patch: { cancellation_reason: ending.reason, compensation },
     });
     happenings.answerCancel({ outcome: 'cancelled', reason: null, detail: null });
   } else if (ending.status === 'failed') {
@@ -284,7 +286,7 @@ async function decide(
     await record.change('failed', {
       isDecision,
       data: { detail: ending.detail },
-      patch: { failure_reason: ending.reason, failure_detail: ending.detail, compensation: 'pending' },
+      patch: { failure_reason: ending.reason, failure_detail: ending.detail, compensation },
     });
   }
   happenings.answerLate();

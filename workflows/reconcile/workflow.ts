@@ -7,6 +7,7 @@ import { continueAsNew, proxyActivities, sleep, workflowInfo } from '@temporalio
 import type { Examination, ReconcileActivities } from '../../activities/reconcile.ts';
 import { chargeFor, partsOf } from '../../services/account/contract/tariff.ts';
 import type { NewDeliveryEvent } from '../../services/delivery/contract/index.ts';
+import { interventionIdOf } from '../../services/delivery/contract/interventions.ts';
 import { isFinal } from '../../services/delivery/contract/status.ts';
 import type { DeliveryId } from '../../shared/ids.ts';
 import { plainStep, StepFailed } from '../delivery/steps.ts';
@@ -62,6 +63,7 @@ class Reconciliation {
       // A person has reset the delivery's workflow meanwhile: the delivery is its again.
       if (this.seen.isCarried) return { outcome: 'carried', undone: this.undone };
       if (this.seen.held.length === 0 && !this.seen.owed) break;
+      await this.closeSettled();
       if (moved.includes(true)) waitMs = FIRST_LOOK_MS;
       if (workflowInfo().continueAsNewSuggested) {
         await continueAsNew<typeof reconcile>({ deliveryId: this.deliveryId });
@@ -92,13 +94,7 @@ class Reconciliation {
     if (!delivery || delivery.complete) return;
     const isCarriedOut = delivery.status === 'delivered' || delivery.status === 'returned';
     const charge = captured ?? { amount: 0, currency: delivery.price.currency };
-    for (const id of interventions) {
-      await this.record({
-        type: 'delivery.intervention_resolved',
-        data: { answer: 'reconciled', by: 'reconciler', why: NOTHING_LEFT },
-        resolve_intervention: { id, answer: 'reconciled', by: 'reconciler', why: NOTHING_LEFT },
-      });
-    }
+    for (const id of interventions) await this.resolve(id);
     await this.record({
       type: isCarriedOut ? 'delivery.settled' : 'delivery.compensation_complete',
       data: { by: 'reconciler', ...(this.credited && { credit: this.credited }) },
@@ -122,8 +118,9 @@ class Reconciliation {
     } catch (error) {
       if (!(error instanceof StepFailed)) throw error;
       await this.askAPerson(
+        this.questionOf(held),
         `compensation:${held.kind}`,
-        `Undoing it failed for good (${error.message}): ${held.what}. It is tried again all the same.`,
+        `Undoing it failed for good (${error.message}): ${held.what}. Find out what that service refuses and settle it there; it is tried again at least once a minute, and this closes by itself as soon as nothing is held any more. There is nothing to answer.`,
       );
       return false;
     }
@@ -232,8 +229,9 @@ class Reconciliation {
       if (!(error instanceof StepFailed)) throw error;
       const { amount, currency } = owed.amount;
       await this.askAPerson(
+        interventionIdOf(this.deliveryId, CREDIT_QUESTION),
         'compensation:credit_note',
-        `Crediting ${amount} ${currency} for what was lost failed for good (${error.message}). It is tried again all the same.`,
+        `Crediting ${amount} ${currency} for what was lost failed for good (${error.message}). Find out what the account service refuses and settle it there; it is tried again at least once a minute, and this closes by itself as soon as it is credited. There is nothing to answer.`,
       );
       return false;
     }
@@ -243,15 +241,48 @@ class Reconciliation {
     for (const held of this.seen.held) {
       if (!('droneId' in held) || !this.seen.downDroneIds.includes(held.droneId)) continue;
       await this.askAPerson(
+        this.questionOf(held, 'drone_down_'),
         'drone_down',
-        `Drone ${held.droneId} is down, and its delivery has no workflow any more. Recover it and its package, then set the drone to maintenance.`,
+        `Drone ${held.droneId} is down, and its delivery has no workflow any more. Recover it and its package, then set the drone to maintenance: this closes by itself then. There is nothing to answer.`,
       );
     }
   }
 
-  private async askAPerson(kind: string, reason: string): Promise<void> {
-    const id = `int_reconcile_${kind.replace(':', '_')}`;
-    if (this.seen.interventions.includes(id) || this.seen.delivery?.complete !== false) return;
+  /** What a person was asked about and is no longer so needs nobody, though other things are still held. */
+  private async closeSettled(): Promise<void> {
+    const { held, downDroneIds, interventions } = this.seen;
+    const own = interventions.filter((id) => id.startsWith(interventionIdOf(this.deliveryId, OWN_QUESTION)));
+    const credit = this.seen.owed ? [interventionIdOf(this.deliveryId, CREDIT_QUESTION)] : [];
+    const things = held.flatMap((one) => [
+      this.questionOf(one),
+      ...('droneId' in one && downDroneIds.includes(one.droneId)
+        ? [this.questionOf(one, 'drone_down_')]
+        : []),
+    ]);
+    const needed = [...things, ...credit];
+    for (const id of own.filter((one) => !needed.includes(one))) await this.resolve(id);
+  }
+
+  private async resolve(id: string): Promise<void> {
+    const resolution = { answer: 'reconciled', by: 'reconciler', why: NOTHING_LEFT };
+    await this.record({
+      type: 'delivery.intervention_resolved',
+      data: resolution,
+      resolve_intervention: { id, ...resolution },
+    });
+  }
+
+  /** The id of the question about what one step took: `int_…_reconcile_register_1`. */
+  private questionOf({ stepKey }: Holding, about = ''): string {
+    const step = stepKey.slice(stepKey.indexOf('/') + 1).replaceAll('/', '_');
+    return interventionIdOf(this.deliveryId, OWN_QUESTION + about + step);
+  }
+
+  private async askAPerson(id: string, kind: string, reason: string): Promise<void> {
+    // As it was called before it told whose it is: a reconciliation under way does not ask again.
+    const before = `int_reconcile_${kind.replace(':', '_')}`;
+    const isAsked = this.seen.interventions.some((one) => one === id || one === before);
+    if (isAsked || this.seen.delivery?.complete !== false) return;
     this.seen.interventions.push(id);
     await this.record({
       type: 'delivery.intervention_opened',
@@ -280,5 +311,8 @@ class Reconciliation {
   }
 }
 
+/** What the ids of its own questions begin with, after the delivery's part. */
+const OWN_QUESTION = 'reconcile_';
+const CREDIT_QUESTION = `${OWN_QUESTION}credit_note`;
 const REASON = 'its workflow was terminated';
 const NOTHING_LEFT = 'nothing is left of what it was about';

@@ -75,6 +75,7 @@ export const ingestionContract = defineContract({
     body: Closed({
       account_id: Nullable(idSchema('account')),
       reason: OneOf(CANCELLATION_REASONS),
+      why: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })),
       actor: Actor,
     }),
     response: Closed({

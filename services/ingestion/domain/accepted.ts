@@ -26,6 +26,7 @@ export interface AcceptedDocument {
 export interface Cancellation {
   reason: CancellationReason;
   actor: Actor;
+  why?: string;
   /** By the delivery's clock, RFC 3339. */
   at: string;
 }

@@ -186,12 +186,12 @@ export class Projector {
   async #cancel({ document, cancellation }: ProjectClaim): Promise<void> {
     if (!cancellation) return;
     const { id } = document.creation;
-    const { reason, actor, at } = cancellation;
+    const { reason, actor, why, at } = cancellation;
     const event = {
       type: 'delivery.cancelled',
       status: 'cancelled' as const,
       occurred_at: at,
-      data: { reason, by: actor, before_start: true },
+      data: { reason, by: actor, before_start: true, ...(why !== undefined && { why }) },
       patch: cancelledPatch(document, cancellation),
     };
     await this.#options.delivery.appendEvents(

@@ -48,6 +48,17 @@ export const ORDERS: Readonly<Record<string, Path>> = {
     scenes.lab.faults.clear();
     return delivery;
   },
+  // The next one flies meanwhile, and the end waits for the person.
+  'reassigned-and-the-release-is-stuck': async (scenes) => {
+    const delivery = await scenes.at('enroute_to_pickup');
+    await delivery.scene.addDrone();
+    scenes.lab.faults.arm({ activity: 'releaseDrone', how: 'refuse', key: /release\/1$/ });
+    await scenes.reassign(delivery);
+    await delivery.untilStatus('delivered');
+    scenes.lab.faults.clear();
+    await scenes.resolve(delivery, 'retry');
+    return delivery;
+  },
   'reassigned-on-the-ground': async (scenes) => {
     const delivery = await scenes.scheduled(2);
     await scenes.untilPlanned(delivery);
