@@ -90,6 +90,15 @@ export class Tables {
     return rows[0] ?? { amount: 0, told: null };
   }
 
+  /** Credit notes for it. */
+  async creditNotesFor(deliveryId: string): Promise<number> {
+    const { rows } = await this.#pool.query<{ notes: number }>(
+      'SELECT count(*)::int AS notes FROM account.credit_note WHERE delivery_id = $1',
+      [deliveryId],
+    );
+    return rows[0]?.notes ?? 0;
+  }
+
   /** Where a drone let go of its package last; null when none did. */
   async setDownAt(deliveryId: string): Promise<Location | null> {
     const { rows } = await this.#pool.query<Location>(

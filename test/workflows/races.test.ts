@@ -6,7 +6,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { clockTimeMs } from '../../shared/clock.ts';
-import type { ActivityName } from './faults.ts';
 import { openFrontDoor } from './front-door.ts';
 import { Lab, type LabDelivery, type LabWorker, type Scene } from './lab.ts';
 import { commandsOf } from '../replay/commands.ts';

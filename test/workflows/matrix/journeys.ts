@@ -148,4 +148,16 @@ export const JOURNEYS: Journey[] = [
     ],
     lies: [{ activity: 'lowerPackage', how: 'lie', answer: { outcome: 'too_late' }, times: 1 }],
   },
+  {
+    name: 'its drone sets it down on the way, and when one is free another takes it over',
+    options: { policy: { awaitDroneS: 120 } },
+    prepare: all({ failure: 'motor_failure', stage: 'to_dropoff' }),
+    answer: 'another_drone',
+    onTheWay: [
+      {
+        when: ({ waitingFor }) => waitingFor === 'a person’s word on the package',
+        act: (delivery) => delivery.scene.addDrone(),
+      },
+    ],
+  },
 ];

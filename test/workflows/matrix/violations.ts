@@ -5,7 +5,7 @@ import type { Voyage } from './voyage.ts';
 
 type Judged = Pick<
   Voyage,
-  'deliveryId' | 'outcome' | 'charged' | 'calls' | 'asked' | 'held' | 'end' | 'offTheMarkM'
+  'deliveryId' | 'outcome' | 'charged' | 'calls' | 'asked' | 'held' | 'end' | 'offTheMarkM' | 'creditNotes'
 >;
 
 /** A drone hovers, and lowers its package, as exactly as this. */
@@ -19,6 +19,7 @@ export function violationsOf(voyage: Judged, events: readonly DeliveryEvent[]): 
     ...(voyage.offTheMarkM > ON_THE_MARK_M
       ? [`set down ${Math.round(voyage.offTheMarkM)} m from where it was to be`]
       : []),
+    ...creditViolations(voyage),
     ...keyViolations(voyage),
     ...orderViolations(voyage.calls),
     ...eventViolations(voyage, events),
@@ -27,6 +28,12 @@ export function violationsOf(voyage: Judged, events: readonly DeliveryEvent[]): 
 
 function chargeViolations({ charged: { amount, told } }: Judged): string[] {
   return amount === told ? [] : [`${amount} captured, and ${String(told)} told`];
+}
+
+/** What is lost is credited, once, and nothing else is. */
+function creditViolations({ end, creditNotes }: Judged): string[] {
+  const due = end === 'failed (package_lost)' ? 1 : 0;
+  return creditNotes === due ? [] : [`left at its end: ${creditNotes} credit notes, and ${due} are due`];
 }
 
 /** `del_…/<step>/<ordinal>`: one activity for each, and the ordinals of a step rise as it is repeated. */

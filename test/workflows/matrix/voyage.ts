@@ -52,6 +52,7 @@ export interface Voyage {
   waits: string[];
   asked: Asked[];
   offTheMarkM: number;
+  creditNotes: number;
   /** Still held when it had ended and everything had had time to come home. */
   held: HeldRow[];
   /** What is wrong with it, whatever was expected. */
@@ -228,6 +229,7 @@ class Vessel {
       asked,
       held: await tables.heldFor(delivery.id),
       offTheMarkM: await this.offTheMarkM(record),
+      creditNotes: await tables.creditNotesFor(delivery.id),
     };
     const events = await delivery.events();
     lab.faults.clear(delivery.id);
@@ -319,6 +321,9 @@ class Vessel {
       const sinceMs = this.openSinceMs.get(id) ?? lab.wallNowMs;
       this.openSinceMs.set(id, sinceMs);
       if (unnamed.length > 0 && lab.wallNowMs - sinceMs < NAMING_MS) continue;
+      // The one that it waits for may still be asked.
+      const isOffered = answers.some((one) => one.answer === journeyAnswer);
+      if (journeyAnswer !== undefined && !isOffered && kind === 'drone_down') continue;
       lab.faults.clear(delivery.id);
       if (reason.includes('still being retried')) {
         // The next attempt succeeds by itself.
