@@ -58,12 +58,12 @@ const HELD = `
   UNION ALL
   SELECT 'booking', id, step_key, state, false
     FROM carrier.booking
-   WHERE delivery_id = $1 AND state NOT IN ('delivered', 'failed', 'cancelled', 'refused', 'never_booked')
+   WHERE delivery_id = $1 AND state NOT IN ('delivered', 'failed', 'cancelled', 'lost', 'refused', 'never_booked')
   UNION ALL
   SELECT 'carrier_job', reference, booking.step_key, 'reached ' || reached, false
     FROM carrier.simulated_job
     JOIN carrier.booking ON booking.id = simulated_job.reference
-   WHERE booking.delivery_id = $1 AND simulated_job.cancelled_at IS NULL
+   WHERE booking.delivery_id = $1 AND simulated_job.cancelled_at IS NULL AND booking.state <> 'lost'
      AND reached < jsonb_array_length(itinerary)`;
 
 const CHARGED = `

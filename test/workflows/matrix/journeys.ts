@@ -70,11 +70,6 @@ export const JOURNEYS: Journey[] = [
   { name: 'a carrier drives it', options: CARRIER_ONLY },
   { name: 'a carrier drives it, late', options: { ...CARRIER_ONLY, policy: { carrierSlackS: -600 } } },
   {
-    name: 'a carrier has it for too long, and it is given up for lost',
-    options: { ...CARRIER_ONLY, policy: { carrierSlackS: 1 } },
-    answer: 'lost',
-  },
-  {
     name: 'its dropoff is blocked, it is returned',
     options: { undeliverableAction: 'return' },
     prepare: all({ failure: 'dropoff_blocked' }),
@@ -147,6 +142,11 @@ export const JOURNEYS: Journey[] = [
       { when: ({ waitingFor }) => waitingFor === 'the recipient’s confirmation', act: confirmByPin },
     ],
     lies: [{ activity: 'lowerPackage', how: 'lie', answer: { outcome: 'too_late' }, times: 1 }],
+  },
+  {
+    name: 'a carrier has it for too long, and it is given up for lost',
+    options: { ...CARRIER_ONLY, policy: { carrierSlackS: 1 } },
+    answer: 'lost',
   },
   {
     name: 'its drone sets it down on the way, and when one is free another takes it over',

@@ -60,7 +60,13 @@ function orderViolations(calls: readonly Call[]): string[] {
   const order = [...new Set(calls.map(({ key }) => key))];
   const undoing = calls.filter(({ activity, refersTo }) => UNDO.has(activity) && refersTo !== null);
   const decided = calls.findIndex(({ key }) => /\/event_(cancelled|failed)\//.test(key));
-  const atTheEnd = decided < 0 ? [] : undoing.filter((call) => calls.indexOf(call) > decided);
+  // What was begun before goes on beside the rest.
+  const isBegun = ({ activity, refersTo }: Call) =>
+    undoing.some(
+      (one) => one.activity === activity && one.refersTo === refersTo && calls.indexOf(one) < decided,
+    );
+  const atTheEnd =
+    decided < 0 ? [] : undoing.filter((call) => calls.indexOf(call) > decided && !isBegun(call));
   // A step that was interrupted before its first attempt was the last one.
   const placeOf = (key: string) => (order.includes(key) ? order.indexOf(key) : order.length);
   // Its first attempt counts: a person has it tried again when the others have gone on.

@@ -324,7 +324,8 @@ class Vessel {
       // The one that it waits for may still be asked.
       const isOffered = answers.some((one) => one.answer === journeyAnswer);
       if (journeyAnswer !== undefined && !isOffered && kind === 'drone_down') continue;
-      lab.faults.clear(delivery.id);
+      // What the journey leads to is answered with the cause still there.
+      if (!isOffered) lab.faults.clear(delivery.id);
       if (reason.includes('still being retried')) {
         // The next attempt succeeds by itself.
         if (!this.asked.some((one) => one.kind === kind))
