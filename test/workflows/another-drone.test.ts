@@ -44,8 +44,8 @@ async function untilAsked(delivery: LabDelivery, about: string) {
 
 const answersOf = ({ answers }: { answers: { answer: string }[] }) => answers.map((one) => one.answer);
 
-async function resolve(delivery: LabDelivery, interventionId: string, answer: string): Promise<void> {
-  await delivery.handle.executeUpdate('resolveIntervention', {
+async function resolve(delivery: LabDelivery, interventionId: string, answer: string) {
+  return delivery.handle.executeUpdate('resolveIntervention', {
     args: [{ interventionId, answer, why: 'seen on site', actor: { role: 'operator', id: 'test' } }],
   });
 }
@@ -166,6 +166,23 @@ describe('a drone that comes down safely with the package', () => {
     const { delivery: ended } = await delivery.untilComplete();
     expect(ended.status).toBe('returned');
     expect(ended.charge?.amount).toBeGreaterThan(delivery.price.amount);
+    await delivery.untilNothingHeld();
+  });
+
+  it('takes no other dropoff while its package lies there, and asks what a Cancel in the Temporal UI meant', async () => {
+    const { delivery } = await down(DOWN, { drones: 1 });
+    await sendAnother(delivery);
+    await lab.until('it waits', async () => (await delivery.read()).delay_reason === 'no_drone');
+    expect(await delivery.changeDropoff(delivery.dropoffAt(1_500))).toMatchObject({
+      outcome: 'refused',
+      reason: 'drone_down',
+    });
+    await delivery.handle.cancel();
+    const asked = await untilAsked(delivery, 'cancel_requested');
+    expect(await resolve(delivery, asked.id, 'carry_on')).toMatchObject({ outcome: 'accepted' });
+    await delivery.scene.addDrone();
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
     await delivery.untilNothingHeld();
   });
 

@@ -414,6 +414,7 @@ export class Lab {
     if (before?.state === 'open' && !wasTold && before.timerAtMs > this.time.ms) return;
     const quiet = await untilQuiet(delivery.handle, {
       isHanging: () => this.faults.isHanging(delivery.id),
+      isOnTheWay: (accepted) => this.told.onTheWayTo(delivery.id, accepted),
       nowMs: this.time.ms,
     });
     if (quiet.state === 'closed') this.open.delete(delivery);

@@ -30,16 +30,21 @@ export interface Quiet {
   retryAtMs: number;
 }
 
+/** What is known beside its history. */
+interface Looked {
+  isHanging: () => boolean;
+  /** Something that was sent to it may not have arrived yet; by the ids of the updates that it has accepted. */
+  isOnTheWay: (accepted: ReadonlySet<string>) => boolean;
+  nowMs: number;
+}
+
 /**
  * Waits until the workflow waits for something that only time, a signal or an update brings. An activity that waits for its
  * next attempt, or that `isHanging`, needs time to pass.
  */
-export async function untilQuiet(
-  handle: WorkflowHandle,
-  { isHanging, nowMs }: { isHanging: () => boolean; nowMs: number },
-): Promise<Quiet> {
+export async function untilQuiet(handle: WorkflowHandle, how: Looked): Promise<Quiet> {
   for (;;) {
-    const quiet = await look(handle, isHanging, nowMs);
+    const quiet = await look(handle, how);
     if (quiet !== undefined) return quiet;
     await delay(LOOK_AGAIN_MS);
   }
@@ -47,8 +52,7 @@ export async function untilQuiet(
 
 async function look(
   handle: WorkflowHandle,
-  isHanging: () => boolean,
-  nowMs: number,
+  { isHanging, isOnTheWay, nowMs }: Looked,
 ): Promise<Quiet | undefined> {
   const events = (await handle.fetchHistory()).events ?? [];
   const quiet = {
@@ -101,7 +105,10 @@ async function look(
         return { ...quiet, state: 'closed' };
     }
   }
-  if (task) return undefined;
+  const accepted = events.flatMap(
+    (event) => event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest?.meta?.updateId ?? [],
+  );
+  if (task || isOnTheWay(new Set(accepted))) return undefined;
   const timerAtMs = Math.min(...openTimers(events));
   if (activities.size === 0) return { ...quiet, state: 'open', timerAtMs };
   const { raw } = await handle.describe();

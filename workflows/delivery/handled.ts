@@ -2,7 +2,7 @@
  * Updates that were handled, with their answers. Temporal answers a repeated update id itself, but only within one run: after a
  * continue-as-new it would run again.
  */
-import { currentUpdateInfo } from '@temporalio/workflow';
+import { CancellationScope, currentUpdateInfo, patched } from '@temporalio/workflow';
 
 /** Answers by update name and id, the oldest first. Plain data: it outlives a continue-as-new. */
 export type HandledAnswers = [update: string, answer: unknown][];
@@ -28,7 +28,9 @@ export class HandledUpdates {
     const key = updateKey();
     // What is kept under an update's name and id is the answer of this very handler.
     if (key !== undefined && this.answers.has(key)) return this.answers.get(key) as A;
-    const answer = await handle();
+    // *Cancel* in the Temporal UI cancels the scope that later handlers begin in: the delivery goes on, and so do they.
+    const isCancelled = CancellationScope.current().consideredCancelled && patched('orders-outlive-a-cancel');
+    const answer = await (isCancelled ? CancellationScope.nonCancellable(async () => handle()) : handle());
     if (key !== undefined) this.remember(key, answer);
     return answer;
   }
