@@ -35,7 +35,12 @@ export function rowOf(id: string, { end, charged, calls, asked }: Voyage): Row {
     calls: UNDONE_ASIDE.test(id)
       ? [calls.filter((one) => !isOfAChange(one)), calls.filter(isOfAChange)].map(callsShown).join(' ‖ ')
       : callsShown(calls),
-    asked: asked.map(({ kind, answer }) => `${kind}: ${answer}`).join(', ') || '–',
+    // How often the same is asked in turn depends on when it is looked: once is enough to know.
+    asked:
+      asked
+        .map(({ kind, answer }) => `${kind}: ${answer}`)
+        .filter((one, at, all) => one !== all[at - 1])
+        .join(', ') || '–',
   };
 }
 
