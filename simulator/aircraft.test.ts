@@ -69,6 +69,20 @@ function loadingAircraft(faults: ArmedFault[] = []) {
   return { mission, aircraft: grant(there.aircraft, mission, there.atMs), atMs: there.atMs };
 }
 
+describe('a mission whose dropoff was changed before the aircraft heard of it', () => {
+  it('is said to be flown to the new one as it sets out, for nobody knows which version it has', () => {
+    const start = parked();
+    const mission = missionFor(start, ROUTE);
+    const dropoff = destination(mission.dropoff, 90, 150);
+    const changed = { ...revised(mission, 'fly'), dropoff };
+    const away = hearMission(start, orders(changed), START_MS);
+    expect(kindsOf(away)).toEqual(['took_off', 'rerouted']);
+    expect(away.outbox.at(-1)).toMatchObject({ body: { detail: { dropoff } } });
+    // Of one that nobody has changed there is nothing to say.
+    expect(kindsOf(hearMission(start, orders(mission), START_MS))).toEqual(['took_off']);
+  });
+});
+
 describe('an undisturbed mission', () => {
   it('tells every milestone in order, numbered from 1, at the planned times', () => {
     const { mission, aircraft } = loadingAircraft();

@@ -71,7 +71,12 @@ type Done = Pick<MilestoneBody, 'kind' | 'aircraft_sequence' | 'detail'> &
   Partial<Pick<MilestoneBody, 'position'>>;
 
 function setOut(aircraft: Aircraft, atMs: number): Aircraft {
-  if (aircraft.mission?.command === 'fly') return fly(tell(aircraft, 'took_off', atMs), 'to_pickup', atMs);
+  const { mission } = aircraft;
+  if (mission?.command === 'fly') {
+    const away = fly(tell(aircraft, 'took_off', atMs), 'to_pickup', atMs);
+    // Changed before it heard of it: whoever changed it waits for its word all the same.
+    return mission.version > 1 ? agree(away, mission, atMs) : away;
+  }
   // Recalled before it left: at home it is over at once, in the air it goes on home.
   return aircraft.activity.kind === 'parked' ? land(aircraft, atMs) : fly(aircraft, 'home', atMs);
 }

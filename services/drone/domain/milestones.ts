@@ -207,9 +207,13 @@ function arrivedAtDropoff({ reservation }: Flight, report: Report): Transition {
   const { dropoff, nextDropoff } = reservation;
   const signalled = isNews(reservation);
   const arrived = milestone(report, signalled);
-  const isAt = (place: Location) =>
-    report.position === null || distanceM(report.position, place) <= AT_STOP_WITHIN_M;
-  if (nextDropoff === null || isAt(dropoff)) {
+  const { position } = report;
+  // Both may be within what a poor fix allows: it is at the nearer one.
+  const isAtOld =
+    nextDropoff === null ||
+    position === null ||
+    distanceM(position, dropoff) <= distanceM(position, nextDropoff);
+  if (isAtOld) {
     return { change: { phase: 'at_dropoff', nextDropoff: null }, milestones: [arrived] };
   }
   // It has flown there without a word: being there is one.

@@ -108,6 +108,22 @@ describe('a flight that is given another dropoff', () => {
     expect(await delivery.tell('released', { position: there })).toMatchObject({ outcome: 'recorded' });
   });
 
+  test.each([
+    { at: 'new', kinds: ['rerouted', 'arrived_at_dropoff'] },
+    { at: 'old', kinds: ['departed_pickup', 'arrived_at_dropoff'] },
+  ])(
+    'When both are close together, then the one that it arrives at counts: the $at one',
+    async ({ at, kinds }) => {
+      const delivery = await flown('departed_pickup');
+      const old = delivery.body.dropoff;
+      const other = destination(old, 90, 150);
+      await delivery.reroute(other);
+      await delivery.tell('arrived_at_dropoff', { position: at === 'new' ? other : old });
+      expect((await heard(delivery)).slice(-2)).toEqual(kinds);
+      expect((await delivery.mission()).mission?.dropoff).toEqual(at === 'new' ? other : old);
+    },
+  );
+
   test('When the aircraft does not take it, then the old one stands', async () => {
     const delivery = await flown('departed_pickup');
     await delivery.reroute(near(delivery));
