@@ -1,6 +1,5 @@
 /**
- * Credit in the database. Every step is one statement, settled by the unique index on the authorize step's key and by row
- * locks, so that steps which arrive twice, late, or at once leave one result. The account's totals follow by trigger.
+ * Credit in the database. Every step is settled by the unique index on the authorize step's key and by row locks, so that steps which arrive twice, late, or at once leave one result. The account's totals follow by trigger.
  */
 import { isoTime } from '../../../shared/clock.ts';
 import type { AccountId, AuthorizationId, DeliveryId } from '../../../shared/ids.ts';
@@ -73,17 +72,20 @@ export function authorizationStore(prisma: PrismaClient) {
     /**
      * Checks the account and its credit and writes the result under the step's key; a key that has one keeps it.
      *
-     * The lock on the account's row is taken before its totals are read, and the read returns what they are under the lock,
-     * so that of several authorizations at once each sees the ones before it.
+     * The lock on the account's row is taken first, by a statement of its own: the next one then sees what the calls before
+     * it left, the totals and the row under this key. Read in the same statement, a row that was written while it waited
+     * for the lock would be missing, and it would wait, holding the account, for a `void` or `capture` of that row, which
+     * waits for the account.
      *
      * @returns what stands under the key, with the account's preferences; `wrong_currency` when the account has another one.
      */
     async authorize(
       step: AuthorizeStep,
     ): Promise<{ record: AuthorizationRecord; preferences: Preferences } | 'wrong_currency'> {
-      // Nothing comes back when another call with this key committed after our snapshot was taken: the next one sees it.
+      // Nothing comes back when a `void` with this key committed after our snapshot was taken: the next one sees it.
       for (;;) {
-        const [row] = await prisma.$queryRaw<AuthorizeRow[]>`
+        const lock = prisma.$queryRaw`SELECT 1 FROM account WHERE id = ${step.accountId} FOR NO KEY UPDATE`;
+        const write = prisma.$queryRaw<AuthorizeRow[]>`
           WITH known AS (
             SELECT id, account_id, delivery_id, state, amount, currency, captured, refusal_reason, credit_free, end_key,
                    expires_at
@@ -93,7 +95,6 @@ export function authorizationStore(prisma: PrismaClient) {
             SELECT state, livemode, currency, credit_limit - authorized - captured AS free, preferences
               FROM account
              WHERE id = ${step.accountId}
-               FOR NO KEY UPDATE
           ), verdict AS (
             SELECT payer.free, payer.preferences,
                    CASE WHEN payer.livemode IS DISTINCT FROM ${step.livemode}::boolean THEN 'account_unknown'
@@ -127,6 +128,7 @@ export function authorizationStore(prisma: PrismaClient) {
                        UNION ALL
                        SELECT id, account_id, delivery_id, state, amount, currency, captured, refusal_reason, credit_free,
                               end_key, expires_at FROM written) AS result ON true`;
+        const [, [row]] = await prisma.$transaction([lock, write]);
         if (row !== undefined && row.id !== null) {
           const { verdict: _, preferences, ...record } = row;
           return { record, preferences: preferences ?? NO_PREFERENCES };

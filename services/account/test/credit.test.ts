@@ -92,8 +92,9 @@ async function totals(id: AccountId) {
 async function holdAccount(id: AccountId) {
   const holder = new pg.Client({ connectionString: database.adminUrl });
   await holder.connect();
+  await holder.query('SET search_path = account');
   await holder.query('BEGIN');
-  await holder.query('SELECT 1 FROM account.account WHERE id = $1 FOR UPDATE', [id]);
+  await holder.query('SELECT 1 FROM account WHERE id = $1 FOR UPDATE', [id]);
   return {
     waitForQueue: (length: number) =>
       expect
@@ -105,6 +106,14 @@ async function holdAccount(id: AccountId) {
           return Number(rows[0]!.waiting);
         }, PATIENCE)
         .toBe(length),
+    /** An authorize step that has written, and is not done before the gate opens. */
+    authorize: (account: AccountId, { deliveryId, authorizeKey }: ReturnType<typeof steps>, amount: number) =>
+      holder.query(
+        `INSERT INTO credit_authorization
+           (id, step_key, account_id, delivery_id, livemode, state, amount, currency, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, true, 'authorized', $5, 'USD', now(), now() + interval '7 days')`,
+        [newId('authorization'), authorizeKey, account, deliveryId, amount],
+      ),
     async open() {
       await holder.query('COMMIT');
       await holder.end();
@@ -364,6 +373,26 @@ describe('voidAuthorization', () => {
     expect(await delivery.void()).toEqual({ outcome: 'never_authorized' });
     await gate.open();
     expect(await pending).toMatchObject({ outcome: 'refused', reason: 'voided' });
+    expect(await totals(id)).toEqual({ authorized: 0, captured: 0 });
+  });
+
+  test('and an authorize step that was sent twice do not wait for each other', async () => {
+    const id = await account(100_000);
+    for (let round = 0; round < 10; round += 1) {
+      const delivery = steps(id);
+      const gate = await holdAccount(id);
+      // All of them begin before the first is done, so none sees its row yet; then they go on in any order.
+      const pending = [delivery.authorize(100), delivery.authorize(100), delivery.authorize(100)];
+      await gate.waitForQueue(pending.length);
+      await gate.authorize(id, delivery, 100);
+      const voided = delivery.void();
+      await gate.waitForQueue(pending.length + 1);
+      await gate.open();
+      expect(await voided).toEqual({ outcome: 'voided' });
+      for (const one of await Promise.all(pending)) {
+        expect(['authorized', 'refused']).toContain(one.outcome);
+      }
+    }
     expect(await totals(id)).toEqual({ authorized: 0, captured: 0 });
   });
 
