@@ -49,7 +49,7 @@ export class Faults {
   readonly calls: Call[] = [];
   private armed: (Fault & { left: number })[] = [];
   private late: { of: string; act: () => Promise<unknown> }[] = [];
-  private readonly hanging = new Set<{ of: string; letGo: () => void }>();
+  private readonly hangs = new Set<{ of: string; letGo: () => void }>();
 
   arm(...faults: Fault[]): void {
     this.armed.push(...faults.map((fault) => ({ ...fault, left: fault.times ?? Number.POSITIVE_INFINITY })));
@@ -60,7 +60,7 @@ export class Faults {
     const isLeft = ({ of: id }: { of?: string }) => of !== undefined && of !== id;
     this.armed = this.armed.filter(isLeft);
     this.late = this.late.filter(isLeft);
-    for (const one of [...this.hanging]) if (!isLeft(one)) one.letGo();
+    for (const one of [...this.hangs]) if (!isLeft(one)) one.letGo();
   }
 
   /** What is late of a delivery acts now, in the order in which it was called. */
@@ -70,8 +70,13 @@ export class Faults {
     for (const { act } of late) await act();
   }
 
+  /** How many calls never answer. */
+  get hanging(): number {
+    return this.hangs.size;
+  }
+
   isHanging(of: string): boolean {
-    return [...this.hanging].some((one) => one.of === of);
+    return [...this.hangs].some((one) => one.of === of);
   }
 
   callsOf(deliveryId: string): Call[] {
@@ -141,11 +146,11 @@ export class Faults {
     const letGo = new Promise<void>((resolve) => {
       entry.letGo = resolve;
     });
-    this.hanging.add(entry);
+    this.hangs.add(entry);
     try {
       await Promise.race([letGo, cancelled()]);
     } finally {
-      this.hanging.delete(entry);
+      this.hangs.delete(entry);
     }
   }
 }

@@ -104,8 +104,8 @@ export interface DeliveryOptions {
 /** Between the places of two tests: more than any drone flies, 100 km and more. */
 const REGION_DEGREES = 3;
 const REGIONS_TO_NORTH = 40;
-/** Steps of virtual time when nothing is known to happen: short enough to see a timer's effect soon after it. */
-const IDLE_STEP_MS = 20_000;
+/** Steps of virtual time when no drone, timer or retry is known to be due: only what the services do by their own clocks is seen later. */
+const IDLE_STEP_MS = 60_000;
 const GIVE_UP_AFTER_MS = 24 * 60 * 60 * 1000;
 const REAL_STEP_MS = 20;
 const GIVE_UP_IN_REAL_TIME_MS = 60_000;
@@ -128,6 +128,8 @@ export class Lab {
   private readonly time: { ms: number };
   private readonly apps: Record<'carrier' | 'drone', FastifyInstance>;
   private readonly told: Told;
+  /** A worker of it does something now: then no workflow needs to be asked whether it is quiet. */
+  private readonly isBusy: () => boolean;
   private readonly stop: () => Promise<void>;
   /** One more worker of another build, beside those that work. */
   readonly employ: (build: Build) => Promise<LabWorker>;
@@ -149,6 +151,7 @@ export class Lab {
     time: { ms: number };
     apps: Record<'carrier' | 'drone', FastifyInstance>;
     told: Told;
+    isBusy: () => boolean;
     stop: () => Promise<void>;
     employ: (build: Build) => Promise<LabWorker>;
   }) {
@@ -164,6 +167,7 @@ export class Lab {
     this.time = parts.time;
     this.apps = parts.apps;
     this.told = parts.told;
+    this.isBusy = parts.isBusy;
     this.stop = parts.stop;
     this.employ = parts.employ;
   }
@@ -223,7 +227,7 @@ export class Lab {
         clock: runningClock(clock, wall),
       }),
     };
-    const employed = new Set<LabWorker>();
+    const employed = new Set<LabWorker & { isBusy: () => boolean }>();
     const employ = async ({ bundle, workflowsPath, version }: Build): Promise<LabWorker> => {
       const worker = await createDeliveryWorker({
         connection: server.nativeConnection,
@@ -247,7 +251,11 @@ export class Lab {
         shutdownGraceMs: 0,
       });
       const running = worker.run();
-      const one: LabWorker = {
+      const one: LabWorker & { isBusy: () => boolean } = {
+        isBusy: () => {
+          const { numInFlightWorkflowActivations, numInFlightActivities } = worker.getStatus();
+          return numInFlightWorkflowActivations > 0 || numInFlightActivities > faults.hanging;
+        },
         stop: async () => {
           if (!employed.delete(one)) return;
           worker.shutdown();
@@ -280,6 +288,7 @@ export class Lab {
       time,
       apps: { carrier: apps.carrier, drone: apps.drone },
       told,
+      isBusy: () => [...employed].some((one) => one.isBusy()),
       employ,
       stop: async () => {
         faults.clear();
@@ -360,7 +369,7 @@ export class Lab {
       const next = Math.min(
         this.pilot.nextEventAtMs() ?? Number.POSITIVE_INFINITY,
         this.wallNowMs + (this.server.virtual ? IDLE_STEP_MS : REAL_STEP_MS),
-        ...[...this.open.values()].map((quiet) => quiet?.retryAtMs ?? Number.POSITIVE_INFINITY),
+        ...[...this.open.values()].flatMap((quiet) => (quiet ? [quiet.timerAtMs, quiet.retryAtMs] : [])),
       );
       await this.passUntil(Math.max(next, this.wallNowMs + 1));
     }
@@ -399,26 +408,31 @@ export class Lab {
       if (!this.server.virtual) return;
       await this.apps.drone.dronePumps.runDue();
       await this.apps.carrier.carrierPump.runDue();
+      // What a workflow has done since, an aircraft hears now and not when time has passed.
+      if (await this.untilQuiet()) moved = true;
     }
-    await this.untilQuiet();
   }
 
-  private async untilQuiet(): Promise<void> {
-    if (!this.server.virtual) return;
-    await Promise.all([...this.open].map(([delivery, quiet]) => this.untilOneIsQuiet(delivery, quiet)));
+  /** Whether any of them has done something. */
+  private async untilQuiet(): Promise<boolean> {
+    if (!this.server.virtual) return false;
+    const moved = await Promise.all([...this.open].map((one) => this.untilOneIsQuiet(...one)));
+    return moved.includes(true);
   }
 
   /** One that was quiet still is, unless somebody told it something, a timer of it fired, or it is trying again. */
-  private async untilOneIsQuiet(delivery: LabDelivery, before: Quiet | undefined): Promise<void> {
+  private async untilOneIsQuiet(delivery: LabDelivery, before: Quiet | undefined): Promise<boolean> {
     const wasTold = this.told.take(delivery.id);
-    if (before?.state === 'open' && !wasTold && before.timerAtMs > this.time.ms) return;
+    if (before?.state === 'open' && !wasTold && before.timerAtMs > this.time.ms) return false;
     const quiet = await untilQuiet(delivery.handle, {
+      isBusy: this.isBusy,
       isHanging: () => this.faults.isHanging(delivery.id),
       isOnTheWay: (accepted) => this.told.onTheWayTo(delivery.id, accepted),
       nowMs: this.time.ms,
     });
     if (quiet.state === 'closed') this.open.delete(delivery);
     else if (this.open.has(delivery)) this.open.set(delivery, quiet);
+    return quiet.events !== before?.events;
   }
 
   /** After a test: everything works again, and nobody flies or waits for what it left behind. */

@@ -8,6 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const { EventType } = temporal.api.enums.v1;
 const LOOK_AGAIN_MS = 2;
+/** A worker that is busy for longer than this may wait for something that only a workflow which is quiet brings. */
+const BUSY_FOR_LONG_MS = 100;
 /**
  * Of virtual time, while a step is being repeated: its next attempt may have begun unseen, and a longer step than this would let it
  * time out while it runs (`startToCloseTimeout` is 20 s).
@@ -32,6 +34,8 @@ export interface Quiet {
 
 /** What is known beside its history. */
 interface Looked {
+  /** A worker does something: it is asked often, as that is cheap beside a look into the history. */
+  isBusy: () => boolean;
   isHanging: () => boolean;
   /** Something that was sent to it may not have arrived yet; by the ids of the updates that it has accepted. */
   isOnTheWay: (accepted: ReadonlySet<string>) => boolean;
@@ -44,10 +48,16 @@ interface Looked {
  */
 export async function untilQuiet(handle: WorkflowHandle, how: Looked): Promise<Quiet> {
   for (;;) {
+    await untilIdle(how.isBusy);
     const quiet = await look(handle, how);
     if (quiet !== undefined) return quiet;
     await delay(LOOK_AGAIN_MS);
   }
+}
+
+async function untilIdle(isBusy: () => boolean): Promise<void> {
+  const sinceMs = performance.now();
+  while (isBusy() && performance.now() - sinceMs < BUSY_FOR_LONG_MS) await delay(1);
 }
 
 async function look(
