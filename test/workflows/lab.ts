@@ -456,6 +456,11 @@ export class Lab {
     return this.open.get(delivery)?.events;
   }
 
+  /** When a step of it is tried again, as far as has been seen; Unix milliseconds, infinite when none is being repeated. */
+  retriesAtMs(delivery: LabDelivery): number {
+    return this.open.get(delivery)?.retryAtMs ?? Number.POSITIVE_INFINITY;
+  }
+
   /** Its workflow is waited for before time passes. */
   watch(delivery: LabDelivery): void {
     this.open.set(delivery, undefined);

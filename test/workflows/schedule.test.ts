@@ -172,10 +172,14 @@ describe('a reschedule', () => {
   it('at the moment the timer fires: the pickup is moved, and no drone is held for the old one', async () => {
     const delivery = await scheduled(2);
     lab.faults.arm({ activity: 'reserveDrone', how: 'hang', times: 1 });
-    await lab.leapUntil(after(2 * HOUR_S - LEAD_S) + EXACT_MS, delivery);
+    await lab.leapUntil(after(2 * HOUR_S - LEAD_S) - EXACT_MS, delivery);
+    await lab.until('a drone is being reserved', () => lab.faults.isHanging(delivery.id));
     const window = inHours(10);
-    expect(await delivery.reschedule(window)).toEqual(RESCHEDULED);
+    const asking = delivery.reschedule(window);
+    await lab.settle();
+    // The drone is reserved while the reschedule waits for that.
     lab.faults.clear();
+    expect(await asking).toEqual(RESCHEDULED);
     expect(await delivery.read()).toMatchObject({ status: 'scheduled', pickup_window: window });
     expect((await delivery.held()).filter((one) => one.startsWith('reservation'))).toEqual([]);
     await lab.leapUntil(Date.parse(window.start) - LEAD_S * 1000, delivery);

@@ -11,7 +11,7 @@ import {
 import type { Call } from '../faults.ts';
 import { JOURNEYS, type Journey } from './journeys.ts';
 import type { Section } from './page.ts';
-import { askTo, type Plan, type Sea, sail, type Voyage } from './voyage.ts';
+import { askTo, type Plan, type Sea, type Seen, sail, type Voyage } from './voyage.ts';
 
 export interface Case {
   /** Unique in the matrix: `reserve/2 · refused`. */
@@ -32,6 +32,7 @@ export class Chart {
       await sail(
         sea,
         JOURNEYS.map((journey) => ({ journey })),
+        { watched: true },
       ),
     );
   }
@@ -78,15 +79,18 @@ export const FAULTS = [
   'cancelled after it acted',
 ] as const;
 
+/** The server's time goes on a little while an order is sent. */
+const CLEAR_OF_AN_ATTEMPT_MS = 1_000;
+
 export function casesOfStep(chart: Chart, activity: StepName): Case[] {
   return chart.callsOf(activity).flatMap(({ journey, step, key }) => {
-    // Between two attempts that are seconds apart: the time-skipping server skips no time any more once an attempt that was under
-    // way has been cancelled.
-    const attempts = STEPS[activity].how === 'short' ? 8 : 5;
+    const attempts = STEPS[activity].how === 'short' ? 8 : 4;
     const isTried = (calls: readonly Call[]) =>
       calls.filter((call) => call.hit && call.activity === activity).length >= attempts;
     const cancelled = {
-      when: ({ calls }: { calls: readonly Call[] }) => isTried(calls),
+      // Between two attempts that are seconds apart, and well before the second: the time-skipping server skips no time any more
+      // once an attempt that was under way has been cancelled.
+      when: ({ calls, retriesInMs }: Seen) => isTried(calls) && retriesInMs > CLEAR_OF_AN_ATTEMPT_MS,
       act: (delivery: Parameters<typeof askTo>[1]) => askTo('cancel', delivery),
     };
     const at = { activity, key };

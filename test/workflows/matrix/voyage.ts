@@ -27,6 +27,8 @@ export interface Seen {
   waitingFor: string | null;
   /** How long it has been seen to wait for that. */
   waitedMs: number;
+  /** Until the step that is being repeated is tried again, milliseconds; infinite when none is. */
+  retriesInMs: number;
   /** The drone may be loading, and cannot be reached. */
   isLoadingInSilence: boolean;
   calls: readonly Call[];
@@ -49,6 +51,7 @@ export interface Voyage {
   outcome: DeliveryOutcome | undefined;
   charged: { amount: number; told: number | null };
   calls: readonly Call[];
+  /** In their order; only of one that is watched. */
   waits: string[];
   asked: Asked[];
   offTheMarkM: number;
@@ -70,14 +73,18 @@ export interface Sea {
   tables: Tables;
 }
 
-/** Sails all of them at once. `withinMs`: wall milliseconds after which who has not arrived is reported as it is. */
+/**
+ * Sails all of them at once. `withinMs`: wall milliseconds after which who has not arrived is reported as it is. `watched`: the
+ * voyages tell all that they have waited for.
+ */
 export async function sail(
-  { lab, tables }: Sea,
+  sea: Sea,
   plans: readonly Plan[],
-  { withinMs = LONGEST_MS } = {},
+  { withinMs = LONGEST_MS, watched = false } = {},
 ): Promise<Voyage[]> {
+  const { lab } = sea;
   const ready: (() => Promise<Vessel>)[] = [];
-  for (const plan of plans) ready.push(await Vessel.prepare(lab, tables, plan));
+  for (const plan of plans) ready.push(await Vessel.prepare(sea, plan, watched));
   // All drones have been heard before the first of them is asked for.
   await lab.settle();
   const vessels: Vessel[] = [];
@@ -149,11 +156,16 @@ class Vessel {
   private hasEnded = false;
   private acted = false;
   private heldAtItsEnd: HeldRow[] = [];
-  private said: { events: number | undefined; state: DeliveryState } | undefined;
+  private said: DeliveryState | undefined;
+  /** How many events its history had when it was last looked at. */
+  private events: number | undefined;
   /** It has done something since nobody was asked anything. */
   private mayAsk = true;
+  /** All its waits are wanted; otherwise it is asked what it waits for only as long as something is to be done on the way. */
+  private readonly isWatched: boolean;
 
-  private constructor(lab: Lab, tables: Tables, plan: Plan, delivery: LabDelivery) {
+  private constructor({ lab, tables }: Sea, plan: Plan, delivery: LabDelivery, isWatched: boolean) {
+    this.isWatched = isWatched;
     this.lab = lab;
     this.tables = tables;
     this.plan = plan;
@@ -162,7 +174,8 @@ class Vessel {
   }
 
   /** Its scene; it is ordered when it is launched. */
-  static async prepare(lab: Lab, tables: Tables, plan: Plan): Promise<() => Promise<Vessel>> {
+  static async prepare(sea: Sea, plan: Plan, isWatched: boolean): Promise<() => Promise<Vessel>> {
+    const { lab } = sea;
     const { journey, faults = [], externalId } = plan;
     const scene = await lab.prepare(journey.options);
     await journey.prepare?.(scene, lab);
@@ -170,7 +183,7 @@ class Vessel {
     lab.faults.arm(...[...faults, ...(journey.lies ?? [])].map((fault) => ({ ...fault, of: id })));
     const policy = { compensationStuckS: STUCK_S, ...journey.options?.policy, ...plan.policy };
     const options = { ...journey.options, id, policy, ...(externalId !== undefined && { externalId }) };
-    return async () => new Vessel(lab, tables, plan, await scene.order(options));
+    return async () => new Vessel(sea, plan, await scene.order(options), isWatched);
   }
 
   /** Does what is to be done at this moment. True when it has arrived, and there is nothing left to do or to wait for. */
@@ -178,13 +191,10 @@ class Vessel {
     if (this.hasArrived) return true;
     const { lab, delivery, tables } = this;
     if (!this.hasEnded) {
-      const seen = await this.look();
-      for (const one of this.toDo) {
-        if (!one.when(seen)) continue;
-        this.toDo.delete(one);
-        await one.act(delivery);
-        this.acted = true;
-      }
+      const isChanged = lab.eventsOf(delivery) === undefined || lab.eventsOf(delivery) !== this.events;
+      this.events = lab.eventsOf(delivery);
+      this.mayAsk ||= isChanged;
+      if (this.isWatched || this.toDo.size > 0) await this.doWhatIsToDo(await this.look(isChanged));
       await this.answerWhoAsks();
       this.hasEnded = !lab.isOpen(delivery);
       if (this.hasEnded) {
@@ -197,6 +207,15 @@ class Vessel {
     }
     this.hasArrived = (await tables.heldFor(delivery.id)).length === 0;
     return this.hasArrived;
+  }
+
+  private async doWhatIsToDo(seen: Seen): Promise<void> {
+    for (const one of this.toDo) {
+      if (!one.when(seen)) continue;
+      this.toDo.delete(one);
+      await one.act(this.delivery);
+      this.acted = true;
+    }
   }
 
   /** Whether anything was done to it since it was last asked. */
@@ -236,7 +255,7 @@ class Vessel {
     return {
       ...voyage,
       violations: [
-        ...(isOpen ? [`its workflow is still open, waiting for ${this.waitingFor ?? 'nothing'}`] : []),
+        ...(isOpen ? [`its workflow is still open, waiting for ${await this.whatItWaitsFor()}`] : []),
         ...(isOpen || result ? [] : ['its workflow failed']),
         ...this.missed(),
         ...(complete ? [] : [`it is not complete: ${status}, compensation ${compensation}`]),
@@ -246,6 +265,11 @@ class Vessel {
         ...violationsOf(voyage, events),
       ],
     };
+  }
+
+  private async whatItWaitsFor(): Promise<string> {
+    const { waitingFor } = await this.delivery.handle.query<DeliveryState>('state');
+    return waitingFor ?? 'nothing';
   }
 
   /** How far from its dropoff, or from its pickup when it came back, a drone has set it down, metres; 0 when none has. */
@@ -268,9 +292,11 @@ class Vessel {
     ];
   }
 
-  private async look(): Promise<Seen> {
+  /** What its workflow says of itself is asked again only when it has done something since. */
+  private async look(isChanged: boolean): Promise<Seen> {
     const { lab, delivery } = this;
-    const state = await this.state();
+    if (isChanged || !this.said) this.said = await delivery.handle.query<DeliveryState>('state');
+    const state = this.said;
     if (state.waitingFor !== this.waitingFor) {
       this.waitingFor = state.waitingFor;
       this.waitingSinceMs = lab.wallNowMs;
@@ -280,20 +306,10 @@ class Vessel {
       status: state.status,
       waitingFor: state.waitingFor,
       waitedMs: lab.wallNowMs - this.waitingSinceMs,
+      retriesInMs: lab.retriesAtMs(delivery) - lab.wallNowMs,
       isLoadingInSilence: await this.isLoadingInSilence(),
       calls: lab.faults.callsOf(delivery.id),
     };
-  }
-
-  /** What its workflow says of itself; asked again only when it has done something since. */
-  private async state(): Promise<DeliveryState> {
-    const { lab, delivery } = this;
-    const events = lab.eventsOf(delivery);
-    if (!this.said || events === undefined || this.said.events !== events) {
-      this.said = { events, state: await delivery.handle.query<DeliveryState>('state') };
-      this.mayAsk = true;
-    }
-    return this.said.state;
   }
 
   private async isLoadingInSilence(): Promise<boolean> {
