@@ -3,7 +3,7 @@
  * a real database over HTTP, and a pilot that flies the drones. All of it follows the test server's virtual time.
  */
 import { Client as TemporalClient } from '@temporalio/client';
-import type { WorkflowBundle } from '@temporalio/worker';
+import { DefaultLogger, Runtime, type WorkflowBundle } from '@temporalio/worker';
 import type { FastifyInstance } from 'fastify';
 import { createActivities, createServiceClients, type ServiceClients } from '../../activities/index.ts';
 import { reconcileActivities } from '../../activities/reconcile.ts';
@@ -17,6 +17,7 @@ import type {
 } from '../../services/delivery/contract/index.ts';
 import { buildDeliveryService } from '../../services/delivery/service.ts';
 import { aircraftContract, type DroneModel } from '../../services/drone/contract/index.ts';
+import { DEFAULT_LINK_LOSS } from '../../services/drone/domain/link-loss.ts';
 import { buildDroneService } from '../../services/drone/service.ts';
 import { buildPackageService } from '../../services/package/service.ts';
 import { clockTimeMs, isoTime, runningClock } from '../../shared/clock.ts';
@@ -48,6 +49,14 @@ import { Faults } from './faults.ts';
 import { type Quiet, untilQuiet } from './quiet.ts';
 import { type LabServer, realServer, timeSkippingServer } from './servers.ts';
 import { Told } from './told.ts';
+
+// Once per process. Tests make activities fail by the thousand: that is no news, and takes long to print.
+const printer = new DefaultLogger('WARN');
+Runtime.install({
+  logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
+    if (message !== 'Activity failed') printer.log(level, message, meta);
+  }),
+});
 
 export interface LabOptions {
   /** On the real server, so many clock seconds per second; in virtual time unless told. */
@@ -104,8 +113,11 @@ export interface DeliveryOptions {
 /** Between the places of two tests: more than any drone flies, 100 km and more. */
 const REGION_DEGREES = 3;
 const REGIONS_TO_NORTH = 40;
-/** Steps of virtual time when no drone, timer or retry is known to be due: only what the services do by their own clocks is seen later. */
-const IDLE_STEP_MS = 60_000;
+/**
+ * Steps of virtual time when no drone, timer or retry is known to be due: a drone whose radio is silent for longer, as nobody lets
+ * it speak in between, is taken for lost.
+ */
+const IDLE_STEP_MS = DEFAULT_LINK_LOSS.silenceS * 1000;
 const GIVE_UP_AFTER_MS = 24 * 60 * 60 * 1000;
 const REAL_STEP_MS = 20;
 const GIVE_UP_IN_REAL_TIME_MS = 60_000;

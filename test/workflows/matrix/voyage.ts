@@ -93,10 +93,12 @@ export async function sail(
     await lab.until(
       'every delivery has come to its end',
       async () => {
-        const arrived = await Promise.all(vessels.map((one) => one.goOn()));
-        // What was ordered now is done before time passes.
-        if (vessels.some((one) => one.hasActed())) await lab.settle();
-        return arrived.every((one) => one);
+        for (;;) {
+          const arrived = await Promise.all(vessels.map((one) => one.goOn()));
+          if (!vessels.map((one) => one.hasActed()).includes(true)) return arrived.every((one) => one);
+          // What was ordered now is done, and seen by all, before time passes.
+          await lab.settle();
+        }
       },
       { withinMs },
     );
