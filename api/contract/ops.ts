@@ -130,13 +130,15 @@ export const opsOperations = definePublicContract({
     tag: 'Operations',
     summary: 'Ends it: before the pickup by a cancel, after it by flying the package back to the sender',
     description:
-      '`cancelled`: it never left. `returning`: the drone has turned round, and the delivery will be `returned`. 409 with the reason when it has ended, when the drone is down (`drone_down`: its intervention asks what to do) or when a carrier has the package (`carrier_has_package`).',
+      '`cancelled`: it never left. `returning`: the drone has turned round, and the delivery will be `returned`. 409 with the reason when it has ended, when the drone is down (`drone_down`: its intervention asks what to do) when it has just let go of the package (`already_released`), or when a carrier has it (`carrier_has_package`).',
     access: ['operator'],
     params: DeliveryParams,
     body: Closed({ why: Why }),
     response: Ordered(['cancelled', 'returning', 'pending']),
     idempotencyKey: 'required',
-    alsoAnswers: { 202: `${PENDING}. One that turns out to be loaded is turned round` },
+    alsoAnswers: {
+      202: 'The aircraft has not answered: it may be loading, and is turned round if it turns out to be loaded; or it has not said that it turns round, and may let go of the package before it hears of it. An event will tell how it went',
+    },
     problems: ['not-found', 'conflict', 'idempotency-key-reused'],
     examples: {
       body: { why: 'The street at the dropoff is closed' },

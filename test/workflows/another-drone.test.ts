@@ -44,11 +44,9 @@ async function untilAsked(delivery: LabDelivery, about: string) {
 
 const answersOf = ({ answers }: { answers: { answer: string }[] }) => answers.map((one) => one.answer);
 
-async function resolve(delivery: LabDelivery, interventionId: string, answer: string) {
-  return delivery.handle.executeUpdate('resolveIntervention', {
-    args: [{ interventionId, answer, why: 'seen on site', actor: { role: 'operator', id: 'test' } }],
-  });
-}
+const BY = { actor: { role: 'operator', id: 'test' } } as const;
+const resolve = (delivery: LabDelivery, interventionId: string, answer: string) =>
+  delivery.order('resolveIntervention', { ...BY, interventionId, answer, why: 'seen on site' });
 
 /** The package lies where its first drone came down; a person sends another one. */
 async function sendAnother(delivery: LabDelivery) {
@@ -56,10 +54,7 @@ async function sendAnother(delivery: LabDelivery) {
   await resolve(delivery, id, 'another_drone');
 }
 
-const abort = (delivery: LabDelivery) =>
-  delivery.handle.executeUpdate('abort', {
-    args: [{ why: 'the street is closed', actor: { role: 'operator', id: 'test' } }],
-  });
+const abort = (delivery: LabDelivery) => delivery.order('abort', { ...BY, why: 'the street is closed' });
 
 async function reservations(delivery: LabDelivery) {
   const { data } = await lab.clients.drone.listReservations({ query: { delivery_id: delivery.id } });

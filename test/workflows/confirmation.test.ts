@@ -236,12 +236,8 @@ describe('a confirmation that races the drone’s patience', () => {
 describe('while the drone waits for the recipient', () => {
   it('an abort turns it round, and a later confirmation is refused', async () => {
     const { delivery } = await awaited();
-    const abort = await lab.workflows.order(
-      delivery.id,
-      'abort',
-      { actor: { role: 'operator', id: 'test' }, why: 'the street is closed' },
-      { updateId: 'abort-1', timeoutMs: 20_000 },
-    );
+    const actor = { role: 'operator', id: 'test' } as const;
+    const abort = await delivery.order('abort', { actor, why: 'the street is closed' });
     expect(abort).toMatchObject({ outcome: 'returning' });
     const { delivery: ended } = await delivery.untilComplete();
     expect(ended).toMatchObject({

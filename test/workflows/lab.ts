@@ -39,12 +39,17 @@ import {
   type DeliveryWorkflows,
   temporalDeliveryWorkflows,
 } from '../../shared/temporal/delivery-workflows.ts';
-import type { OrderResult } from '../../shared/temporal/operator-orders.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
 import { createDeliveryWorker, type DeploymentVersion } from '../../workers/worker.ts';
-import type { DeliveryInput, DeliveryOutcome, DeliveryPolicy } from '../../workflows/messages.ts';
+import type {
+  DeliveryInput,
+  DeliveryOutcome,
+  DeliveryPolicy,
+  OperatorAnswer,
+  OperatorCommands,
+} from '../../workflows/messages.ts';
 import { createServiceDatabase } from '../support/postgres.ts';
-import { Pilot } from '../support/pilot.ts';
+import { Pilot, type ScriptedFailure } from '../support/pilot.ts';
 import { Faults } from './faults.ts';
 import { type Quiet, untilQuiet } from './quiet.ts';
 import { type LabServer, realServer, timeSkippingServer } from './servers.ts';
@@ -367,6 +372,22 @@ export class Lab {
     return scene;
   }
 
+  /** A delivery whose only drone has just lost its link, there and for that long; what else happens to it. */
+  async startUnheard(
+    link: Omit<ScriptedFailure, 'failure'>,
+    ...failures: ScriptedFailure[]
+  ): Promise<LabDelivery> {
+    const scene = await this.prepare();
+    for (const failure of [{ failure: 'lost_link' as const, ...link }, ...failures]) {
+      for (const droneId of scene.droneIds) this.pilot.arm(droneId, failure);
+    }
+    const delivery = await scene.order();
+    await this.until('it is out of reach', () =>
+      scene.droneIds.every((droneId) => this.pilot.look(droneId).linkLostUntilMs !== null),
+    );
+    return delivery;
+  }
+
   /** Lets time pass, and the drones fly, until `done` holds. `withinMs`: wall milliseconds until it is given up. */
   async until(
     what: string,
@@ -384,6 +405,26 @@ export class Lab {
         ...[...this.open.values()].flatMap((quiet) => (quiet ? [quiet.timerAtMs, quiet.retryAtMs] : [])),
       );
       await this.passUntil(Math.max(next, this.wallNowMs + 1));
+    }
+  }
+
+  /**
+   * Lets time pass until it is answered, and answers that. What the workflow does after its answer is not waited for: a test may
+   * have to end what hangs before the workflow's end, or the time-skipping server lets no time pass any more.
+   */
+  async untilSettled<T>(what: string, asking: Promise<T>): Promise<T> {
+    let isSettled = false;
+    const settle = () => {
+      isSettled = true;
+    };
+    asking.then(settle, settle);
+    const passing = this.until(what, () => isSettled);
+    try {
+      return await Promise.race([asking, passing.then(() => asking)]);
+    } catch (error) {
+      // It was refused, and the test goes on: no time may pass behind its back.
+      await passing;
+      throw error;
     }
   }
 
@@ -666,21 +707,14 @@ export class LabDelivery {
   }
 
   /** Asks for it to be cancelled, and lets time pass until the answer is there. */
-  async cancel(updateId = 'cancel-1') {
+  cancel(updateId = 'cancel-1') {
     const { lab } = this.scene;
-    const asked: { answer?: Awaited<ReturnType<DeliveryWorkflows['cancel']>> } = {};
-    const asking = lab.workflows
-      .cancel(
-        this.id,
-        { reason: 'requested_by_sender', actor: { role: 'business', id: this.scene.accountId } },
-        { updateId, timeoutMs: 20_000 },
-      )
-      .then((answer) => {
-        asked.answer = answer;
-      });
-    await Promise.race([asking, lab.until('the cancel is answered', () => asked.answer !== undefined)]);
-    await asking;
-    return asked.answer;
+    const command = {
+      reason: 'requested_by_sender',
+      actor: { role: 'business', id: this.scene.accountId },
+    } as const;
+    const asking = lab.workflows.cancel(this.id, command, { updateId, timeoutMs: 20_000 });
+    return lab.untilSettled('the cancel is answered', asking);
   }
 
   /** What the recipient was sent. */
@@ -700,18 +734,24 @@ export class LabDelivery {
   }
 
   /** Has the workflow look what was given, and lets time pass until it has answered. */
-  async tellConfirmed(updateId = 'confirm-1') {
+  tellConfirmed(updateId = 'confirm-1') {
     const { lab } = this.scene;
-    const asked: { answer?: OrderResult } = {};
     const command = { actor: { role: 'recipient', id: 'test' } } as const;
-    const asking = lab.workflows
-      .order(this.id, 'confirm', command, { updateId, timeoutMs: 20_000 })
-      .then((answer) => {
-        asked.answer = answer;
-      });
-    await Promise.race([asking, lab.until('the confirmation is answered', () => asked.answer !== undefined)]);
-    await asking;
-    return asked.answer;
+    const asking = lab.workflows.order(this.id, 'confirm', command, { updateId, timeoutMs: 20_000 });
+    return lab.untilSettled('the confirmation is answered', asking);
+  }
+
+  /** Sends an operator's update, and lets time pass until it is answered. */
+  order<K extends keyof OperatorCommands>(
+    update: K,
+    command: OperatorCommands[K],
+    updateId?: string,
+  ): Promise<OperatorAnswer> {
+    const asking = this.handle.executeUpdate<OperatorAnswer, [unknown]>(update, {
+      args: [command],
+      ...(updateId !== undefined && { updateId }),
+    });
+    return this.scene.lab.untilSettled(`${update} is answered`, asking);
   }
 
   /** Asks for another pickup window, and lets what it causes happen; no time passes. */
@@ -748,15 +788,8 @@ export class LabDelivery {
   }
 
   /** Asks for another dropoff, and lets time pass until the answer is there. */
-  async changeDropoff(...asked: Parameters<LabDelivery['askToChangeDropoff']>) {
-    const { lab } = this.scene;
-    const got: { answer?: Awaited<ReturnType<LabDelivery['askToChangeDropoff']>> } = {};
-    const asking = this.askToChangeDropoff(...asked).then((answer) => {
-      got.answer = answer;
-    });
-    await Promise.race([asking, lab.until('the change is answered', () => got.answer !== undefined)]);
-    await asking;
-    return got.answer;
+  changeDropoff(...asked: Parameters<LabDelivery['askToChangeDropoff']>) {
+    return this.scene.lab.untilSettled('the change is answered', this.askToChangeDropoff(...asked));
   }
 
   /** What the services still hold for it: reservations, authorizations, bookings, packages. */

@@ -19,25 +19,13 @@ afterAll(() => lab.close());
 const ORDER = { why: 'the test says so', actor: { role: 'operator', id: 'jo' } } as const;
 const BY_JO = { by: 'operator:jo', why: 'the test says so' };
 
-let updates = 0;
 /** Sends an update, and lets time pass until it is answered. */
-async function order<K extends keyof OperatorCommands>(
+const order = <K extends keyof OperatorCommands>(
   delivery: LabDelivery,
   update: K,
   command: Omit<OperatorCommands[K], keyof typeof ORDER>,
-  updateId = `order-${(updates += 1)}`,
-): Promise<OperatorAnswer> {
-  let isSettled = false;
-  const asking = delivery.handle
-    .executeUpdate<OperatorAnswer, [unknown]>(update, { args: [{ ...ORDER, ...command }], updateId })
-    .finally(() => {
-      isSettled = true;
-    });
-  // Both are waited for: a rejection must not leave time passing behind the test's back.
-  const [answer] = await Promise.allSettled([asking, lab.until(`${update} is answered`, () => isSettled)]);
-  if (answer.status === 'rejected') throw answer.reason;
-  return answer.value;
-}
+  updateId?: string,
+) => delivery.order(update, { ...ORDER, ...command } as OperatorCommands[K], updateId);
 const reassign = (delivery: LabDelivery, updateId?: string) => order(delivery, 'reassignDrone', {}, updateId);
 const abort = (delivery: LabDelivery, updateId?: string) => order(delivery, 'abort', {}, updateId);
 
@@ -304,6 +292,48 @@ describe('abort after the pickup', () => {
     expect(await abort(delivery)).toMatchObject(REFUSED('carrier_has_package'));
     expect((await delivery.untilComplete()).outcome.status).toBe('delivered');
     await delivery.untilNothingHeld();
+  });
+});
+
+describe('abort after the pickup, with the aircraft out of reach', () => {
+  it('for a while: pending, for all who ask; it turns round as soon as it hears of it', async () => {
+    const delivery = await lab.startUnheard({ stage: 'to_dropoff', at: 0.5, forS: 20 });
+    const pending = { outcome: 'pending', reason: 'aircraft_unreachable' };
+    expect(await abort(delivery)).toMatchObject(pending);
+    expect(await abort(delivery)).toMatchObject(pending);
+    await delivery.untilStatus('enroute_to_return');
+    expect(await abort(delivery)).toMatchObject(RETURNING);
+    expect((await delivery.untilComplete()).outcome.status).toBe('returned');
+    expect(typed(await delivery.events(), 'abort_requested')).toHaveLength(1);
+    await delivery.untilNothingHeld();
+  });
+
+  it('and letting go of the package meanwhile: pending, and it was delivered', async () => {
+    const delivery = await lab.startUnheard({ stage: 'at_dropoff', at: 0.2, forS: 30 });
+    expect(await abort(delivery)).toMatchObject({ outcome: 'pending', reason: 'aircraft_unreachable' });
+    const { outcome, delivery: done } = await delivery.untilComplete();
+    expect(outcome.status).toBe('delivered');
+    expect(done.charge).toEqual(delivery.price);
+    await delivery.untilNothingHeld();
+  });
+
+  it('for a moment, in which it lets go of the package: is refused, and it was delivered', async () => {
+    const delivery = await lab.startUnheard({ stage: 'at_dropoff', at: 0.8, forS: 4 });
+    expect(await abort(delivery)).toMatchObject(REFUSED('already_released'));
+    expect((await delivery.untilComplete()).outcome.status).toBe('delivered');
+    await delivery.untilNothingHeld();
+  });
+
+  it('for a moment, in which it comes down: is refused, for the intervention asks what to do', async () => {
+    const delivery = await lab.startUnheard(
+      { stage: 'to_dropoff', at: 0.5, forS: 4 },
+      { failure: 'motor_failure', stage: 'to_dropoff', at: 0.51 },
+    );
+    expect(await abort(delivery)).toMatchObject(REFUSED('drone_down'));
+    await lab.until('a person is asked', async () => (await openInterventions(delivery)).length === 1);
+    const [interventionId = ''] = await openInterventions(delivery);
+    await order(delivery, 'resolveIntervention', { interventionId, answer: 'lost' });
+    expect((await delivery.untilComplete()).outcome.status).toBe('failed');
   });
 });
 

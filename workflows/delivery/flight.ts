@@ -9,6 +9,7 @@ import {
 import { isoTime } from '../../shared/clock.ts';
 import type { Location } from '../../shared/schemas.ts';
 import type {
+  AbortCommand,
   CommandActor,
   DroneMilestoneSignal,
   ReassignDroneCommand,
@@ -38,6 +39,7 @@ import { Reroute } from './reroute.ts';
 import { type DeliveryRun, type DroneAssignment, nameOf, NEWLY_ON_GROUND } from './run.ts';
 import { untilTakeOff } from './schedule.ts';
 import { plainStep, StepFailed, type StepInput } from './steps.ts';
+import { ALREADY_RELEASED, Turning } from './turning.ts';
 
 /** How a flight went on after one happening: it goes on, the delivery ends, or another drone is needed. */
 type Next = 'on' | 'replace_drone' | 'another_drone' | Ending;
@@ -82,6 +84,7 @@ export class Flight {
   private backAtMs: number | undefined;
   /** Another dropoff that it was offered. */
   private readonly reroute: Reroute;
+  private readonly turning: Turning;
   private overdue = 0;
   /** Where its last milestone was, in words for a person who has to look for it. */
   private lastKnown = 'at a place unknown';
@@ -100,6 +103,7 @@ export class Flight {
     this.takesOver = takesOver;
     this.handover = new Handover(run, drone);
     this.reroute = new Reroute(run, drone);
+    this.turning = new Turning(run);
     this.waitingFor = 'the drone at the pickup';
     this.untilMs = this.deadline('the drone at the pickup', drone.pickupEtaMs);
   }
@@ -107,7 +111,7 @@ export class Flight {
   async follow(): Promise<Exclude<Next, 'on'>> {
     const { happenings } = this.run;
     for (;;) {
-      const untilMs = Math.min(this.untilMs, this.reroute.answerByMs);
+      const untilMs = Math.min(this.untilMs, this.reroute.answerByMs, this.turning.answerByMs);
       const happening = await happenings.next(this.waitingFor, untilMs);
       let next: Next = 'on';
       switch (happening.kind) {
@@ -119,6 +123,7 @@ export class Flight {
           break;
         case 'deadline':
           await this.reroute.onTime();
+          this.turning.onTime();
           if (this.run.record.nowMs() >= this.untilMs) next = await this.onDeadline();
           break;
         case 'answered':
@@ -128,7 +133,7 @@ export class Flight {
           next = await this.onReassign(happening.command);
           break;
         case 'abort':
-          happenings.orders.answerAbort(await this.turnRound(happening.command));
+          await this.onAbort(happening.command);
           break;
         case 'confirm':
           happenings.orders.answerConfirm(await this.onConfirm());
@@ -170,6 +175,7 @@ export class Flight {
     this.lastKnown = whereaboutsOf(milestone) ?? this.lastKnown;
     if (milestone.kind !== 'failed' && milestone.kind !== 'set_down') await this.heardAgain(milestone.kind);
     await this.reroute.onMilestone(milestone);
+    this.turning.onMilestone(milestone);
     switch (milestone.kind) {
       case 'took_off':
         await this.advance('enroute_to_pickup', milestone, details);
@@ -424,6 +430,13 @@ export class Flight {
     }
   }
 
+  private async onAbort(command: AbortCommand): Promise<void> {
+    const wasReturning = isReturning(this.run.record.status);
+    const answer = await this.turnRound(command);
+    if (answer === RETURNING && !wasReturning && patched('an-abort-hears-the-aircraft')) this.turning.begin();
+    else this.run.happenings.orders.answerAbort(answer);
+  }
+
   /** Brings the package back to the sender. Refused when the drone cannot do it: the delivery goes on as it was. */
   private async turnRound({ actor, why }: { actor: CommandActor; why: string }): Promise<Answer> {
     const { record, input } = this.run;
@@ -458,7 +471,7 @@ export class Flight {
         this.expectBack(backAt === null ? (this.backAtMs ?? record.nowMs()) : Date.parse(backAt));
         return RETURNING;
       case 'ended':
-        return refused('already_released', 'The drone has let go of the package; an event will tell where.');
+        return ALREADY_RELEASED;
       case 'not_loaded':
         return refused('not_aboard', 'The drone says that nothing is aboard.');
     }

@@ -102,9 +102,10 @@ export class Orders {
     if (answer.outcome !== 'pending') this.reassigning = undefined;
   }
 
+  /** `pending` keeps the order in mind: an event will tell how it went. */
   answerAbort(answer: Answer): void {
     if (this.aborting) this.aborting.answer = answer;
-    this.aborting = undefined;
+    if (answer.outcome !== 'pending') this.aborting = undefined;
   }
 
   answerConfirm(answer: Answer): void {

@@ -133,6 +133,32 @@ export const ORDERS: Readonly<Record<string, Path>> = {
     await scenes.abort(delivery);
     return delivery;
   },
+  // An aircraft that does not hear of it at once may go on as it was.
+  'aborted-out-of-reach-and-turned-back': async (scenes) => {
+    const delivery = await scenes.lab.startUnheard({ stage: 'to_dropoff', at: 0.5, forS: 20 });
+    await scenes.abort(delivery);
+    await scenes.abort(delivery);
+    return delivery;
+  },
+  'aborted-out-of-reach-and-delivered': async (scenes) => {
+    const delivery = await scenes.lab.startUnheard({ stage: 'at_dropoff', at: 0.2, forS: 30 });
+    await scenes.abort(delivery);
+    return delivery;
+  },
+  'aborted-too-late-for-the-release': async (scenes) => {
+    const delivery = await scenes.lab.startUnheard({ stage: 'at_dropoff', at: 0.8, forS: 4 });
+    await scenes.abort(delivery);
+    return delivery;
+  },
+  'aborted-as-it-comes-down': async (scenes) => {
+    const delivery = await scenes.lab.startUnheard(
+      { stage: 'to_dropoff', at: 0.5, forS: 4 },
+      { failure: 'motor_failure', stage: 'to_dropoff', at: 0.51 },
+    );
+    await scenes.abort(delivery);
+    await scenes.resolve(delivery, 'lost');
+    return delivery;
+  },
   'aborted-while-it-returns': async (scenes) => {
     const delivery = await scenes.withFailure({ failure: 'dropoff_blocked' });
     await delivery.untilStatus('enroute_to_return');

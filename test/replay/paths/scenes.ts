@@ -32,20 +32,8 @@ export class Scenes {
     update: K,
     command: Omit<OperatorCommands[K], keyof typeof BY>,
   ): Promise<void> {
-    let isSettled = false;
-    const asking = delivery.handle
-      .executeUpdate(update, {
-        args: [{ ...BY, ...command }] as [unknown],
-        updateId: `order-${(this.updates += 1)}`,
-      })
-      .finally(() => {
-        isSettled = true;
-      });
-    const [answer] = await Promise.allSettled([
-      asking,
-      this.lab.until(`${update} is answered`, () => isSettled),
-    ]);
-    if (answer.status === 'rejected') throw answer.reason;
+    const given = { ...BY, ...command } as OperatorCommands[K];
+    await delivery.order(update, given, `order-${(this.updates += 1)}`);
   }
 
   reassign(delivery: LabDelivery, excludePresent = true): Promise<void> {

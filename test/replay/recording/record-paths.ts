@@ -1,5 +1,4 @@
 /** Leads deliveries down their paths and keeps their histories: as tests, so that a path that no longer goes that way says so. */
-import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, inject, it } from 'vitest';
 import { Lab, LabDelivery, type LabOptions } from '../../workflows/lab.ts';
 import { commandsOf } from '../commands.ts';
@@ -47,8 +46,6 @@ export async function recordPaths(
     it('has them all', () => undefined);
     return;
   }
-  // What fails here is meant to.
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
   let lab: Lab;
   beforeAll(async () => {
     lab = await Lab.open({ ...options, payloadKeys: REPLAY_KEYS });
