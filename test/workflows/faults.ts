@@ -35,6 +35,8 @@ export interface Call {
   key: string;
   /** The key of the step that it undoes, or goes on with. */
   refersTo: string | null;
+  /** A local activity: done before its workflow task is, and lost with it. */
+  isLocal: boolean;
   result: 'ok' | 'failed';
   /** The service was called, and answered. */
   acted: boolean;
@@ -85,7 +87,7 @@ export class Faults {
 
   /** The interceptor of one activity; `before` runs first (it brings the services' clock up to date). */
   interceptor(
-    { activityType, deliveryId }: { activityType: string; deliveryId: string },
+    { activityType, deliveryId, isLocal }: { activityType: string; deliveryId: string; isLocal: boolean },
     before: () => Promise<void>,
   ): ActivityInboundCallsInterceptor {
     return {
@@ -98,7 +100,16 @@ export class Faults {
           REFERENCES.map((name) => step?.[name]).find((one) => typeof one === 'string') ?? null;
         const fault = this.take({ activity, key, deliveryId });
         const hit = fault !== undefined;
-        const call: Call = { deliveryId, activity, key, refersTo, result: 'failed', acted: false, hit };
+        const call: Call = {
+          deliveryId,
+          activity,
+          key,
+          refersTo,
+          isLocal,
+          result: 'failed',
+          acted: false,
+          hit,
+        };
         this.calls.push(call);
         if (fault?.how === 'refuse') throw final('refused by the test');
         if (fault?.how === 'down') throw retryable('down, says the test');

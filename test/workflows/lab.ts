@@ -3,7 +3,7 @@
  * a real database over HTTP, and a pilot that flies the drones. All of it follows the test server's virtual time.
  */
 import { Client as TemporalClient } from '@temporalio/client';
-import { DefaultLogger, Runtime, type WorkflowBundle } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker, type WorkflowBundle, type WorkerOptions } from '@temporalio/worker';
 import type { FastifyInstance } from 'fastify';
 import { createActivities, createServiceClients, type ServiceClients } from '../../activities/index.ts';
 import { reconcileActivities } from '../../activities/reconcile.ts';
@@ -78,6 +78,8 @@ export interface Build {
   /** Other workflows than the project's own, to be bundled. */
   workflowsPath?: string;
   version?: DeploymentVersion;
+  /** No workflows, only activities: what those have led to waits. */
+  activitiesOnly?: boolean;
 }
 
 /** One worker of the lab. Whatever it has not finished when it stops is the others'. */
@@ -245,28 +247,39 @@ export class Lab {
       }),
     };
     const employed = new Set<LabWorker & { isBusy: () => boolean }>();
-    const employ = async ({ bundle, workflowsPath, version }: Build): Promise<LabWorker> => {
-      const worker = await createDeliveryWorker({
+    const employ = async ({
+      bundle,
+      workflowsPath,
+      version,
+      activitiesOnly = false,
+    }: Build): Promise<LabWorker> => {
+      const common = {
         connection: server.nativeConnection,
         namespace,
         taskQueue,
-        workflowBundle: bundle ?? (await workflowBundle(dataConverter.failureConverterPath, workflowsPath)),
         activities,
         dataConverter,
         identity: IDENTITY,
-        ...(version && { version }),
         interceptors: {
           activity: [
-            ({ info: { activityType, workflowExecution } }) => ({
+            ({ info: { activityType, isLocal, workflowExecution } }) => ({
               inbound: faults.interceptor(
-                { activityType, deliveryId: workflowExecution?.workflowId ?? '' },
+                { activityType, isLocal, deliveryId: workflowExecution?.workflowId ?? '' },
                 bringUpToDate,
               ),
             }),
           ],
-        },
-        shutdownGraceMs: 0,
-      });
+        } satisfies WorkerOptions['interceptors'],
+      };
+      const worker = activitiesOnly
+        ? await Worker.create(common)
+        : await createDeliveryWorker({
+            ...common,
+            workflowBundle:
+              bundle ?? (await workflowBundle(dataConverter.failureConverterPath, workflowsPath)),
+            ...(version && { version }),
+            shutdownGraceMs: 0,
+          });
       const running = worker.run();
       const one: LabWorker & { isBusy: () => boolean } = {
         isBusy: () => {

@@ -482,6 +482,63 @@ describe('a drone that cannot be given back', () => {
   });
 });
 
+describe('what an update or time brings about', () => {
+  it.each([
+    {
+      event: 'rescheduled',
+      lead: async () => {
+        const delivery = await lab.start({ pickup: { fromS: 7_200, toS: 10_800 } });
+        await delivery.untilStatus('scheduled');
+        await delivery.reschedule(lab.windowIn({ fromS: 10_000, toS: 12_000 }));
+        return delivery;
+      },
+    },
+    {
+      event: 'dropoff_changed',
+      lead: async () => {
+        const delivery = await at('enroute_to_pickup', { priceCents: 900 });
+        await delivery.changeDropoff(delivery.dropoffAt(1_500));
+        return delivery;
+      },
+    },
+    {
+      event: 'dropoff_change_requested',
+      lead: async () => {
+        const delivery = await lab.startUnheard({ at: 0.5, forS: 300 });
+        await delivery.changeDropoff(delivery.dropoffAt(1_500));
+        return delivery;
+      },
+    },
+    {
+      event: 'intervention_resolved',
+      lead: async () => {
+        const delivery = await compensating();
+        const [interventionId = ''] = await openInterventions(delivery);
+        await order(delivery, 'resolveIntervention', { interventionId, answer: 'done' });
+        return delivery;
+      },
+    },
+    {
+      event: 'overdue',
+      lead: async () => {
+        const scene = await lab.prepare();
+        for (const droneId of scene.droneIds) {
+          lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'to_dropoff', forS: 900 });
+        }
+        return scene.order();
+      },
+    },
+  ])(
+    'is written ($event) only once that is in the history, with which it may be lost',
+    async ({ event, lead }) => {
+      const delivery = await lead();
+      await lab.until('it is written', async () => typed(await delivery.events(), event).length > 0);
+      const written = lab.faults.callsOf(delivery.id).filter((call) => call.key.includes(`/event_${event}/`));
+      expect(written.map((call) => call.isLocal)).toEqual([false]);
+    },
+  );
+});
+
 describe('answers that meet', () => {
   /** A person is asked, and the workflow still writes that down: answers are held meanwhile. */
   async function asking(

@@ -3,6 +3,7 @@
  * another cancel, with the absence of every worker.
  * On the real Temporal server: the time-skipping one wedges where a timer is cancelled as it fires.
  */
+import type { temporal } from '@temporalio/proto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { clockTimeMs } from '../../shared/clock.ts';
@@ -313,6 +314,36 @@ describe('a cancel while no worker is there', () => {
     } finally {
       await door.close();
     }
+  }, 120_000);
+});
+
+describe('the end of a time that came with what it was for, while no worker was there', () => {
+  it('finds a compensation done that was done in time: nobody is asked', async () => {
+    lab.faults.arm(
+      { activity: 'reserveDrone', how: 'refuse' },
+      { activity: 'voidPackages', how: 'down', times: 1 },
+    );
+    const delivery = await lab.start({ policy: { compensationStuckS: 4 * RATE } });
+    await lab.until('it is being undone', () =>
+      lab.faults.callsOf(delivery.id).some((call) => call.activity === 'voidPackages'),
+    );
+    await worker.stop();
+    const hands = await lab.employ({ activitiesOnly: true });
+    const has = async (isIt: (event: temporal.api.history.v1.IHistoryEvent) => unknown) =>
+      ((await delivery.handle.fetchHistory()).events ?? []).some((event) => Boolean(isIt(event)));
+    try {
+      await lab.until('the time is over', () => has((event) => event.timerFiredEventAttributes));
+      expect(
+        lab.faults.callsOf(delivery.id).filter((call) => call.activity === 'voidPackages'),
+      ).toMatchObject([{ result: 'failed' }, { result: 'ok' }]);
+    } finally {
+      await hands.stop();
+      worker = await lab.employ({});
+    }
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'failed', compensation: 'complete', interventions: [] });
+    expect((await delivery.events()).at(-1)?.type).toBe('delivery.compensation_complete');
+    await delivery.untilNothingHeld();
   }, 120_000);
 });
 

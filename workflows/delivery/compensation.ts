@@ -154,7 +154,7 @@ export class Compensations {
         () => settlement.settled !== undefined || this.isStuck(compensation),
         this.stuckMs,
       );
-      if (!inTime) {
+      if (!inTime && !(await this.isInTimeAfterAll(compensation, settlement))) {
         left.push(this.openIntervention(compensation, 'has not succeeded so far; it is still being retried'));
       }
       const isStuck = settlement.settled === undefined;
@@ -167,6 +167,15 @@ export class Compensations {
     }
     await Promise.all(left);
     return outcome;
+  }
+
+  /**
+   * Where no worker was there for a while, its answer and the end of its time come in one, and the time is heard first: the answer
+   * may be the older one.
+   */
+  private async isInTimeAfterAll(compensation: Compensation, settlement: Settlement): Promise<boolean> {
+    if (!patched('stuck-after-another-look')) return false;
+    return condition(() => settlement.settled !== undefined || this.isStuck(compensation), LAST_LOOK_MS);
   }
 
   /** Runs one compensation until it succeeds or a person closes it; a person may have it tried again at once. */
@@ -278,6 +287,9 @@ export class Compensations {
     );
   }
 }
+
+/** Wall milliseconds: a timer's least, as another workflow task is all that it takes. */
+const LAST_LOOK_MS = 1;
 
 /** Between the first looks at what is still held, wall seconds; then longer and longer. */
 const HELD_LOOK_S = 5;

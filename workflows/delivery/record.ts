@@ -5,6 +5,7 @@
 import {
   ApplicationFailure,
   condition,
+  patched,
   setCurrentDetails,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
@@ -38,6 +39,24 @@ export interface EventDetails {
    */
   isDecision?: boolean;
 }
+
+/**
+ * What time or an update brings about, written like a decision: when its workflow task is lost, the update is lost with it, and what
+ * has come meanwhile may be settled before the time was over. The event would then stand in the record of a delivery that went another
+ * way. What a milestone or a step's answer brings about comes again: those are in the history first.
+ */
+const NOT_YET_IN_THE_HISTORY: ReadonlySet<string> = new Set([
+  'delivery.cancel_requested',
+  'delivery.confirmation_failed',
+  'delivery.dropoff_change_refused',
+  'delivery.dropoff_change_requested',
+  'delivery.dropoff_changed',
+  'delivery.intervention_opened',
+  'delivery.intervention_resolved',
+  'delivery.overdue',
+  'delivery.recipient_absent',
+  'delivery.rescheduled',
+]);
 
 /** How events are written: at once within the workflow task, or by an activity of Temporal's own. */
 type Append = typeof plainStep<'appendEvents'>;
@@ -306,7 +325,9 @@ export class DeliveryRecord {
     };
   }
 
-  private append(event: NewDeliveryEvent, how: Append = shortStep): Promise<void> {
+  private append(event: NewDeliveryEvent, asked: Append = shortStep): Promise<void> {
+    const isEarly = NOT_YET_IN_THE_HISTORY.has(event.type) && patched('events-after-their-cause');
+    const how = isEarly ? plainStep : asked;
     // Numbered by its kind: after a reset the workflow may take a shorter way to where the delivery is, and an event that is
     // already there must not be taken for another one.
     const key = this.key(event.type.replace('delivery.', 'event_'));
@@ -319,13 +340,13 @@ export class DeliveryRecord {
     const before = this.lastStatus;
     this.lastStatus = event.status ?? before;
     let askedAPerson: () => void = () => undefined;
-    const asked = new Promise<void>((resolve) => {
+    const personAsked = new Promise<void>((resolve) => {
       askedAPerson = resolve;
     });
     const written = this.tail.then(() => this.write(step, { before, how, askedAPerson }));
     // A write that failed for good fails its caller; the ones behind it still go out.
     this.tail = written.catch(() => undefined);
-    return Promise.race([written, asked]);
+    return Promise.race([written, personAsked]);
   }
 
   /**
