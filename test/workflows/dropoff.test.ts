@@ -335,7 +335,7 @@ describe('when a step of the change fails, the old dropoff stands and nothing is
     const delivery = await lab.start({
       ...NEAR,
       ...(status === 'confirmed' && { pickup: { fromS: 900, toS: 3_600 } }),
-      policy: { rerouteAnswerS: 3 },
+      policy: { rerouteAnswerS: 1 },
     });
     await delivery.untilStatus(status);
     lab.faults.arm({ activity, key, how });

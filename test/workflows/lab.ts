@@ -467,13 +467,12 @@ export class Lab {
 
   /** Everything that is due at this moment has happened: workflow tasks, services' background work, drones. */
   async settle(): Promise<void> {
+    await this.untilQuiet();
     for (let moved = true; moved;) {
-      await this.untilQuiet();
       this.time.ms = Math.max(this.time.ms, await this.server.wallMs());
       moved = await this.pilot.flyUntil(this.time.ms);
       if (!this.server.virtual) return;
-      await this.apps.drone.dronePumps.runDue();
-      await this.apps.carrier.carrierPump.runDue();
+      await Promise.all([this.apps.drone.dronePumps.runDue(), this.apps.carrier.carrierPump.runDue()]);
       // What a workflow has done since, an aircraft hears now and not when time has passed.
       if (await this.untilQuiet()) moved = true;
     }

@@ -18,7 +18,7 @@ const { again } = command.opts<{ again: boolean }>();
 
 const vitest = await startVitest('test', [], {
   watch: false,
-  include: ['test/replay/recording/*.recording.ts'],
+  config: 'test/replay/recording/vitest.config.ts',
   provide: { recording: { again, only: command.args } },
 });
 const modules = vitest.state.getTestModules();
