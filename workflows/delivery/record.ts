@@ -33,29 +33,28 @@ export interface EventDetails {
   data?: Record<string, unknown>;
   patch?: DeliveryPatch;
   changeDropoff?: NonNullable<NewDeliveryEvent['change_dropoff']>;
-  /**
-   * Written only once what led to it is in the history. A short step is done before its workflow task is: when that is lost, its
-   * update is too, and the delivery would go on another way than what stands written.
-   */
-  isDecision?: boolean;
 }
 
+const AFTER_ITS_CAUSE = 'events-after-their-cause';
 /**
- * What time or an update brings about, written like a decision: when its workflow task is lost, the update is lost with it, and what
- * has come meanwhile may be settled before the time was over. The event would then stand in the record of a delivery that went another
- * way. What a milestone or a step's answer brings about comes again: those are in the history first.
+ * Written only once what led to it is in the history, and not by a short step: the outcome, and what time or an update brings about. A
+ * short step is done before its workflow task is. When that is lost, the update is lost with it, and what has come meanwhile may be
+ * settled before the time was over: the event would stand in the record of a delivery that went another way. What a milestone or a
+ * step's answer brings about comes again: those are in the history first. Each with the change since when it is so.
  */
-const NOT_YET_IN_THE_HISTORY: ReadonlySet<string> = new Set([
-  'delivery.cancel_requested',
-  'delivery.confirmation_failed',
-  'delivery.dropoff_change_refused',
-  'delivery.dropoff_change_requested',
-  'delivery.dropoff_changed',
-  'delivery.intervention_opened',
-  'delivery.intervention_resolved',
-  'delivery.overdue',
-  'delivery.recipient_absent',
-  'delivery.rescheduled',
+const NOT_YET_IN_THE_HISTORY: ReadonlyMap<string, string> = new Map([
+  ['delivery.cancelled', 'outcome-after-its-cause'],
+  ['delivery.failed', 'outcome-after-its-cause'],
+  ['delivery.cancel_requested', AFTER_ITS_CAUSE],
+  ['delivery.confirmation_failed', AFTER_ITS_CAUSE],
+  ['delivery.dropoff_change_refused', AFTER_ITS_CAUSE],
+  ['delivery.dropoff_change_requested', AFTER_ITS_CAUSE],
+  ['delivery.dropoff_changed', AFTER_ITS_CAUSE],
+  ['delivery.intervention_opened', AFTER_ITS_CAUSE],
+  ['delivery.intervention_resolved', AFTER_ITS_CAUSE],
+  ['delivery.overdue', AFTER_ITS_CAUSE],
+  ['delivery.recipient_absent', AFTER_ITS_CAUSE],
+  ['delivery.rescheduled', AFTER_ITS_CAUSE],
 ]);
 
 /** How events are written: at once within the workflow task, or by an activity of Temporal's own. */
@@ -196,7 +195,7 @@ export class DeliveryRecord {
     const moved =
       this.delayed && details.patch?.delayed === undefined ? { delayed: false, delay_reason: null } : {};
     const event = this.event(`delivery.${to}`, { ...details, patch: { ...moved, ...details.patch } });
-    await this.append({ ...event, status: to }, details.isDecision === true ? plainStep : shortStep);
+    await this.append({ ...event, status: to });
   }
 
   /** Walks the legal way to a status, recording each one on it: for what a person says has happened. */
@@ -325,9 +324,9 @@ export class DeliveryRecord {
     };
   }
 
-  private append(event: NewDeliveryEvent, asked: Append = shortStep): Promise<void> {
-    const isEarly = NOT_YET_IN_THE_HISTORY.has(event.type) && patched('events-after-their-cause');
-    const how = isEarly ? plainStep : asked;
+  private append(event: NewDeliveryEvent): Promise<void> {
+    const change = NOT_YET_IN_THE_HISTORY.get(event.type);
+    const how: Append = change !== undefined && patched(change) ? plainStep : shortStep;
     // Numbered by its kind: after a reset the workflow may take a shorter way to where the delivery is, and an event that is
     // already there must not be taken for another one.
     const key = this.key(event.type.replace('delivery.', 'event_'));

@@ -268,11 +268,9 @@ async function decide(
   // What is stuck since the middle of the saga still waits for a person.
   const compensation = record.isAskedAboutCompensation ? 'needs_intervention' : 'pending';
   record.state.compensation = compensation;
-  const isDecision = patched('outcome-after-its-cause');
   if (ending.status === 'cancelled') {
     record.state.cancellationReason = ending.reason;
     await record.change('cancelled', {
-      isDecision,
       data: {
         by: ending.by,
         ...(ending.why !== undefined && { why: ending.why }),
@@ -284,7 +282,6 @@ async function decide(
   } else if (ending.status === 'failed') {
     record.state.failureReason = ending.reason;
     await record.change('failed', {
-      isDecision,
       data: { detail: ending.detail },
       patch: { failure_reason: ending.reason, failure_detail: ending.detail, compensation },
     });
