@@ -7,7 +7,8 @@ const IN_REAL_TIME = 'builds|races|reconcile';
 const TIME_SKIPPING = `test/workflows/!(${IN_REAL_TIME}).test.ts`;
 const NOT_OURS = ['node_modules/**', '.local/**', 'dist/**'];
 
-const common = {
+/** Of every project, and of the recording of histories. */
+export const common = {
   // Processes rather than threads: tests kill, signal and change the environment.
   pool: 'forks',
   // Tests wait for conditions: this is only how soon a hanging one is given up, on a machine that does much else.

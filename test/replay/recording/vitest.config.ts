@@ -1,12 +1,11 @@
 import { defineConfig } from 'vitest/config';
+import { common } from '../../../vitest.config.ts';
 
 export default defineConfig({
   test: {
+    ...common,
     include: ['test/replay/recording/*.recording.ts'],
     globalSetup: ['test/global-setup.ts'],
-    pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 90_000,
-    hookTimeout: 60_000,
   },
 });
