@@ -53,6 +53,7 @@ function reportOf(changes: Partial<ChaosReport>): ChaosReport {
     surprises: [],
     crashes: [],
     unsettled: undefined,
+    waiting: [],
     logs: '/somewhere/logs',
     ...changes,
   } as unknown as ChaosReport;
@@ -63,19 +64,19 @@ test('A sound run has nothing to say', () => {
   expect(describeFaults(reportOf({}))).toBe('');
 });
 
-test('A fault comes with the seed, the plan, the story of its delivery in order, the logs and the command to run it again', () => {
+test('A fault comes with the story of its delivery in order, then the seed, the plan, the logs and the command to run it again', () => {
   const text = describeFaults(
     reportOf({ faults: [{ kind: 'double_load', deliveryId: 'del_1', what: '2 drones loaded for it' }] }),
   );
   const inOrder = [
-    'seed 42: 3 requests',
-    'kill ',
     '✗ double_load: del_1: 2 drones loaded for it',
     'del_1, asked for by chaos-0',
     '2026-03-01T12:00:00.000Z  event 1 delivery.created',
     '2026-03-01T12:01:00.000Z  rsv_1 of drn_1',
     '2026-03-01T12:02:00.000Z  milestone took_off of drn_1',
     '2026-03-01T12:05:00.000Z  rsv_1 ends',
+    'seed 42: 3 requests',
+    'kill ',
     'logs: /somewhere/logs',
     'npm run chaos -- --seed 42 --deliveries 3 --kills 2 --rate 1 --clock-rate 30',
   ];
@@ -89,6 +90,11 @@ test('A fault comes with the seed, the plan, the story of its delivery in order,
 
 test.each([
   ['what does not settle', { unsettled: '3 are open' }, /did not settle within 60 s: 3 are open/],
+  [
+    'what does not settle, for what it waits for,',
+    { unsettled: '1 is open', waiting: ['del_1 has not ended'] },
+    /1 is open\s+del_1 has not ended/,
+  ],
   ['a surprised caller', { surprises: ['request 2 was not accepted'] }, /request 2 was not accepted/],
 ])('%s makes a run unsound', (_, changes, says) => {
   expect(isSound(reportOf(changes))).toBe(false);

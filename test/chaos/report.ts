@@ -31,14 +31,15 @@ export function describeRun(report: ChaosReport): string {
   ].join('\n');
 }
 
-/** Empty for a sound run; else all that somebody needs to find the cause: seed, plan, faults, stories, logs. */
+/**
+ * Empty for a sound run; else all that somebody needs to find the cause: what is wrong first, since a long text may be cut;
+ * then the stories, the plan, the logs and how to run it again.
+ */
 export function describeFaults(report: ChaosReport): string {
   if (isSound(report)) return '';
-  const { faults, surprises, unsettled, history, crashes, options } = report;
+  const { faults, surprises, unsettled, waiting, history, crashes, options } = report;
   const concerned = [...new Set(faults.flatMap(({ deliveryId }) => deliveryId ?? []))];
   return [
-    describePlan(report.plan),
-    '',
     ...(unsettled === undefined
       ? []
       : [`✗ it did not settle within ${seconds(options.settleWithinMs)}: ${unsettled}`]),
@@ -46,8 +47,11 @@ export function describeFaults(report: ChaosReport): string {
     ...faults.map((fault) => `✗ ${describeFault(fault)}`),
     ...crashes.map((what) => `  ${what}`),
     '',
+    ...waiting,
     ...concerned.slice(0, STORIES).map((id) => storyOf(id, history, faults)),
     ...(concerned.length > STORIES ? [`… and ${concerned.length - STORIES} more deliveries`] : []),
+    describePlan(report.plan),
+    '',
     `logs: ${report.logs}`,
     `again: npm run chaos -- --seed ${options.seed} --deliveries ${options.deliveries} --kills ${options.kills} --rate ${options.ratePerS} --clock-rate ${options.clockRate}${options.spared.length > 0 ? ` --spared ${options.spared.join(' ')}` : ''}`,
   ].join('\n');

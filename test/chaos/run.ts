@@ -23,6 +23,7 @@ import { Operator } from './operator.ts';
 import { describePlan, makePlan, type Plan, type Victim } from './plan.ts';
 import { accountOf } from './requests.ts';
 import { type Strikes, strike } from './strikes.ts';
+import { whatTheyWaitFor } from './unended.ts';
 import { CargoWatch, FeedFollower, StreamFollower } from './witnesses.ts';
 
 export interface ChaosOptions {
@@ -60,8 +61,10 @@ export interface ChaosReport {
   refused: number;
   streamBreaks: number;
   operator: Operator['done'];
-  /** Undefined: it did not settle in time; what was missing then. */
+  /** What was missing when it did not settle in time; undefined when it did. */
   unsettled: string | undefined;
+  /** What the workflows that have not ended wait for, one text for each. */
+  waiting: string[];
   postingMs: number;
   settlingMs: number;
   totalMs: number;
@@ -188,6 +191,7 @@ class Run {
     say(`${seconds(postingMs)}  all acts are over, and every request is answered; now it may settle`);
     const unsettled = await this.#settle();
     const settlingMs = Date.now() - begunMs - postingMs;
+    const waiting = unsettled === undefined ? [] : await whatTheyWaitFor(this.#temporal.client);
     const history = await collect({
       services: this.#services,
       temporal: this.#temporal.client,
@@ -208,6 +212,7 @@ class Run {
       streamBreaks: [...this.#streams.values()].reduce((sum, one) => sum + one.breaks, 0),
       operator: operator.done,
       unsettled,
+      waiting,
       postingMs,
       settlingMs,
       logs: join(this.#stack.directory, 'logs'),
