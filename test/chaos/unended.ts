@@ -1,6 +1,6 @@
 /** What the workflows wait for that have not ended when all should have: the first thing that somebody asks who looks for the cause. */
 import type { Client } from '@temporalio/client';
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 import { messageOf } from '../../shared/errors.ts';
 
 /** So much of the end of a history shows what happened last. */
@@ -8,7 +8,9 @@ const LAST_EVENTS = 25;
 /** More workflows than this help nobody. */
 const MOST = 5;
 
-const { EventType, PendingActivityState } = temporal.api.enums.v1;
+type HistoryEvent = proto.temporal.api.history.v1.IHistoryEvent;
+
+const { EventType, PendingActivityState } = proto.temporal.api.enums.v1;
 
 /** One text for each: its pending activities, its pending workflow task and the end of its history. */
 export async function whatTheyWaitFor(client: Client): Promise<string[]> {
@@ -43,7 +45,7 @@ async function whatItWaitsFor(client: Client, workflowId: string): Promise<strin
   ].join('\n');
 }
 
-function aboutOf(event: temporal.api.history.v1.IHistoryEvent): string {
+function aboutOf(event: HistoryEvent): string {
   const about =
     event.activityTaskScheduledEventAttributes?.activityType?.name ??
     event.workflowExecutionSignaledEventAttributes?.signalName ??
