@@ -65,7 +65,8 @@ function compact(candidates: readonly Judged[]): string {
 
 /**
  * Takes the first of the able drones that is still free, whoever else is choosing right now: a drone that another one is
- * taking is passed over, not waited for. Undefined when all are gone.
+ * taking is passed over, not waited for. So is one that has flown for somebody since the look: its battery is another, and
+ * this reservation would begin before that one had ended. Undefined when all are gone.
  * @throws a unique violation when this step was answered before, or the delivery has a drone
  */
 export async function takeDrone(
@@ -86,9 +87,10 @@ export async function takeDrone(
       FROM unnest(
         ${ranked.map((one) => one.droneId)}::text[], ${ranked.map((one) => one.baseId)}::text[],
         ${ranked.map((one) => one.plan.distanceM)}::float8[], ${etas.map((eta) => eta.pickup_at)}::timestamptz[],
-        ${etas.map((eta) => eta.dropoff_at)}::timestamptz[], ${etas.map((eta) => eta.home_at)}::timestamptz[]
-      ) WITH ORDINALITY AS a(drone_id, base_id, distance_m, eta_pickup_at, eta_dropoff_at, eta_home_at, rank)
-      JOIN drones d ON d.id = a.drone_id
+        ${etas.map((eta) => eta.dropoff_at)}::timestamptz[], ${etas.map((eta) => eta.home_at)}::timestamptz[],
+        ${ranked.map((one) => one.changedAt)}::timestamptz[]
+      ) WITH ORDINALITY AS a(drone_id, base_id, distance_m, eta_pickup_at, eta_dropoff_at, eta_home_at, changed_at, rank)
+      JOIN drones d ON d.id = a.drone_id AND d.updated_at = a.changed_at
       WHERE d.state IN ('idle', 'charging') AND d.reservation_id IS NULL
       ORDER BY a.rank
       LIMIT 1

@@ -17,6 +17,7 @@ type PackedDrone = [
   altitudeM: number,
   battery: number,
   offeredTo: DeliveryId | null,
+  changedAt: string,
 ];
 
 /** Every drone as the choice needs it. An offer counts until it lapses. */
@@ -30,14 +31,25 @@ export async function readFleet(
     catalog.get(),
     database.$queryRaw<{ fleet: PackedDrone[] | null }[]>`
       SELECT json_agg(json_build_array(d.id, d.model_id, d.base_id, d.state, p.latitude, p.longitude, p.altitude_m, p.battery,
-        w.delivery_id)) AS fleet
+        w.delivery_id, d.updated_at)) AS fleet
       FROM drones d
       JOIN positions p ON p.drone_id = d.id
       LEFT JOIN waiting_list w ON w.offered_drone_id = d.id AND w.offered_wall > ${wall}::timestamptz
       WHERE ${condition}`,
   ]);
   const drones = (rows[0]?.fleet ?? []).map(
-    ([id, modelId, baseId, state, latitude, longitude, altitudeM, battery, offeredTo]): FleetDrone => ({
+    ([
+      id,
+      modelId,
+      baseId,
+      state,
+      latitude,
+      longitude,
+      altitudeM,
+      battery,
+      offeredTo,
+      changedAt,
+    ]): FleetDrone => ({
       id,
       modelId,
       baseId,
@@ -46,6 +58,7 @@ export async function readFleet(
       altitudeM,
       battery,
       offeredTo,
+      changedAt,
     }),
   );
   return { drones, models, bases };

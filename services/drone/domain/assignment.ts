@@ -28,6 +28,8 @@ export interface FleetDrone {
   battery: number;
   /** A waiting delivery that it is kept for. */
   offeredTo: DeliveryId | null;
+  /** When its state last changed: while this is so, it has flown for nobody since. ISO 8601. */
+  changedAt: string;
 }
 
 export interface Fleet {
@@ -50,6 +52,7 @@ export interface Able {
   droneId: DroneId;
   baseId: BaseId;
   plan: MissionPlan;
+  changedAt: string;
 }
 
 export interface Choice {
@@ -92,7 +95,7 @@ export function choose(job: Job, fleet: Fleet, rules: ChoiceRules): Choice {
     const plan = planFrom(job, model, base, drone);
     candidate.batteryAtLanding = plan.batteryAtLanding(drone.battery);
     if (plan.feasible(drone.battery)) {
-      ranked.push({ droneId: drone.id, baseId: drone.baseId, plan });
+      ranked.push({ droneId: drone.id, baseId: drone.baseId, plan, changedAt: drone.changedAt });
       continue;
     }
     const fullPlan = planFrom(job, model, base, { position: base.location, altitudeM: 0 });

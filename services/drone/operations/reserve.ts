@@ -32,7 +32,7 @@ export async function reserve(engine: Engine, stepKey: string, body: Body): Prom
   let hasCleared = false;
   for (let round = 1; round <= MAX_ROUNDS; round += 1) {
     try {
-      const answer = await tryToReserve(engine, stepOf(engine, stepKey, body), body);
+      const answer = await tryToReserve(engine, stepKey, body);
       if (answer) return answer;
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
@@ -53,9 +53,11 @@ export async function reserve(engine: Engine, stepKey: string, body: Body): Prom
 }
 
 /** Undefined when others have taken every drone that was free a moment ago. */
-async function tryToReserve(engine: Engine, step: ReserveStep, body: Body): Promise<Answer | undefined> {
-  const { database, catalog } = engine;
-  const fleet = await readFleet(database, catalog, step.wall);
+async function tryToReserve(engine: Engine, stepKey: string, body: Body): Promise<Answer | undefined> {
+  const { database, catalog, wall } = engine;
+  const fleet = await readFleet(database, catalog, new Date(wall()));
+  // The time is that of the look, once it is over: however long it took, a drone that it found free was free by now.
+  const step = stepOf(engine, stepKey, body);
   const choice = choose(step.job, fleet, {
     excluded: new Set(body.exclude_drone_ids),
     deliveryId: body.delivery_id,

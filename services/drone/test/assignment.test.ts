@@ -26,6 +26,7 @@ function drone(change: Partial<FleetDrone> = {}): FleetDrone {
     altitudeM: 0,
     battery: 1,
     offeredTo: null,
+    changedAt: '2026-03-01T12:00:00Z',
     ...change,
   };
 }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { withClient } from '../../../prisma/provision.ts';
 import { type Running, type TestDelivery, World } from './support.ts';
 
@@ -68,6 +68,79 @@ describe('reserving under contention', () => {
     }
     const { data } = await world.drone.listDrones({ query: { state: ['idle'] } });
     expect(data).toHaveLength(4);
+  });
+});
+
+describe('reserving while the database stalls', () => {
+  const STALL_MS = 5_000;
+
+  /** Does the work while `asking` waits for a table, in a statement like this. */
+  async function whileWaiting<T>(
+    { table, statement }: { table: string; statement: string },
+    asking: () => Promise<T>,
+    work: () => Promise<unknown>,
+  ): Promise<T> {
+    return withClient(world.database.ownerUrl, async (owner) => {
+      await owner.query('BEGIN');
+      await owner.query(`LOCK TABLE drone.${table} IN ACCESS EXCLUSIVE MODE`);
+      const asked = asking();
+      await vi.waitFor(async () => {
+        // Within a transaction it would be as it was at the first look.
+        const { rowCount } = await withClient(world.database.adminUrl, (other) =>
+          other.query(
+            `SELECT FROM pg_stat_activity
+           WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE $1`,
+            [`%${statement}%`],
+          ),
+        );
+        expect(rowCount).toBe(1);
+      });
+      await work();
+      await owner.query('COMMIT');
+      return asked;
+    });
+  }
+
+  const reservationsOf = async (delivery: TestDelivery) =>
+    (await world.drone.listReservations({ query: { delivery_id: delivery.id } })).data;
+
+  test('When its drone comes free during the look, then its reservation begins no earlier than the one before has ended', async () => {
+    await world.addDrone();
+    const before = world.job();
+    await before.mustReserve();
+    const after = world.job();
+    await whileWaiting(
+      { table: 'waiting_list', statement: 'AS fleet' },
+      () => after.mustReserve(),
+      async () => {
+        world.nowMs += STALL_MS;
+        await before.release();
+      },
+    );
+    const [[ended], [begun]] = [await reservationsOf(before), await reservationsOf(after)];
+    expect(Date.parse(ended?.ended_at ?? '')).toBe(world.nowMs);
+    expect(Date.parse(begun?.created_at ?? '')).toBeGreaterThanOrEqual(world.nowMs);
+    expect(Date.parse(after.held.eta.pickup_at)).toBeGreaterThan(world.nowMs);
+  });
+
+  test('When its drone was somebody else’s between the look and the taking, then it looks again', async () => {
+    const droneId = await world.addDrone();
+    const delivery = world.job();
+    await whileWaiting(
+      { table: 'assignments', statement: 'WITH pick' },
+      () => delivery.mustReserve(),
+      async () => {
+        world.nowMs += STALL_MS;
+        for (const state of ['maintenance', 'idle'] as const) {
+          await world.drone.setDroneState({
+            params: { drone_id: droneId },
+            body: { state, reason: 'a new propeller', by: 'test' },
+          });
+        }
+      },
+    );
+    const [begun] = await reservationsOf(delivery);
+    expect(Date.parse(begun?.created_at ?? '')).toBe(world.nowMs);
   });
 });
 
