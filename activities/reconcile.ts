@@ -11,6 +11,7 @@ import { everyItem } from '../shared/every-item.ts';
 import type { BodyOf } from '../shared/http/contract.ts';
 import type { DeliveryId } from '../shared/ids.ts';
 import type { Money } from '../shared/schemas.ts';
+import { beating } from './beating.ts';
 import { callService } from './call.ts';
 import type { ServiceClients } from './index.ts';
 
@@ -102,17 +103,19 @@ export function reconcileActivities(options: {
 
     /** Audits all services and starts the reconciler where it is safe to. */
     sweepOrphans: (): Promise<{ orphans: number; repairing: DeliveryId[]; forAPerson: string[] }> =>
-      callService(undefined, async () => {
-        const endedSince = isoTime(clock.nowMs() - SWEEP_BACK_MS);
-        const orphans = await findOrphans(services, carriers, { endedSince });
-        const repairing = await repair(temporal, taskQueue, orphans.filter(isSafeToRepair));
-        const missing = orphans.filter(({ workflow }) => workflow === 'missing');
-        return {
-          orphans: orphans.length,
-          repairing,
-          forAPerson: [...new Set(missing.map(({ deliveryId }) => deliveryId))],
-        };
-      }),
+      callService(undefined, () =>
+        beating(async () => {
+          const endedSince = isoTime(clock.nowMs() - SWEEP_BACK_MS);
+          const orphans = await findOrphans(services, carriers, { endedSince });
+          const repairing = await repair(temporal, taskQueue, orphans.filter(isSafeToRepair));
+          const missing = orphans.filter(({ workflow }) => workflow === 'missing');
+          return {
+            orphans: orphans.length,
+            repairing,
+            forAPerson: [...new Set(missing.map(({ deliveryId }) => deliveryId))],
+          };
+        }),
+      ),
   };
 }
 

@@ -4,8 +4,9 @@ import { cancelled } from '@temporalio/activity';
 import type { ActivityInboundCallsInterceptor } from '@temporalio/worker';
 import { AsyncResource } from 'node:async_hooks';
 import type { DeliveryActivities } from '../../activities/index.ts';
+import type { ReconcileActivities } from '../../activities/reconcile.ts';
 
-export type ActivityName = keyof DeliveryActivities;
+export type ActivityName = keyof (DeliveryActivities & ReconcileActivities);
 
 export interface Fault {
   activity: ActivityName;

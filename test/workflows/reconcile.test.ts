@@ -417,6 +417,21 @@ describe('the schedule of the sweep', () => {
     await ensure(0);
     await expect(handle.describe()).rejects.toThrow(ScheduleNotFoundError);
   }, 120_000);
+
+  it('is not held up by a sweep whose worker has died', async () => {
+    const delivery = await ordered('awaiting_drone', await grounded(await lab.prepare()));
+    await delivery.handle.terminate();
+    lab.faults.arm({ activity: 'sweepOrphans', how: 'hang', times: 1 });
+    const sweep = await lab.temporal.workflow.start(RECONCILE_SWEEP_WORKFLOW, {
+      taskQueue: lab.taskQueue,
+      workflowId: `${RECONCILE_SCHEDULE}-of-a-dead-worker`,
+    });
+    expect(await sweep.result()).toMatchObject({ repairing: [delivery.id] });
+    expect(lab.faults.calls.filter(({ activity }) => activity === 'sweepOrphans').at(-2)).toMatchObject({
+      hit: true,
+    });
+    await lab.until('the sweep has repaired it', async () => (await delivery.read()).complete);
+  }, 120_000);
 });
 
 describe('the reconciler', () => {

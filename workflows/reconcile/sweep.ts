@@ -4,6 +4,8 @@ import type { ReconcileActivities } from '../../activities/reconcile.ts';
 
 const { sweepOrphans } = proxyActivities<ReconcileActivities>({
   startToCloseTimeout: '5 minutes',
+  // While a sweep is open the schedule starts no other: a worker that died must not hold up what was terminated.
+  heartbeatTimeout: '10s',
   // The next sweep comes by itself.
   retry: { maximumAttempts: 3 },
 });
