@@ -57,6 +57,7 @@ test('What was planned was done: every kill, stop and cut, and most deliveries g
       kind,
     ).toBe(true);
   }
+  expect(report.replayed.histories).toBeGreaterThanOrEqual(history.accepted.length);
   // Somebody who loads was looked at, somebody whose stream broke was listened to: the witnesses were awake.
   expect(history.seenAboard.length).toBeGreaterThan(0);
   expect(history.subscribers.length).toBeGreaterThan(2);

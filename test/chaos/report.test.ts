@@ -54,6 +54,7 @@ function reportOf(changes: Partial<ChaosReport>): ChaosReport {
     crashes: [],
     unsettled: undefined,
     waiting: [],
+    replayed: { histories: 3, errors: [] },
     logs: '/somewhere/logs',
     ...changes,
   } as unknown as ChaosReport;
@@ -94,6 +95,11 @@ test.each([
     'what does not settle, for what it waits for,',
     { unsettled: '1 is open', waiting: ['del_1 has not ended'] },
     /1 is open\s+del_1 has not ended/,
+  ],
+  [
+    'a history that does not replay',
+    { replayed: { histories: 3, errors: ['del_1 does not replay: TMPRL1100'] } },
+    /✗ del_1 does not replay: TMPRL1100/,
   ],
   ['a surprised caller', { surprises: ['request 2 was not accepted'] }, /request 2 was not accepted/],
 ])('%s makes a run unsound', (_, changes, says) => {

@@ -7,8 +7,10 @@ import type { ChaosReport } from './run.ts';
 const STORIES = 10;
 
 /** Everything was as it must be. */
-export function isSound({ faults, surprises, unsettled }: ChaosReport): boolean {
-  return faults.length === 0 && surprises.length === 0 && unsettled === undefined;
+export function isSound({ faults, surprises, unsettled, replayed }: ChaosReport): boolean {
+  return (
+    faults.length === 0 && surprises.length === 0 && unsettled === undefined && replayed.errors.length === 0
+  );
 }
 
 export function describeRun(report: ChaosReport): string {
@@ -27,6 +29,7 @@ export function describeRun(report: ChaosReport): string {
     `callers were answered: ${list(new Map(Object.entries(statuses)))}`,
     `they were asked for: ${list(ordersOf(history)) || 'nothing'}`,
     `${history.events.length} events; streams broke off ${report.streamBreaks} times; operators fetched ${report.operator.fetched} drones and settled ${report.operator.settled} cases${report.operator.refusals.size === 0 ? '' : `, and were refused: ${list(report.operator.refusals)}`}`,
+    `${report.replayed.histories} histories replayed, ${report.replayed.errors.length} did not`,
     `posting and breaking took ${seconds(report.postingMs)}, settling ${seconds(report.settlingMs)}, all ${seconds(report.totalMs)}`,
   ].join('\n');
 }
@@ -37,13 +40,14 @@ export function describeRun(report: ChaosReport): string {
  */
 export function describeFaults(report: ChaosReport): string {
   if (isSound(report)) return '';
-  const { faults, surprises, unsettled, waiting, history, crashes, options } = report;
+  const { faults, surprises, unsettled, waiting, replayed, history, crashes, options } = report;
   const concerned = [...new Set(faults.flatMap(({ deliveryId }) => deliveryId ?? []))];
   return [
     ...(unsettled === undefined
       ? []
       : [`✗ it did not settle within ${seconds(options.settleWithinMs)}: ${unsettled}`]),
     ...surprises.map((what) => `✗ ${what}`),
+    ...replayed.errors.map((what) => `✗ ${what}`),
     ...faults.map((fault) => `✗ ${describeFault(fault)}`),
     ...crashes.map((what) => `  ${what}`),
     '',

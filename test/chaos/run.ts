@@ -6,6 +6,7 @@ import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { DataConverter } from '@temporalio/common';
 import { connectServices, type ServiceClients } from '../../local/service-clients.ts';
 import { removeData } from '../../local/data.ts';
 import { whatIsHeld } from '../../local/held.ts';
@@ -22,6 +23,7 @@ import { Network } from './network.ts';
 import { Operator } from './operator.ts';
 import { describePlan, makePlan, type Plan, type Victim } from './plan.ts';
 import { accountOf } from './requests.ts';
+import { type Replayed, replayAll } from './replayed.ts';
 import { type Strikes, strike } from './strikes.ts';
 import { whatTheyWaitFor } from './unended.ts';
 import { CargoWatch, FeedFollower, StreamFollower } from './witnesses.ts';
@@ -65,6 +67,7 @@ export interface ChaosReport {
   unsettled: string | undefined;
   /** What the workflows that have not ended wait for, one text for each. */
   waiting: string[];
+  replayed: Replayed;
   postingMs: number;
   settlingMs: number;
   totalMs: number;
@@ -137,13 +140,13 @@ class Run {
   readonly #feed: FeedFollower;
   readonly #cargo: CargoWatch;
   readonly #streams = new Map<string, StreamFollower>();
-  readonly #temporal: TemporalClient;
+  readonly #temporal: Temporal;
   #operator: Operator | undefined;
 
   constructor(
     options: ChaosOptions,
     stack: Stack,
-    temporal: TemporalClient,
+    temporal: Temporal,
     network: Network,
     signal: AbortSignal,
   ) {
@@ -213,6 +216,7 @@ class Run {
       operator: operator.done,
       unsettled,
       waiting,
+      replayed: await replayAll(this.#temporal.client, this.#temporal.dataConverter),
       postingMs,
       settlingMs,
       logs: join(this.#stack.directory, 'logs'),
@@ -296,15 +300,19 @@ class Run {
   }
 }
 
-async function connectToTemporal({ description, directory }: Stack): Promise<TemporalClient> {
+type Temporal = TemporalClient & { dataConverter: DataConverter };
+
+async function connectToTemporal({ description, directory }: Stack): Promise<Temporal> {
   const { payloadKeys } = JSON.parse(await readFile(join(directory, 'secrets.json'), 'utf8')) as {
     payloadKeys: string;
   };
-  return connectTemporal({
+  const dataConverter = createDataConverter(parsePayloadKeys(payloadKeys));
+  const client = connectTemporal({
     address: description.temporal_address,
     namespace: description.temporal_namespace,
-    dataConverter: createDataConverter(parsePayloadKeys(payloadKeys)),
+    dataConverter,
   });
+  return { ...client, dataConverter };
 }
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1).padStart(6)} s`;

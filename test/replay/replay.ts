@@ -1,8 +1,9 @@
-/** Replays golden histories with a bundle of workflow code, as a worker of that build would have to. */
+/** Replays histories with a bundle of workflow code, as a worker of that build would have to. */
+import type { DataConverter } from '@temporalio/common';
 import { type ReplayResult, type ReplayWorkerOptions, Worker, type WorkflowBundle } from '@temporalio/worker';
-import { historyFiles, readHistory, replayDataConverter } from './histories.ts';
+import { type History, historyFiles, readHistory, replayDataConverter } from './histories.ts';
 
-/** By file: the error that a worker of this build would meet, or undefined when all is well. */
+/** By file, or by the name that was given: the error that a worker of this build would meet, or undefined when all is well. */
 export type ReplayErrors = ReadonlyMap<string, ReplayResult['error']>;
 
 export interface ReplayOptions {
@@ -12,21 +13,33 @@ export interface ReplayOptions {
   inThisThread?: boolean;
 }
 
+/** The golden histories. */
 export async function replay(
   workflowBundle: WorkflowBundle,
   { files, inThisThread = false }: ReplayOptions = {},
 ): Promise<ReplayErrors> {
-  const errors = new Map<string, ReplayResult['error']>();
   const all = files ?? (await historyFiles());
   const histories = async function* () {
-    for (const file of all) yield { workflowId: file, history: await readHistory(file) };
+    for (const file of all) yield { name: file, history: await readHistory(file) };
   };
-  const options: ReplayWorkerOptions & { debugMode: boolean } = {
-    workflowBundle,
-    dataConverter: replayDataConverter,
-    debugMode: inThisThread,
+  const options = { workflowBundle, dataConverter: replayDataConverter, debugMode: inThisThread };
+  return replayEach(histories(), options);
+}
+
+/** Any histories, by the key that they were written with. */
+export async function replayEach(
+  histories: AsyncIterable<{ name: string; history: History }>,
+  options: ReplayWorkerOptions & {
+    workflowBundle: WorkflowBundle;
+    dataConverter: DataConverter;
+    debugMode?: boolean;
+  },
+): Promise<ReplayErrors> {
+  const errors = new Map<string, ReplayResult['error']>();
+  const named = async function* () {
+    for await (const { name, history } of histories) yield { workflowId: name, history };
   };
-  for await (const { workflowId, error } of Worker.runReplayHistories(options, histories())) {
+  for await (const { workflowId, error } of Worker.runReplayHistories(options, named())) {
     errors.set(workflowId, error);
   }
   return errors;

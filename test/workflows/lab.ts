@@ -48,6 +48,7 @@ import type {
   OperatorAnswer,
   OperatorCommands,
 } from '../../workflows/messages.ts';
+import { replayEach, type ReplayErrors } from '../replay/replay.ts';
 import { createServiceDatabase } from '../support/postgres.ts';
 import { Pilot, type ScriptedFailure } from '../support/pilot.ts';
 import { Faults } from './faults.ts';
@@ -334,6 +335,16 @@ export class Lab {
 
   close(): Promise<void> {
     return this.stop();
+  }
+
+  /** Replays the history of a delivery's run with the code as it is, as a worker would have to that takes it up. */
+  async replay({ handle }: LabDelivery): Promise<ReplayErrors> {
+    const dataConverter = createDataConverter(parsePayloadKeys(this.environment['PAYLOAD_KEYS'] ?? ''));
+    const history = async function* () {
+      yield { name: handle.workflowId, history: await handle.fetchHistory() };
+    };
+    const bundle = await workflowBundle(dataConverter.failureConverterPath);
+    return replayEach(history(), { workflowBundle: bundle, dataConverter });
   }
 
   /** Now, by the clock of its deliveries (Unix milliseconds). */

@@ -6,9 +6,11 @@
 import type { temporal } from '@temporalio/proto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { interventionIdOf } from '../../services/delivery/contract/interventions.ts';
 import { clockTimeMs } from '../../shared/clock.ts';
 import { openFrontDoor } from './front-door.ts';
 import { Lab, type LabDelivery, type LabWorker, type Scene } from './lab.ts';
+import type { History } from '../replay/histories.ts';
 import { commandsOf } from '../replay/commands.ts';
 import { pickupRace } from './pickup-race.ts';
 
@@ -346,6 +348,74 @@ describe('the end of a time that came with what it was for, while no worker was 
     await delivery.untilNothingHeld();
   }, 120_000);
 });
+
+describe('a step that is cut short while an event is written', () => {
+  it('leaves a history that every worker can take up again', async () => {
+    const held = { activity: 'releaseDrone', how: 'down' } as const;
+    const opening = { activity: 'appendEvents', key: /intervention_opened/, how: 'down' } as const;
+    lab.faults.arm({ activity: 'reserveDrone', how: 'act_then_refuse' }, held, opening);
+    const delivery = await lab.start({ policy: { compensationStuckS: RATE } });
+    const isDone = (activity: string, key = /./) =>
+      lab.faults
+        .callsOf(delivery.id)
+        .some((call) => call.activity === activity && call.result === 'ok' && key.test(call.key));
+    // That they are void is written once it is written that a person is asked about the drone.
+    await lab.until('the packages are void', () => isDone('voidPackages'));
+    const interventionId = interventionIdOf(delivery.id, 'release_drone_1');
+    await worker.stop();
+    lab.faults.clear();
+    lab.faults.arm(held);
+    const hands = await lab.employ({ activitiesOnly: true });
+    let answering: Promise<unknown>;
+    try {
+      await lab.until('a person is asked', () => isDone('appendEvents', opening.key));
+      // The turn that goes on to write it takes the answer too, which cuts short what is still being tried.
+      answering = delivery.handle.executeUpdate('resolveIntervention', {
+        args: [{ interventionId, answer: 'retry', actor: { role: 'operator', id: 'test' }, why: 'again' }],
+        updateId: 'again',
+      });
+      await lab.until('the answer is with the server', () => hasUpdate(delivery, 'again'));
+    } finally {
+      await hands.stop();
+      worker = await lab.employ({});
+    }
+    await answering;
+    lab.faults.clear();
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'failed', compensation: 'complete' });
+    await delivery.untilNothingHeld();
+    expect(turnThatAccepts('resolveIntervention', await delivery.handle.fetchHistory())).toEqual(
+      expect.arrayContaining(['cancel activity', 'marker core_local_activity appendEvents']),
+    );
+    expect([...(await lab.replay(delivery)).values()]).toEqual([undefined]);
+  }, 120_000);
+});
+
+/** The server has heard of the update, and no worker has taken it yet. */
+async function hasUpdate({ id: workflowId }: LabDelivery, updateId: string): Promise<boolean> {
+  const { workflowService, options } = lab.temporal;
+  try {
+    const updateRef = { workflowExecution: { workflowId }, updateId };
+    await workflowService.pollWorkflowExecutionUpdate({ namespace: options.namespace, updateRef });
+    return true;
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('5 NOT_FOUND')) return false;
+    throw error;
+  }
+}
+
+/** All that is commanded by the workflow task in which an update is accepted. */
+function turnThatAccepts(update: string, { events = [] }: History): string[] {
+  const isTask = (event: temporal.api.history.v1.IHistoryEvent) =>
+    Boolean(event.workflowTaskCompletedEventAttributes);
+  const all = events ?? [];
+  const accepted = all.findIndex(
+    (event) => event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest?.input?.name === update,
+  );
+  const from = all.findLastIndex((event, index) => index < accepted && isTask(event));
+  const to = all.findIndex((event, index) => index > accepted && isTask(event));
+  return commandsOf({ events: all.slice(from, to) });
+}
 
 async function eventTime(delivery: LabDelivery, type: string): Promise<number> {
   for (;;) {

@@ -3,6 +3,7 @@
  * reverse order, shielded from cancellation. One that keeps failing becomes an intervention and the others go on without it.
  */
 import { CancellationScope, condition, isCancellation, patched } from '@temporalio/workflow';
+import { leftAtOnce } from './cut-short.ts';
 import type { DeliveryPatch } from '../../services/delivery/contract/index.ts';
 import { lookAgainInMs } from './overdue.ts';
 import type { DeliveryRecord } from './record.ts';
@@ -250,8 +251,9 @@ export class Compensations {
       });
     const id = this.interventionId(compensation.name);
     await condition(() => progress.finished || this.record.answers.to(id) !== undefined);
-    if (!progress.finished) scope.cancel();
-    return running;
+    if (progress.finished) return running;
+    scope.cancel();
+    return leftAtOnce() ? { result: 'interrupted', outcome: 'left for another attempt' } : running;
   }
 
   /** The last of those about which a person was asked is settled: what the delivery says of its compensation. */

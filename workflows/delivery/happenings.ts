@@ -20,6 +20,7 @@ import type {
   ResolveInterventionCommand,
 } from '../messages.ts';
 import type { PendingAnswer } from './answers.ts';
+import { cutShort } from './cut-short.ts';
 import { DropoffChanges, type PendingDropoffChange } from './dropoff-changes.ts';
 import { OrderedInbox } from './inbox.ts';
 import {
@@ -280,23 +281,24 @@ export class Happenings {
    * Runs a step that a cancel interrupts, the wish for another drone unless it says otherwise, and a reschedule where it says
    * so. `interrupted` when one did: the step may or may not have happened.
    */
-  async interruptible<T>(step: () => Promise<T>, by: Interrupts = {}): Promise<T | 'interrupted'> {
-    if (this.interrupts(by)) return 'interrupted';
+  interruptible<T>(step: () => Promise<T>, by: Interrupts = {}): Promise<T | 'interrupted'> {
+    if (this.interrupts(by)) return Promise.resolve('interrupted');
     this.stepYieldsToReschedule = by.byReschedule ?? false;
     this.stepYieldsToReassign = by.byReassign ?? true;
     this.step = new CancellationScope({ cancellable: true });
-    try {
-      return await this.step.run(step);
-    } catch (error) {
-      // Its last attempt may also have failed, or timed out, when it was told to stop.
-      const isFinal = error instanceof StepFailed;
-      if (!isFinal && this.interrupts(by)) return 'interrupted';
-      throw error;
-    } finally {
-      this.stepYieldsToReschedule = false;
-      this.stepYieldsToReassign = false;
-      this.step = undefined;
-    }
+    return cutShort(this.step, step, {
+      failed: (error) => {
+        // Its last attempt may also have failed, or timed out, when it was told to stop.
+        const isFinal = error instanceof StepFailed;
+        if (!isFinal && this.interrupts(by)) return 'interrupted';
+        throw error;
+      },
+      over: () => {
+        this.stepYieldsToReschedule = false;
+        this.stepYieldsToReassign = false;
+        this.step = undefined;
+      },
+    });
   }
 
   /**

@@ -4,6 +4,7 @@ import { chargeFor, creditNoteFor, partsOf, priceOfReturn } from '../../services
 import { wallDurationMs } from '../../shared/clock.ts';
 import { distanceM } from '../../shared/geodesy.ts';
 import type { Location, Money } from '../../shared/schemas.ts';
+import { cutShort } from './cut-short.ts';
 import type { Ending } from './endings.ts';
 import type { DeliveryRun } from './run.ts';
 import { shortStep, StepFailed } from './steps.ts';
@@ -101,20 +102,20 @@ export const NOT_IN_TIME = {
  * Runs a step that a drone in the air does not wait for long: after `rerouteAnswerS` it is given up. It may have been done then.
  * @returns what it answers, or why there is no answer
  */
-export async function inTime<T>(
+export function inTime<T>(
   { input, policy }: DeliveryRun,
   step: () => Promise<T>,
 ): Promise<T | { reason: string; detail: string }> {
   const timeout = wallDurationMs(input.clock, policy.rerouteAnswerS * 1000);
   const scope = new CancellationScope({ cancellable: true, timeout });
-  try {
-    return await scope.run(step);
-  } catch (error) {
-    if (error instanceof StepFailed) return { reason: 'step_failed', detail: error.message };
-    // Its last attempt may also have failed, or timed out, when it was told to stop.
-    if (scope.consideredCancelled) return NOT_IN_TIME;
-    throw error;
-  }
+  return cutShort(scope, step, {
+    failed: (error) => {
+      if (error instanceof StepFailed) return { reason: 'step_failed', detail: error.message };
+      // Its last attempt may also have failed, or timed out, when it was told to stop.
+      if (scope.consideredCancelled) return NOT_IN_TIME;
+      throw error;
+    },
+  });
 }
 
 /** What an ending costs. */
