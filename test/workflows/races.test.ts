@@ -359,8 +359,9 @@ describe('a step that is cut short while an event is written', () => {
       lab.faults
         .callsOf(delivery.id)
         .some((call) => call.activity === activity && call.result === 'ok' && key.test(call.key));
-    // That they are void is written once it is written that a person is asked about the drone.
-    await lab.until('the packages are void', () => isDone('voidPackages'));
+    // It has heard that the packages are void, or it would not be at the money. That is written once it is written that a person is
+    // asked about the drone.
+    await lab.until('the money is released', () => isDone('voidAuthorization'));
     const interventionId = interventionIdOf(delivery.id, 'release_drone_1');
     await worker.stop();
     lab.faults.clear();
