@@ -37,8 +37,6 @@ export const DELIVERY_SEARCH_ATTRIBUTES = {
   attempt: defineSearchAttributeKey('Attempt', INT),
   /** 1 when expedited, else 0: what the dispatcher drains first. */
   priority: defineSearchAttributeKey('Priority', INT),
-  /** The last milestone applied, as it is numbered by the drone service. */
-  milestoneSequence: defineSearchAttributeKey('MilestoneSequence', INT),
 } as const;
 
 /** The same keys as a list, for whoever creates or checks them. */
