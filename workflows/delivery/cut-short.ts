@@ -1,5 +1,5 @@
 /** Steps that are cut short: by a cancel, an order, the end of their time. */
-import { type CancellationScope, patched } from '@temporalio/workflow';
+import { type CancellationScope, condition, patched } from '@temporalio/workflow';
 
 /**
  * Runs a step in a scope. When that is cancelled, the step is left at once, and not only when Temporal has told that it is
@@ -33,8 +33,9 @@ export function cutShort<T, R>(
         }
       });
     scope.run(step).then((answer) => end(() => resolve(answer)), fail);
-    scope.cancelRequested.catch((error: unknown) => {
-      if (!isOver && leftAtOnce()) fail(error);
+    // A condition is looked at last: an answer that came together with the cancel is taken.
+    void condition(() => isOver || scope.consideredCancelled).then(() => {
+      if (!isOver && leftAtOnce()) void scope.cancelRequested.catch(fail);
     });
   });
 }
