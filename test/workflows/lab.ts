@@ -817,6 +817,11 @@ export class LabDelivery {
 
   /** What the services still hold for it: reservations, authorizations, bookings, packages. */
   async held(): Promise<string[]> {
+    return (await this.leftovers()).map(({ what }) => what);
+  }
+
+  /** `homeward`: a drone that only has to come home. */
+  private async leftovers(): Promise<{ what: string; homeward: boolean }[]> {
     const { clients, id } = this;
     const [reservations, authorizations, bookings, packages] = await Promise.all([
       clients.drone.listReservations({ query: { delivery_id: id, open: true } }),
@@ -826,16 +831,28 @@ export class LabDelivery {
     ]);
     const final = await this.read();
     const done = final.status === 'delivered' || final.status === 'returned';
+    const left = (what: string, homeward = false) => ({ what, homeward });
     return [
-      ...reservations.data.map((one) => `reservation ${one.step_key} ${one.state}`),
-      ...authorizations.data.map((one) => `authorization ${one.step_key}`),
-      ...bookings.data.map((one) => `booking ${one.step_key} ${one.state}`),
-      ...(done ? [] : packages.data.filter((one) => one.state !== 'void').map((one) => `package ${one.id}`)),
+      ...reservations.data.map((one) => left(`reservation ${one.step_key} ${one.state}`, one.homeward)),
+      ...authorizations.data.map((one) => left(`authorization ${one.step_key}`)),
+      ...bookings.data.map((one) => left(`booking ${one.step_key} ${one.state}`)),
+      ...(done
+        ? []
+        : packages.data.filter((one) => one.state !== 'void').map((one) => left(`package ${one.id}`))),
     ];
   }
 
-  /** Lets the drones come home; then nothing may be left. */
-  async untilNothingHeld(): Promise<void> {
+  /**
+   * Lets the drones come home; then nothing may be left. A workflow that has completed has left nothing else than these: what a lease
+   * or a carrier ends later is left all the same. `butFor`: what begins like this, as somebody else is to end it.
+   */
+  async untilNothingHeld({ butFor }: { butFor?: string } = {}): Promise<void> {
+    const { status } = await this.handle.describe();
+    const left = (await this.leftovers())
+      .filter(({ what, homeward }) => !homeward && (butFor === undefined || !what.startsWith(butFor)))
+      .map(({ what }) => what);
+    if (status.name === 'COMPLETED' && left.length > 0)
+      throw new Error(`${this.id} has left at its end: ${left.join(', ')}.`);
     await this.scene.lab.until(
       `nothing is held for ${this.id}`,
       async () => (await this.held()).length === 0,
