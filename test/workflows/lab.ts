@@ -53,6 +53,7 @@ import { createServiceDatabase } from '../support/postgres.ts';
 import { Pilot, type ScriptedFailure } from '../support/pilot.ts';
 import { Faults } from './faults.ts';
 import { type Quiet, untilQuiet } from './quiet.ts';
+import { recordRequests } from './recorder.ts';
 import { type LabServer, realServer, timeSkippingServer } from './servers.ts';
 import { Told } from './told.ts';
 
@@ -224,6 +225,8 @@ export class Lab {
       carrier: await buildCarrierService({ ...common, databaseUrl: services.carrier.url, workflows }),
       delivery: await buildDeliveryService({ ...common, databaseUrl: services.delivery.url }),
     };
+    const faults = new Faults();
+    for (const [service, app] of Object.entries(apps)) recordRequests(service, app, faults);
     const listen = (app: FastifyInstance) => app.listen({ host: '127.0.0.1', port: 0 });
     const urls = {
       account: await listen(apps.account),
@@ -234,7 +237,6 @@ export class Lab {
     };
     const clients = createServiceClients(urls);
     const aircraft: Client<typeof aircraftContract> = createClient(aircraftContract, { baseUrl: urls.drone });
-    const faults = new Faults();
     const bringUpToDate = async () => {
       if (server.virtual) time.ms = Math.max(time.ms, await server.wallMs());
     };
@@ -263,9 +265,9 @@ export class Lab {
         identity: IDENTITY,
         interceptors: {
           activity: [
-            ({ info: { activityType, isLocal, workflowExecution } }) => ({
+            ({ info: { activityType, activityId, isLocal, workflowExecution } }) => ({
               inbound: faults.interceptor(
-                { activityType, isLocal, deliveryId: workflowExecution?.workflowId ?? '' },
+                { activityType, activityId, isLocal, deliveryId: workflowExecution?.workflowId ?? '' },
                 bringUpToDate,
               ),
             }),
