@@ -702,11 +702,15 @@ export class LabDelivery {
   }
 
   async events(): Promise<DeliveryEvent[]> {
-    const page = await this.clients.delivery.listEvents({
-      params: { delivery_id: this.id },
-      query: { limit: 200 },
-    });
-    return page.data;
+    const all: DeliveryEvent[] = [];
+    for (;;) {
+      const { data, next_cursor } = await this.clients.delivery.listEvents({
+        params: { delivery_id: this.id },
+        query: { limit: 200, after_sequence: all.at(-1)?.sequence ?? 0 },
+      });
+      all.push(...data);
+      if (next_cursor === null) return all;
+    }
   }
 
   /** The statuses it went through, in order. */
