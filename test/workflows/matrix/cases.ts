@@ -70,10 +70,24 @@ export function casesOfStep(chart: Chart, activity: StepName): Case[] {
   });
 }
 
-/** Over before it can happen. */
+type Bound = NonNullable<(typeof WAITS)[Wait]['within']>;
+/**
+ * Times that are over long before what is waited for happens, and not before the wait is seen; seconds. Negative, where they are counted
+ * from when it should happen.
+ */
+const SHORT_S: Partial<Record<Bound, number>> = {
+  awaitDroneS: 30,
+  pickupArrivalSlackS: -60,
+  loadingS: 15,
+  recallAnswerS: 30,
+  dropoffArrivalSlackS: -100,
+  confirmationS: 30,
+  releaseS: 8,
+  returnSlackS: -75,
+  carrierSlackS: -600,
+};
+/** Over at once: the wait may end before it is seen. */
 const OVER_S = -100_000;
-/** A negative one would leave no time to ask for a drone. */
-const SHORT_S = 1;
 
 export function casesOfWait(chart: Chart, wait: Wait): Case[] {
   const reached = chart.wayTo(wait);
@@ -91,7 +105,7 @@ function tooLong({ delays = {} }: Journey, wait: Wait): Pick<Plan, 'policy' | 'o
   if (delay) return { onTheWay: [delay] };
   const { within } = WAITS[wait];
   if (within === null) return {};
-  return { policy: { [within]: within === 'awaitDroneS' ? SHORT_S : OVER_S } };
+  return { policy: { [within]: SHORT_S[within] ?? OVER_S } };
 }
 
 /** What can happen to a compensation. */
