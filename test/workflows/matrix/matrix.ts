@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { Tables } from '../../checker/held-rows.ts';
 import { Lab } from '../lab.ts';
 import { type Case, casesOfJourneys } from './cases.ts';
-import { Chart } from './chart.ts';
+import { Chart, type Charted } from './chart.ts';
 import { CHART, committedChart, committedRows, type Row, rowOf, ROWS_FOLDER, type Section } from './page.ts';
 import { sail, type Sea, type Voyage } from './voyage.ts';
 
@@ -95,11 +95,7 @@ export function isRed(section: Section, { id }: Case, voyage: Voyage): boolean {
 }
 
 /** For `npm run docs:matrix`. */
-async function keep(
-  folder: string,
-  file: string,
-  what: readonly (Row | Chart['charted'][number])[],
-): Promise<void> {
+async function keep(folder: string, file: string, what: readonly Row[] | Charted): Promise<void> {
   await mkdir(folder, { recursive: true });
   await writeFile(path.join(folder, file), JSON.stringify(what));
 }

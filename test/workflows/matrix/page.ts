@@ -10,9 +10,9 @@ export const PAGE = path.join(import.meta.dirname, '../../../docs/compensation-m
 export const CHART = 'chart.json';
 
 /** While the page is being written, the chart that has just been drawn. */
-export function committedChart(): Charted[] {
+export function committedChart(): Charted {
   const folder = process.env[ROWS_FOLDER] ?? import.meta.dirname;
-  return JSON.parse(readFileSync(path.join(folder, CHART), 'utf8')) as Charted[];
+  return JSON.parse(readFileSync(path.join(folder, CHART), 'utf8')) as Charted;
 }
 
 export const SECTIONS = {
