@@ -101,6 +101,15 @@ export class Tables {
     return rows[0]?.notes ?? 0;
   }
 
+  /** The steps that have offered its drone another dropoff, and are not undone. */
+  async reroutesFor(deliveryId: string): Promise<string[]> {
+    const { rows } = await this.#pool.query<{ key: string }>(
+      'SELECT step_key AS key FROM drone.reroutes WHERE delivery_id = $1 AND answer IS NOT NULL AND undone_at IS NULL',
+      [deliveryId],
+    );
+    return rows.map(({ key }) => key);
+  }
+
   /** Where a drone let go of its package last; null when none did. */
   async setDownAt(deliveryId: string): Promise<Location | null> {
     const { rows } = await this.#pool.query<Location>(

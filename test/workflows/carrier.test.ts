@@ -334,7 +334,8 @@ describe('A carrier that is overdue', () => {
     const { delivery: ended, outcome } = await delivery.untilComplete();
     expect(outcome).toMatchObject({ status: 'delivered' });
     expect(ended.charge).toEqual(delivery.price);
-    await delivery.untilNothingHeld();
+    await expect(delivery.untilNothingHeld()).rejects.toThrow(/has left at its end: booking/);
+    await delivery.untilNothingHeld({ butFor: 'booking' });
     expect(await orphans(delivery)).toEqual([]);
   });
 

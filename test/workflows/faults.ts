@@ -1,4 +1,7 @@
-/** Makes activities fail on command: before they act, after they have acted (the answer is lost), or by hanging. */
+/**
+ * Makes activities fail on command: before they act, after they have acted (the answer is lost), or by hanging. Keeps what was called,
+ * and what of it reached the services.
+ */
 import { ApplicationFailure } from '@temporalio/common';
 import { cancelled } from '@temporalio/activity';
 import type { ActivityInboundCallsInterceptor } from '@temporalio/worker';
@@ -14,9 +17,19 @@ export interface Fault {
    * `refuse`: fails for good before acting. `lose_answer`: acts, then fails as if the answer were lost, and is retried.
    * `act_then_refuse`: acts, and fails for good. `down`: fails before acting, retryable. `hang`: never answers (no time is
    * skipped meanwhile, nor after its attempt has timed out). `act_then_hang`: acts, and never answers. `late`: as if it timed out:
-   * the attempt is given up, and acts when what is late is let act. `lie`: does not act, and gives the `answer`.
+   * the attempt is given up, and acts when what is late is let act. `lie`: does not act, and gives the `answer`. `wrong_key`: acts
+   * with another key than its step's, as an activity with a bug would.
    */
-  how: 'refuse' | 'lose_answer' | 'act_then_refuse' | 'down' | 'hang' | 'act_then_hang' | 'late' | 'lie';
+  how:
+    | 'refuse'
+    | 'lose_answer'
+    | 'act_then_refuse'
+    | 'down'
+    | 'hang'
+    | 'act_then_hang'
+    | 'late'
+    | 'lie'
+    | 'wrong_key';
   answer?: unknown;
   /** How many calls it hits; every one unless told. */
   times?: number;
@@ -39,10 +52,30 @@ export interface Call {
   /** A local activity: done before its workflow task is, and lost with it. */
   isLocal: boolean;
   result: 'ok' | 'failed';
-  /** The service was called, and answered. */
+  /** The service was called, and answered; of a late call, also with a refusal. */
   acted: boolean;
+  /** When it went to its service, and was over, in the order of `ServiceRequest.at`; null: it never did, or is not over. */
+  began: number | null;
+  ended: number | null;
   /** A fault of the test hit it. */
   hit: boolean;
+  /** Which. */
+  hitBy: Fault['how'] | null;
+}
+
+/** What a service was asked, as it stands in the request. */
+export interface ServiceRequest {
+  service: string;
+  /** As the service's contract calls it. */
+  operation: string;
+  method: string;
+  /** Its `Idempotency-Key`; undefined when it has none. */
+  key: string | undefined;
+  body: string;
+  /** Its place in the order of all requests and calls. */
+  at: number;
+  /** The call that it is of; undefined: of none that is under way. */
+  call: Call | undefined;
 }
 
 /** Where an input names the step that it is about. */
@@ -53,6 +86,10 @@ export class Faults {
   private armed: (Fault & { left: number })[] = [];
   private late: { of: string; act: () => Promise<unknown> }[] = [];
   private readonly hangs = new Set<{ of: string; letGo: () => void }>();
+  private readonly requests = new Map<string, ServiceRequest[]>();
+  /** By the id that the requests of an activity carry: its newest call. */
+  private readonly underWay = new Map<string, Call>();
+  private moments = 0;
 
   arm(...faults: Fault[]): void {
     this.armed.push(...faults.map((fault) => ({ ...fault, left: fault.times ?? Number.POSITIVE_INFINITY })));
@@ -60,9 +97,14 @@ export class Faults {
 
   /** Everything works again, also what hangs; of one delivery, if told. What is late never acts. */
   clear(of?: string): void {
+    this.late = this.late.filter((one) => of !== undefined && of !== one.of);
+    this.mend(of);
+  }
+
+  /** Everything works again, also what hangs; of one delivery, if told. What is late still is. */
+  mend(of?: string): void {
     const isLeft = ({ of: id }: { of?: string }) => of !== undefined && of !== id;
     this.armed = this.armed.filter(isLeft);
-    this.late = this.late.filter(isLeft);
     for (const one of [...this.hangs]) if (!isLeft(one)) one.letGo();
   }
 
@@ -71,6 +113,25 @@ export class Faults {
     const late = this.late.filter((one) => one.of === of);
     this.late = this.late.filter((one) => one.of !== of);
     for (const { act } of late) await act();
+  }
+
+  /** Notes what has reached a service. `requestId`: of which activity it is, or of somebody else. */
+  noteRequest(requestId: string, request: Omit<ServiceRequest, 'at' | 'call'>): void {
+    const [deliveryId = '', activityId] = requestId.split('/');
+    if (activityId === undefined) return;
+    const ofDelivery = this.requests.get(deliveryId) ?? [];
+    this.requests.set(deliveryId, ofDelivery);
+    ofDelivery.push({ ...request, at: this.nextMoment(), call: this.underWay.get(requestId) });
+  }
+
+  /** What the activities of a delivery have asked the services, in the order in which it got there. */
+  requestsOf(deliveryId: string): readonly ServiceRequest[] {
+    return this.requests.get(deliveryId) ?? [];
+  }
+
+  private nextMoment(): number {
+    this.moments += 1;
+    return this.moments;
   }
 
   /** How many calls never answer. */
@@ -88,7 +149,12 @@ export class Faults {
 
   /** The interceptor of one activity; `before` runs first (it brings the services' clock up to date). */
   interceptor(
-    { activityType, deliveryId, isLocal }: { activityType: string; deliveryId: string; isLocal: boolean },
+    {
+      activityType,
+      activityId,
+      deliveryId,
+      isLocal,
+    }: { activityType: string; activityId: string; deliveryId: string; isLocal: boolean },
     before: () => Promise<void>,
   ): ActivityInboundCallsInterceptor {
     return {
@@ -100,7 +166,6 @@ export class Faults {
         const refersTo =
           REFERENCES.map((name) => step?.[name]).find((one) => typeof one === 'string') ?? null;
         const fault = this.take({ activity, key, deliveryId });
-        const hit = fault !== undefined;
         const call: Call = {
           deliveryId,
           activity,
@@ -109,19 +174,30 @@ export class Faults {
           isLocal,
           result: 'failed',
           acted: false,
-          hit,
+          began: null,
+          ended: null,
+          hit: fault !== undefined,
+          hitBy: fault?.how ?? null,
         };
         this.calls.push(call);
+        const act = (acting = input) => this.act(`${deliveryId}/${activityId}`, call, () => next(acting));
         if (fault?.how === 'refuse') throw final('refused by the test');
         if (fault?.how === 'down') throw retryable('down, says the test');
         if (fault?.how === 'hang') await this.hang(deliveryId);
         if (fault?.how === 'late') {
           // In the context of this attempt; whatever it is told, nobody hears it any more.
-          const act = AsyncResource.bind(() => next(input).catch(() => undefined));
-          this.late.push({ of: deliveryId, act });
+          const actLate = AsyncResource.bind(() =>
+            act().then(
+              () => (call.acted = true),
+              (error: unknown) => (call.acted = isRefusal(error)),
+            ),
+          );
+          this.late.push({ of: deliveryId, act: actLate });
           throw retryable('timed out, says the test');
         }
-        const result: unknown = fault?.how === 'lie' ? fault.answer : await next(input);
+        const wrong = { ...input, args: [{ ...step, key: `${key}0` }] };
+        const result: unknown =
+          fault?.how === 'lie' ? fault.answer : await act(fault?.how === 'wrong_key' ? wrong : input);
         call.acted = fault?.how !== 'lie';
         if (fault?.how === 'act_then_hang') await this.hang(deliveryId);
         if (fault?.how === 'lose_answer') throw retryable('answer lost by the test');
@@ -130,6 +206,16 @@ export class Faults {
         return result;
       },
     };
+  }
+
+  private async act<R>(requestId: string, call: Call, acting: () => Promise<R>): Promise<R> {
+    this.underWay.set(requestId, call);
+    call.began = this.nextMoment();
+    try {
+      return await acting();
+    } finally {
+      call.ended = this.nextMoment();
+    }
   }
 
   private take({
@@ -166,6 +252,10 @@ export class Faults {
     }
   }
 }
+
+/** The service's own no, and not that it could not be asked. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof ApplicationFailure && error.nonRetryable === true;
 
 const final = (message: string) =>
   ApplicationFailure.create({ message, type: 'test_refusal', nonRetryable: true });

@@ -53,6 +53,7 @@ import { createServiceDatabase } from '../support/postgres.ts';
 import { Pilot, type ScriptedFailure } from '../support/pilot.ts';
 import { Faults } from './faults.ts';
 import { type Quiet, untilQuiet } from './quiet.ts';
+import { recordRequests } from './recorder.ts';
 import { type LabServer, realServer, timeSkippingServer } from './servers.ts';
 import { Told } from './told.ts';
 
@@ -224,6 +225,8 @@ export class Lab {
       carrier: await buildCarrierService({ ...common, databaseUrl: services.carrier.url, workflows }),
       delivery: await buildDeliveryService({ ...common, databaseUrl: services.delivery.url }),
     };
+    const faults = new Faults();
+    for (const [service, app] of Object.entries(apps)) recordRequests(service, app, faults);
     const listen = (app: FastifyInstance) => app.listen({ host: '127.0.0.1', port: 0 });
     const urls = {
       account: await listen(apps.account),
@@ -234,7 +237,6 @@ export class Lab {
     };
     const clients = createServiceClients(urls);
     const aircraft: Client<typeof aircraftContract> = createClient(aircraftContract, { baseUrl: urls.drone });
-    const faults = new Faults();
     const bringUpToDate = async () => {
       if (server.virtual) time.ms = Math.max(time.ms, await server.wallMs());
     };
@@ -263,9 +265,9 @@ export class Lab {
         identity: IDENTITY,
         interceptors: {
           activity: [
-            ({ info: { activityType, isLocal, workflowExecution } }) => ({
+            ({ info: { activityType, activityId, isLocal, workflowExecution } }) => ({
               inbound: faults.interceptor(
-                { activityType, isLocal, deliveryId: workflowExecution?.workflowId ?? '' },
+                { activityType, activityId, isLocal, deliveryId: workflowExecution?.workflowId ?? '' },
                 bringUpToDate,
               ),
             }),
@@ -700,11 +702,15 @@ export class LabDelivery {
   }
 
   async events(): Promise<DeliveryEvent[]> {
-    const page = await this.clients.delivery.listEvents({
-      params: { delivery_id: this.id },
-      query: { limit: 200 },
-    });
-    return page.data;
+    const all: DeliveryEvent[] = [];
+    for (;;) {
+      const { data, next_cursor } = await this.clients.delivery.listEvents({
+        params: { delivery_id: this.id },
+        query: { limit: 200, after_sequence: all.at(-1)?.sequence ?? 0 },
+      });
+      all.push(...data);
+      if (next_cursor === null) return all;
+    }
   }
 
   /** The statuses it went through, in order. */
@@ -817,6 +823,11 @@ export class LabDelivery {
 
   /** What the services still hold for it: reservations, authorizations, bookings, packages. */
   async held(): Promise<string[]> {
+    return (await this.leftovers()).map(({ what }) => what);
+  }
+
+  /** `homeward`: a drone that only has to come home. */
+  private async leftovers(): Promise<{ what: string; homeward: boolean }[]> {
     const { clients, id } = this;
     const [reservations, authorizations, bookings, packages] = await Promise.all([
       clients.drone.listReservations({ query: { delivery_id: id, open: true } }),
@@ -826,16 +837,28 @@ export class LabDelivery {
     ]);
     const final = await this.read();
     const done = final.status === 'delivered' || final.status === 'returned';
+    const left = (what: string, homeward = false) => ({ what, homeward });
     return [
-      ...reservations.data.map((one) => `reservation ${one.step_key} ${one.state}`),
-      ...authorizations.data.map((one) => `authorization ${one.step_key}`),
-      ...bookings.data.map((one) => `booking ${one.step_key} ${one.state}`),
-      ...(done ? [] : packages.data.filter((one) => one.state !== 'void').map((one) => `package ${one.id}`)),
+      ...reservations.data.map((one) => left(`reservation ${one.step_key} ${one.state}`, one.homeward)),
+      ...authorizations.data.map((one) => left(`authorization ${one.step_key}`)),
+      ...bookings.data.map((one) => left(`booking ${one.step_key} ${one.state}`)),
+      ...(done
+        ? []
+        : packages.data.filter((one) => one.state !== 'void').map((one) => left(`package ${one.id}`))),
     ];
   }
 
-  /** Lets the drones come home; then nothing may be left. */
-  async untilNothingHeld(): Promise<void> {
+  /**
+   * Lets the drones come home; then nothing may be left. A workflow that has completed has left nothing else than these: what a lease
+   * or a carrier ends later is left all the same. `butFor`: what begins like this, as somebody else is to end it.
+   */
+  async untilNothingHeld({ butFor }: { butFor?: string } = {}): Promise<void> {
+    const { status } = await this.handle.describe();
+    const left = (await this.leftovers())
+      .filter(({ what, homeward }) => !homeward && (butFor === undefined || !what.startsWith(butFor)))
+      .map(({ what }) => what);
+    if (status.name === 'COMPLETED' && left.length > 0)
+      throw new Error(`${this.id} has left at its end: ${left.join(', ')}.`);
     await this.scene.lab.until(
       `nothing is held for ${this.id}`,
       async () => (await this.held()).length === 0,

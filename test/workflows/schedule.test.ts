@@ -1,7 +1,5 @@
-/** Scheduled pickups: the wait, moving it, and a delivery that waits for a month. In virtual time. */
-import type { TypedSearchAttributes } from '@temporalio/common';
+/** Scheduled pickups: the wait, moving it, and what happens to one that is long. In virtual time. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { DeliveryEvent } from '../../services/delivery/contract/index.ts';
 import { Lab, type LabDelivery } from './lab.ts';
 
 let lab: Lab;
@@ -26,16 +24,6 @@ const eventTimeMs = async (delivery: LabDelivery, type: string) => {
 };
 const countOf = async (delivery: LabDelivery, type: string) =>
   (await delivery.events()).filter((one) => one.type === type).length;
-/** How long it took from each drone that failed to the next one that was sent, milliseconds of its clock. */
-async function waitsForAnother(delivery: LabDelivery): Promise<number[]> {
-  const timesOf = (events: DeliveryEvent[], type: string) =>
-    events.filter((one) => one.type === type).map((one) => Date.parse(one.occurred_at));
-  const events = await delivery.events();
-  const [, ...next] = timesOf(events, 'delivery.confirmed');
-  return timesOf(events, 'delivery.drone_failed').map((at, index) => (next[index] ?? Infinity) - at);
-}
-const attributesOf = ({ typedSearchAttributes }: { typedSearchAttributes: TypedSearchAttributes }) =>
-  Object.fromEntries(typedSearchAttributes.getAll().map(({ key, value }) => [key.name, value]));
 const reserves = (delivery: LabDelivery) =>
   lab.faults.callsOf(delivery.id).filter((call) => call.activity === 'reserveDrone').length;
 
@@ -265,69 +253,6 @@ describe('a long wait', () => {
     expect(await delivery.held()).toEqual([]);
   });
 
-  it('of 30 days with 50 reschedules keeps a bounded history; each one takes effect exactly once', async () => {
-    const historyEvents = 60;
-    const delivery = await scheduled(29 * 24, { policy: { historyEvents } });
-    const runs = new Set<string>();
-    const beganMs = lab.wallNowMs;
-    for (let n = 1; n <= 50; n += 1) {
-      await lab.leapUntil(beganMs + n * 0.5 * DAY_S * 1000, delivery);
-      const window = lab.windowIn({ fromS: 5 * DAY_S + n, toS: 6 * DAY_S });
-      const answer = await delivery.reschedule(window, { updateId: `move-${n}` });
-      expect(answer).toEqual(RESCHEDULED);
-      // Sent again, also when the run that handled it has ended, and long after.
-      expect(await delivery.reschedule(window, { updateId: `move-${n}` })).toEqual(RESCHEDULED);
-      expect(await delivery.reschedule(window, { updateId: `move-${Math.ceil(n / 2)}` })).toEqual(
-        RESCHEDULED,
-      );
-      expect((await delivery.read()).pickup_window).toEqual(window);
-      const { runId, historyLength } = await delivery.handle.describe();
-      expect(historyLength).toBeLessThan(historyEvents + 60);
-      runs.add(runId);
-    }
-    expect(runs.size).toBeGreaterThan(5);
-    expect(await countOf(delivery, 'delivery.rescheduled')).toBe(50);
-    const { start } = (await delivery.read()).pickup_window!;
-    await lab.leapUntil(Date.parse(start) - LEAD_S * 1000, delivery);
-    const { outcome } = await delivery.untilComplete();
-    expect(outcome).toMatchObject({ status: 'delivered', attempts: 1 });
-    await delivery.untilNothingHeld();
-  }, 120_000);
-
-  it('of a month, and then 20 drones that fail one after the other: the history stays bounded', async () => {
-    const historyEvents = 100;
-    const drones = 20;
-    const scene = await lab.prepare({ drones });
-    for (const droneId of scene.droneIds)
-      lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_pickup' });
-    await scene.addDrone();
-    const delivery = await scene.order({
-      pickup: { fromS: 29 * DAY_S, toS: 30 * DAY_S },
-      policy: { historyEvents },
-    });
-    await delivery.untilStatus('scheduled');
-    await lab.leapUntil(after(29 * DAY_S - LEAD_S), delivery);
-    const runs = new Map<string, number>();
-    for (let attempt = 2; attempt <= drones + 1; attempt += 1) {
-      await lab.until(`drone ${attempt} is sent`, async () => {
-        const { runId, historyLength } = await delivery.handle.describe();
-        runs.set(runId, historyLength);
-        return (await countOf(delivery, 'delivery.confirmed')) >= attempt;
-      });
-    }
-    const { outcome } = await delivery.untilComplete();
-    expect(outcome).toMatchObject({ status: 'delivered', attempts: drones + 1 });
-    expect(runs.size).toBeGreaterThan(5);
-    // A flight is never left for a new history: the longest run has one drone more than it may begin with.
-    expect(Math.max(...runs.values())).toBeLessThan(historyEvents + 120);
-    expect(await countOf(delivery, 'delivery.drone_failed')).toBe(drones);
-    // The first ones at once, later ones less and less fast: a fleet that all fails is not used up in a moment.
-    const waits = await waitsForAnother(delivery);
-    expect(Math.max(...waits.slice(0, 2))).toBeLessThan(5_000);
-    expect(Math.min(...waits.slice(8))).toBeGreaterThanOrEqual(60_000);
-    await delivery.untilNothingHeld();
-  }, 120_000);
-
   it('drones that fail one after the other are replaced until the deadline, and no longer', async () => {
     const scene = await lab.prepare({ drones: 9 });
     for (const droneId of scene.droneIds)
@@ -344,69 +269,4 @@ describe('a long wait', () => {
       expect(Date.parse(occurred_at)).toBeLessThan(Date.parse(ended.deadline ?? ''));
     await delivery.untilNothingHeld();
   }, 120_000);
-
-  it('updates sent across every continue-as-new are neither lost nor doubled', async () => {
-    const delivery = await scheduled(24, { policy: { historyEvents: 50 } });
-    const runs = new Set<string>();
-    let sent = 0;
-    for (let burst = 0; burst < 12; burst += 1) {
-      // All at once, and not waited for: some reach the run that ends, some the next.
-      const windows = [1, 2, 3, 4].map((n) => inHours(24 + burst, 40 + n));
-      const asked = windows.map((window) => {
-        sent += 1;
-        return delivery.reschedule(window, { updateId: `at-once-${sent}` });
-      });
-      expect(await Promise.all(asked)).toEqual(windows.map(() => RESCHEDULED));
-      runs.add((await delivery.handle.describe()).runId);
-    }
-    expect(runs.size).toBeGreaterThan(3);
-    const moves = (await delivery.events()).filter((one) => one.type === 'delivery.rescheduled');
-    expect(moves).toHaveLength(sent);
-    // Each began where the one before ended: none was applied to what another run knew.
-    moves.slice(1).forEach((event, index) => expect(event.data['from']).toEqual(moves[index]!.data['to']));
-    expect(await delivery.cancel()).toMatchObject({ outcome: 'cancelled' });
-    await delivery.untilComplete();
-    expect(await delivery.held()).toEqual([]);
-  });
-
-  it('signals wake the run that goes on, which still undoes what the first one did', async () => {
-    const scene = await lab.prepare();
-    const flying = await scene.order();
-    await flying.untilStatus('enroute_to_pickup');
-    const waiting = await scene.order({ policy: { historyEvents: 50, awaitDroneS: 2 * HOUR_S } });
-    await waiting.untilStatus('awaiting_drone');
-    const first = await waiting.handle.describe();
-    const attributes = attributesOf(first);
-    const isSameRun = async () => (await waiting.handle.describe()).runId === first.runId;
-    for (let n = 0; n < 20 && (await isSameRun()); n += 1) {
-      await waiting.handle.signal('droneAvailable');
-      await lab.settle();
-    }
-    const next = await waiting.handle.describe();
-    expect(next.runId).not.toBe(first.runId);
-    expect(attributesOf(next)).toEqual(attributes);
-    await flying.untilComplete();
-    const { outcome } = await waiting.untilComplete();
-    expect(outcome).toMatchObject({ status: 'delivered', attempts: 1 });
-    await waiting.untilNothingHeld();
-  });
-
-  it('a cancel in a run that goes on gives back what the first one took', async () => {
-    const scene = await lab.prepare();
-    const flying = await scene.order();
-    await flying.untilStatus('enroute_to_pickup');
-    const waiting = await scene.order({ policy: { historyEvents: 50 } });
-    await waiting.untilStatus('awaiting_drone');
-    const { runId } = await waiting.handle.describe();
-    while ((await waiting.handle.describe()).runId === runId) {
-      await waiting.handle.signal('droneAvailable');
-      await lab.settle();
-    }
-    expect(await waiting.held()).not.toEqual([]);
-    expect(await waiting.cancel()).toMatchObject({ outcome: 'cancelled' });
-    const { outcome } = await waiting.untilComplete();
-    expect(outcome.compensation).toBe('complete');
-    expect(await waiting.held()).toEqual([]);
-    await flying.untilComplete();
-  });
 });

@@ -1,6 +1,5 @@
 /** The cases of the matrix, made from the registry and from the journeys that reach what stands there. */
 import {
-  type Activity,
   COMPENSATIONS,
   type CompensationKind,
   STEPS,
@@ -9,9 +8,12 @@ import {
   WAITS,
 } from '../../../workflows/delivery/registry.ts';
 import type { Call } from '../faults.ts';
+import { ORDERS } from './at-a-wait.ts';
+import type { Chart } from './chart.ts';
 import { JOURNEYS, type Journey } from './journeys.ts';
 import type { Section } from './page.ts';
-import { askTo, type Plan, type Sea, type Seen, sail, type Voyage } from './voyage.ts';
+import { askTo } from './people.ts';
+import type { Plan, Seen } from './voyage.ts';
 
 export interface Case {
   /** Unique in the matrix: `reserve/2 · refused`. */
@@ -19,55 +21,8 @@ export interface Case {
   plan: Plan;
 }
 
-/** Every journey as it goes when nothing disturbs it. */
-export class Chart {
-  readonly voyages: readonly Voyage[];
-
-  private constructor(voyages: readonly Voyage[]) {
-    this.voyages = voyages;
-  }
-
-  static async draw(sea: Sea): Promise<Chart> {
-    return new Chart(
-      await sail(
-        sea,
-        JOURNEYS.map((journey) => ({ journey })),
-        { watched: true },
-      ),
-    );
-  }
-
-  /**
-   * Where an activity is called: each of the steps that it is in a delivery (an authorization, another one for a dearer dropoff), the
-   * first time and the second, on the first journey that does. Events are many, and all alike: one of them.
-   */
-  callsOf(activity: Activity): { journey: Journey; step: string; key: RegExp }[] {
-    const found = new Map<string, { journey: Journey; step: string; key: RegExp }>();
-    for (const { plan, calls } of this.voyages) {
-      for (const call of calls) {
-        const step = stepOf(call.key);
-        const isMore = Number(step.split('/')[1] ?? 1) > 2 || (activity === 'appendEvents' && found.size > 0);
-        if (call.activity !== activity || found.has(step) || isMore) continue;
-        found.set(step, {
-          journey: plan.journey,
-          step: step === '' ? activity : step,
-          key: step === '' ? /^$/ : new RegExp(`/${step}$`),
-        });
-      }
-    }
-    return [...found.values()];
-  }
-
-  journeyTo(wait: Wait): Journey | undefined {
-    return this.voyages.find(({ waits }) => waits.includes(wait))?.plan.journey;
-  }
-}
-
-/** `reserve/2` of `del_…/reserve/2`. */
-export const stepOf = (key: string): string => key.split('/').slice(1).join('/');
-
-export const casesOfJourneys = (chart: Chart): Case[] =>
-  chart.voyages.map(({ plan }) => ({ id: `${plan.journey.name} · nothing disturbs it`, plan }));
+export const casesOfJourneys = (): Case[] =>
+  JOURNEYS.map((journey) => ({ id: `${journey.name} · nothing disturbs it`, plan: { journey } }));
 
 /** What can happen to a step. */
 export const FAULTS = [
@@ -115,26 +70,42 @@ export function casesOfStep(chart: Chart, activity: StepName): Case[] {
   });
 }
 
-export const ORDERS = ['cancel', 'abort', 'deadline'] as const;
+type Bound = NonNullable<(typeof WAITS)[Wait]['within']>;
+/**
+ * Times that are over long before what is waited for happens, and not before the wait is seen; seconds. Negative, where they are counted
+ * from when it should happen.
+ */
+const SHORT_S: Partial<Record<Bound, number>> = {
+  awaitDroneS: 30,
+  pickupArrivalSlackS: -60,
+  loadingS: 15,
+  recallAnswerS: 30,
+  dropoffArrivalSlackS: -100,
+  confirmationS: 30,
+  releaseS: 8,
+  returnSlackS: -75,
+  carrierSlackS: -600,
+};
+/** Over at once: the wait may end before it is seen. */
+const OVER_S = -100_000;
 
 export function casesOfWait(chart: Chart, wait: Wait): Case[] {
-  const journey = chart.journeyTo(wait);
-  if (!journey) return [];
-  const isThere = ({ waitingFor }: { waitingFor: string | null }) => waitingFor === wait;
-  const { within } = WAITS[wait];
-  return ORDERS.map((order) => ({
+  const reached = chart.wayTo(wait);
+  if (!reached) return [];
+  const { journey, isBounded } = reached;
+  return ORDERS.filter((order) => order !== 'deadline' || isBounded).map((order) => ({
     id: `${wait} · ${order}`,
-    plan:
-      order === 'deadline'
-        ? // Over before it can happen; a time that comes by itself comes.
-          { journey, policy: within === null ? {} : { [within]: within === 'awaitDroneS' ? 1 : -100_000 } }
-        : {
-            journey,
-            onTheWay: [
-              { when: isThere, act: (delivery: Parameters<typeof askTo>[1]) => askTo(order, delivery) },
-            ],
-          },
+    plan: { journey, atWait: { wait, order }, ...(order === 'deadline' && tooLong(journey, wait)) },
   }));
+}
+
+/** What has its time be over. One that comes by itself comes. */
+function tooLong({ delays = {} }: Journey, wait: Wait): Pick<Plan, 'policy' | 'onTheWay'> {
+  const delay = delays[wait];
+  if (delay) return { onTheWay: [delay] };
+  const { within } = WAITS[wait];
+  if (within === null) return {};
+  return { policy: { [within]: SHORT_S[within] ?? OVER_S } };
 }
 
 /** What can happen to a compensation. */
@@ -196,7 +167,7 @@ export function mutations(chart: Chart): Mutation[] {
     if (kind !== 'capture_charge' && causes.length === 0) {
       // What an ending makes due: on the journey that ends so.
       const journeys = chart.callsOf(COMPENSATIONS[kind]).map(({ journey }) => journey);
-      return casesOfJourneys(chart)
+      return casesOfJourneys()
         .filter(({ plan }) => journeys.includes(plan.journey))
         .map((needs) => ({ kind, step: null, needs, section: 'journeys', isLast: true }));
     }

@@ -2,9 +2,11 @@
  * Ways a delivery can go, which together pass every step and every wait of the registry. A step or wait that none of them reaches
  * makes the matrix red: add the way that does.
  */
+import type { Wait } from '../../../workflows/delivery/registry.ts';
 import type { Fault } from '../faults.ts';
 import type { DeliveryOptions, Lab, LabDelivery, Scene } from '../lab.ts';
-import { askTo, changeDropoff, confirmByPin, type Seen } from './voyage.ts';
+import { askTo, changeDropoff, confirmByPin } from './people.ts';
+import type { Seen } from './voyage.ts';
 
 /** Something a person or the world does on the way, once, as soon as it is seen to be time. */
 export interface Intervenes {
@@ -22,6 +24,8 @@ export interface Journey {
   answer?: string;
   /** What a service answers that is not so. */
   lies?: Omit<Fault, 'of'>[];
+  /** What makes it wait for too long, where a shorter time would already end an earlier wait. */
+  delays?: Partial<Record<Wait, Intervenes>>;
 }
 
 const CARRIER_ONLY: DeliveryOptions = { drones: 0, account: { carrier: true, carrierCapCents: 10_000 } };
@@ -159,5 +163,15 @@ export const JOURNEYS: Journey[] = [
         act: (delivery) => delivery.scene.addDrone(),
       },
     ],
+    delays: {
+      // The drone before has to be loaded within the same time.
+      'the package to be loaded': {
+        when: ({ waitingFor, calls }) =>
+          waitingFor === 'the drone at the pickup' && calls.some(({ key }) => key.endsWith('/dispatch/2')),
+        act: ({ scene: { lab, droneIds } }) => {
+          for (const droneId of droneIds.slice(1)) lab.pilot.arm(droneId, { failure: 'sender_absent' });
+        },
+      },
+    },
   },
 ];

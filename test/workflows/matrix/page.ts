@@ -1,12 +1,19 @@
-/** docs/compensation-matrix.md: written from a run, and read again by the tests that must come to the same. */
+/** docs/compensation-matrix.md, and the chart: written from a run, and read again by the tests that must come to the same. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { stepOf } from './cases.ts';
+import { type Charted, stepOf } from './chart.ts';
 import type { Voyage } from './voyage.ts';
 
 /** The environment variable that names where a run leaves its rows instead of comparing them with the page. */
 export const ROWS_FOLDER = 'MATRIX_ROWS';
 export const PAGE = path.join(import.meta.dirname, '../../../docs/compensation-matrix.md');
+export const CHART = 'chart.json';
+
+/** While the page is being written, the chart that has just been drawn. */
+export function committedChart(): Charted {
+  const folder = process.env[ROWS_FOLDER] ?? import.meta.dirname;
+  return JSON.parse(readFileSync(path.join(folder, CHART), 'utf8')) as Charted;
+}
 
 export const SECTIONS = {
   journeys: 'Journeys',
@@ -25,11 +32,14 @@ export interface Row {
   calls: string;
   /** What a person was asked, and answered. */
   asked: string;
+  /** What an order at a wait was answered, or what it went on with when the time was over; only of waits. */
+  cameOfIt: string;
 }
 
-export function rowOf(id: string, { end, charged, calls, asked }: Voyage): Row {
+export function rowOf(id: string, { end, charged, calls, asked, cameOfIt }: Voyage): Row {
   return {
     id,
+    cameOfIt,
     end,
     charged: (charged.amount / 100).toFixed(2),
     calls: UNDONE_ASIDE.test(id)
@@ -60,16 +70,26 @@ function callsShown(calls: Voyage['calls']): string {
   return [...shown].map(([step, succeeded]) => (succeeded ? step : `${step} ✗`)).join(' → ');
 }
 
-const CELLS = ['id', 'end', 'charged', 'calls', 'asked'] as const satisfies (keyof Row)[];
+const COLUMNS = {
+  id: 'Case',
+  cameOfIt: 'What comes of it at once',
+  end: 'Ends',
+  charged: 'Charged',
+  calls: 'Calls, in the order of their first attempts',
+  asked: 'Asked of a person: answered',
+} as const satisfies Record<keyof Row, string>;
 const CODE: ReadonlySet<keyof Row> = new Set(['end', 'calls']);
 
+const cellsOf = (section: Section): (keyof Row)[] =>
+  (Object.keys(COLUMNS) as (keyof Row)[]).filter((cell) => cell !== 'cameOfIt' || section === 'waits');
+
 /** The rows of a section as Markdown. */
-export function tableOf(rows: readonly Row[]): string {
-  const cells = rows.map((row) => CELLS.map((cell) => (CODE.has(cell) ? `\`${row[cell]}\`` : row[cell])));
+export function tableOf(section: Section, rows: readonly Row[]): string {
+  const columns = cellsOf(section);
   const lines = [
-    ['Case', 'Ends', 'Charged', 'Calls, in the order of their first attempts', 'Asked of a person: answered'],
-    CELLS.map(() => '---'),
-    ...cells,
+    columns.map((cell) => COLUMNS[cell]),
+    columns.map(() => '---'),
+    ...rows.map((row) => columns.map((cell) => (CODE.has(cell) ? `\`${row[cell]}\`` : row[cell]))),
   ];
   return lines.map((line) => `| ${line.join(' | ')} |`).join('\n');
 }
@@ -79,16 +99,25 @@ export function committedRows(section: Section): Map<string, Row> {
   const page = readFileSync(PAGE, 'utf8');
   const [, after = ''] = page.split(`\n## ${SECTIONS[section]}\n`);
   const [own = ''] = after.split('\n## ');
+  const columns = cellsOf(section);
   const rows = own
     .split('\n')
     .filter((line) => line.startsWith('|'))
     .slice(2)
-    .map((line) => {
-      const [id = '', end = '', charged = '', calls = '', asked = ''] = line
+    .map((line): Row => {
+      const cells = line
         .split('|')
         .slice(1, -1)
         .map((cell) => cell.trim().replace(/^`(.*)`$/, '$1'));
-      return { id, end, charged, calls, asked };
+      const cell = (name: keyof Row) => cells[columns.indexOf(name)] ?? '';
+      return {
+        id: cell('id'),
+        cameOfIt: cell('cameOfIt'),
+        end: cell('end'),
+        charged: cell('charged'),
+        calls: cell('calls'),
+        asked: cell('asked'),
+      };
     });
   return new Map(rows.map((row) => [row.id, row]));
 }

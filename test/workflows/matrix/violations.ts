@@ -1,19 +1,27 @@
-/** What may never be, whatever a delivery met: judged by its calls, its events and the services' tables, not by what the saga says. */
+/**
+ * What may never be, whatever a delivery met: judged by its calls, its events, and the services' doors and tables, not by what the saga
+ * says.
+ */
 import type { DeliveryEvent } from '../../../services/delivery/contract/index.ts';
+import type { HeldRow } from '../../checker/held-rows.ts';
 import type { Call } from '../faults.ts';
+import { UNDOING } from './naming.ts';
+import { requestViolations } from './requests.ts';
 import type { Voyage } from './voyage.ts';
 
-type Judged = Pick<
-  Voyage,
-  'deliveryId' | 'outcome' | 'charged' | 'calls' | 'asked' | 'held' | 'end' | 'offTheMarkM' | 'creditNotes'
->;
+/** What is judged of an event. */
+export type Told = Pick<DeliveryEvent, 'sequence' | 'type'>;
+export type Judged = Omit<Voyage, 'plan' | 'waits' | 'cameOfIt' | 'violations'>;
 
 /** A drone hovers, and lowers its package, as exactly as this. */
 const ON_THE_MARK_M = 30;
 
-export function violationsOf(voyage: Judged, events: readonly DeliveryEvent[]): string[] {
+export function violationsOf(voyage: Judged, events: readonly Told[]): string[] {
   return [
-    ...voyage.held.map(({ kind, stepKey, what }) => `left: ${kind} of ${stepKey} (${what})`),
+    ...voyage.heldAtItsEnd.map((row) => `left at its end: ${shown(row)}`),
+    ...voyage.heldSinceLate.map((row) => `taken by a call that came late: ${shown(row)}`),
+    ...voyage.held.map((row) => `left: ${shown(row)}`),
+    ...openViolations(voyage),
     ...voyage.asked.flatMap(({ kind, unnamed }) => unnamed.map((one) => `intervention ${kind}: ${one}`)),
     ...chargeViolations(voyage),
     ...(voyage.offTheMarkM > ON_THE_MARK_M
@@ -21,9 +29,17 @@ export function violationsOf(voyage: Judged, events: readonly DeliveryEvent[]): 
       : []),
     ...creditViolations(voyage),
     ...keyViolations(voyage),
+    ...requestViolations(voyage.calls, voyage.requests),
     ...orderViolations(voyage.calls),
     ...eventViolations(voyage, events),
   ];
+}
+
+const shown = ({ kind, stepKey, what }: HeldRow): string => `${kind} of ${stepKey} (${what})`;
+
+/** When its workflow has completed nobody is left who would hear an answer. */
+function openViolations({ outcome, openInterventions }: Judged): string[] {
+  return outcome ? openInterventions.map((kind) => `intervention ${kind}: still open`) : [];
 }
 
 function chargeViolations({ charged: { amount, told } }: Judged): string[] {
@@ -58,7 +74,7 @@ function keyViolations({ deliveryId, calls }: Judged): string[] {
 /** Of what is undone one after the other, the last step comes first. */
 function orderViolations(calls: readonly Call[]): string[] {
   const order = [...new Set(calls.map(({ key }) => key))];
-  const undoing = calls.filter(({ activity, refersTo }) => UNDO.has(activity) && refersTo !== null);
+  const undoing = calls.filter(({ activity, refersTo }) => UNDOING.has(activity) && refersTo !== null);
   const decided = calls.findIndex(({ key }) => /\/event_(cancelled|failed)\//.test(key));
   // What was begun before goes on beside the rest.
   const isBegun = ({ activity, refersTo }: Call) =>
@@ -81,16 +97,7 @@ function orderViolations(calls: readonly Call[]): string[] {
     : [];
 }
 
-/** By what the services call them; what the saga calls a compensation is its own business. */
-const UNDO: ReadonlySet<string> = new Set([
-  'voidAuthorization',
-  'voidPackages',
-  'releaseDrone',
-  'recallDrone',
-  'cancelBooking',
-  'undoReroute',
-]);
-function eventViolations({ end, outcome }: Judged, events: readonly DeliveryEvent[]): string[] {
+function eventViolations({ end, outcome }: Judged, events: readonly Told[]): string[] {
   const gap = events.findIndex(({ sequence }, at) => sequence !== at + 1);
   const endings = events.filter(({ type }) => ENDINGS.has(type));
   return [
