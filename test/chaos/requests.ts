@@ -76,6 +76,8 @@ export function requestedBy(request: CreateDeliveryRequest): Requested {
     weightKg: request.packages.reduce((sum, one) => sum + one.weight_kg, 0),
     expedited: request.expedited ?? false,
     pickupWindow: request.pickup_window ?? null,
+    confirmation: request.confirmation ?? 'none',
+    undeliverableAction: request.undeliverable_action ?? 'return',
   };
 }
 
