@@ -4,19 +4,25 @@ import type { Stack } from '../../local/stack.ts';
 import { messageOf } from '../../shared/errors.ts';
 import type { Network } from './network.ts';
 import { describeAct, type PlannedAct, type Victim } from './plan.ts';
+import { signalTree } from './process-tree.ts';
 
 const START_AGAIN_AFTER_MS = 500;
 
 export interface Strikes {
-  /** How many of each kind were carried out. */
+  /** How many of each kind were carried out: what had ended by itself when its time came was not struck. */
   done: Record<PlannedAct['kind'], number>;
   /** Starts that did not come up at once, because something they need was down too. */
   failedStarts: number;
 }
 
+export const noStrikes = (): Strikes => ({
+  done: { kill: 0, stop: 0, cut: 0, stall: 0 },
+  failedStarts: 0,
+});
+
 export interface StrikeOptions {
-  stack: Stack;
-  network: Network;
+  stack: Pick<Stack, 'pid' | 'kill' | 'restart'>;
+  network: Pick<Network, 'proxy'>;
   acts: readonly PlannedAct[];
   /** Of the run's beginning, as `Date.now()`. */
   begunMs: number;
@@ -33,7 +39,7 @@ export async function strike({
   signal,
   say,
 }: StrikeOptions): Promise<Strikes> {
-  const strikes: Strikes = { done: { kill: 0, stop: 0, cut: 0, stall: 0 }, failedStarts: 0 };
+  const strikes = noStrikes();
   const busy = new Map<string, Promise<void>>();
   const oneByOne = (victim: string, act: () => Promise<void>): Promise<void> => {
     const next = (busy.get(victim) ?? Promise.resolve()).then(act);
@@ -55,33 +61,33 @@ export async function strike({
     }
   }
 
-  async function carryOut(act: PlannedAct): Promise<void> {
+  async function carryOut(act: PlannedAct): Promise<boolean> {
     switch (act.kind) {
-      case 'kill':
+      case 'kill': {
+        const isThere = stack.pid(act.victim) !== undefined;
         await stack.kill(act.victim);
         await delay(act.downMs, undefined, { signal });
         await start(act.victim);
-        break;
+        return isThere;
+      }
       case 'stop':
-        signalTo(act.victim, 'SIGSTOP');
-        await delay(act.forMs, undefined, { signal }).finally(() => signalTo(act.victim, 'SIGCONT'));
-        break;
+        return stop(act.victim, act.forMs);
       case 'cut':
         network.proxy(act.link).cut({ refuse: act.forMs > 0 });
         await delay(act.forMs, undefined, { signal }).finally(() => network.proxy(act.link).mend());
-        break;
+        return true;
       case 'stall':
         network.proxy(act.link).stall();
         await delay(act.forMs, undefined, { signal }).finally(() => network.proxy(act.link).mend());
-        break;
+        return true;
     }
-    strikes.done[act.kind] += 1;
   }
 
-  function signalTo(victim: Victim, what: 'SIGSTOP' | 'SIGCONT'): void {
+  async function stop(victim: Victim, forMs: number): Promise<boolean> {
     const pid = stack.pid(victim);
-    // It ended by itself meanwhile: the stack starts it again.
-    if (pid !== undefined) process.kill(pid, what);
+    if (pid === undefined || (await signalTree(pid, 'SIGSTOP')) === 0) return false;
+    await delay(forMs, undefined, { signal }).finally(() => signalTree(pid, 'SIGCONT'));
+    return true;
   }
 
   await Promise.all(
@@ -89,7 +95,11 @@ export async function strike({
       await delay(Math.max(0, begunMs + act.atMs - Date.now()), undefined, { signal });
       await oneByOne('victim' in act ? act.victim : act.link, async () => {
         say(`act ${index + 1}: ${describeAct(act)}`);
-        await carryOut(act);
+        if (await carryOut(act)) strikes.done[act.kind] += 1;
+        else
+          say(
+            `act ${index + 1} struck nobody: ${'victim' in act ? act.victim : act.link} had ended by itself`,
+          );
       });
     }),
   );
