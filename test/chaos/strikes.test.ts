@@ -52,7 +52,9 @@ const kill: PlannedAct = { kind: 'kill', victim: 'worker', downMs: 0, atMs: 0 };
 
 async function struck(acts: PlannedAct[], pid: (name: string) => number | undefined) {
   const said: string[] = [];
-  const { done } = await strike({
+  const strikes = noStrikes();
+  await strike({
+    strikes,
     stack: { pid, kill: async () => undefined, restart: async () => undefined },
     network: {
       proxy: () => {
@@ -64,7 +66,7 @@ async function struck(acts: PlannedAct[], pid: (name: string) => number | undefi
     signal: new AbortController().signal,
     say: (what) => said.push(what),
   });
-  return { done, said: said.join('\n') };
+  return { done: strikes.done, said: said.join('\n') };
 }
 
 test('A stop counts when its victim got the signal, and it goes on afterwards', async () => {

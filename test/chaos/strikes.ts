@@ -5,6 +5,7 @@ import { messageOf } from '../../shared/errors.ts';
 import type { Network } from './network.ts';
 import { describeAct, type PlannedAct, type Victim } from './plan.ts';
 import { signalTree } from './process-tree.ts';
+import { atTheirTimes } from './timetable.ts';
 
 const START_AGAIN_AFTER_MS = 500;
 
@@ -28,6 +29,8 @@ export interface StrikeOptions {
   begunMs: number;
   signal: AbortSignal;
   say: (what: string) => void;
+  /** Counted in as they are carried out. */
+  strikes: Strikes;
 }
 
 /** Resolves once all acts are over: whoever was killed is up again, stopped ones go on, the links are whole. */
@@ -38,8 +41,8 @@ export async function strike({
   begunMs,
   signal,
   say,
-}: StrikeOptions): Promise<Strikes> {
-  const strikes = noStrikes();
+  strikes,
+}: StrikeOptions): Promise<void> {
   const busy = new Map<string, Promise<void>>();
   const oneByOne = (victim: string, act: () => Promise<void>): Promise<void> => {
     const next = (busy.get(victim) ?? Promise.resolve()).then(act);
@@ -90,18 +93,12 @@ export async function strike({
     return true;
   }
 
-  await Promise.all(
-    acts.map(async (act, index) => {
-      await delay(Math.max(0, begunMs + act.atMs - Date.now()), undefined, { signal });
-      await oneByOne('victim' in act ? act.victim : act.link, async () => {
-        say(`act ${index + 1}: ${describeAct(act)}`);
-        if (await carryOut(act)) strikes.done[act.kind] += 1;
-        else
-          say(
-            `act ${index + 1} struck nobody: ${'victim' in act ? act.victim : act.link} had ended by itself`,
-          );
-      });
+  await atTheirTimes(acts, { begunMs, signal }, (act, index) =>
+    oneByOne('victim' in act ? act.victim : act.link, async () => {
+      say(`act ${index + 1}: ${describeAct(act)}`);
+      if (await carryOut(act)) strikes.done[act.kind] += 1;
+      else
+        say(`act ${index + 1} struck nobody: ${'victim' in act ? act.victim : act.link} had ended by itself`);
     }),
   );
-  return strikes;
 }
