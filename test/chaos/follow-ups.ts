@@ -8,6 +8,7 @@ import {
   type DeliveryStatus,
   isFinal,
 } from '../../services/delivery/contract/index.ts';
+import { isoTime } from '../../shared/clock.ts';
 import { messageOf } from '../../shared/errors.ts';
 import {
   abort,
@@ -81,6 +82,7 @@ export class FollowUps {
     one.orders.push(order);
     try {
       Object.assign(order, await give());
+      order.answeredAt = isoTime(this.#options.clock.nowMs());
     } catch (error) {
       this.#options.onSurprise(
         `what was asked for ${one.id} (${one.planned.kind}) was not answered as it may be: ${messageOf(error)}`,

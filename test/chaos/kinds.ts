@@ -12,10 +12,16 @@ interface Kind {
   answers?: readonly string[];
 }
 
-const AT_ANY_STAGE = ['confirmed', 'enroute_to_pickup', 'enroute_to_dropoff', 'arrived_at_dropoff'] as const;
+const AT_ANY_STAGE = [
+  'confirmed',
+  'enroute_to_pickup',
+  'picked_up',
+  'enroute_to_dropoff',
+  'arrived_at_dropoff',
+] as const;
 
 export const REQUEST_KINDS = {
-  plain: { ofHundred: 25 },
+  plain: { ofHundred: 23 },
   cancelled_at_once: { ofHundred: 4 },
   /** Before the pickup, in the race for it, and when it is too late. */
   cancelled_in_flight: {
@@ -58,7 +64,7 @@ export const REQUEST_KINDS = {
     ofHundred: 2,
     askedIn: ['confirmed', 'enroute_to_pickup', 'arrived_at_pickup', 'picked_up'],
   },
-  carrier_fails: { ofHundred: 1, answers: ['lost', 'returned', 'delivered'] },
+  carrier_fails: { ofHundred: 2, answers: ['lost', 'returned', 'delivered'] },
   scheduled: { ofHundred: 2 },
   rescheduled: { ofHundred: 3, askedIn: ['scheduled'] },
   dropoff_changed: {
@@ -66,13 +72,17 @@ export const REQUEST_KINDS = {
     askedIn: ['confirmed', 'enroute_to_pickup', 'arrived_at_pickup', 'enroute_to_dropoff'],
   },
   /** To where no drone flies: refused. */
-  dropoff_too_far: { ofHundred: 1, askedIn: ['confirmed', 'enroute_to_pickup', 'enroute_to_dropoff'] },
+  dropoff_too_far: { ofHundred: 2, askedIn: ['confirmed', 'enroute_to_pickup', 'enroute_to_dropoff'] },
   reassigned: { ofHundred: 3, askedIn: ['confirmed', 'enroute_to_pickup', 'arrived_at_pickup'] },
   aborted: { ofHundred: 3, askedIn: AT_ANY_STAGE },
   /** Its workflow is terminated, as somebody can in the Temporal UI: the reconciler ends it. */
   terminated: { ofHundred: 2, askedIn: AT_ANY_STAGE },
   /** Cancelled in Temporal's own way; with the package aboard a person says what was meant. */
-  native_cancelled: { ofHundred: 3, askedIn: AT_ANY_STAGE, answers: ['abort', 'carry_on', 'abort'] },
+  native_cancelled: {
+    ofHundred: 3,
+    askedIn: ['confirmed', 'picked_up', 'enroute_to_pickup', 'picked_up', 'enroute_to_dropoff'],
+    answers: ['abort', 'carry_on', 'abort'],
+  },
   /** Its workflow begins anew, as somebody can have it in the Temporal UI. Nothing else is asked of it. */
   reset: {
     ofHundred: 3,

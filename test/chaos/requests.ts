@@ -21,13 +21,19 @@ const HOPS: readonly (readonly [Location, Location])[] = [
   ],
 ];
 
-/** So long a drone may be silent: a minute of its delivery's clock and ten seconds of the wall's (docs/configuration.md). */
-const LINK_LOSS = { clockS: 60, wallS: 10 } as const;
-/** So much longer one is silent that is to count as lost: it is looked for every second or so, by a service that is killed too. */
+/**
+ * How long a drone of a run may be silent before it counts as lost, over the minute of its delivery's clock: wall milliseconds. With
+ * the usual ten seconds, which are five minutes of a clock that runs thirty times as fast, one that is silent before the pickup
+ * would always be replaced for being late there, and never because it is lost.
+ */
+export const LINK_LOSS_GRACE_MS = 6_000;
+const LINK_LOSS_S = 60;
+/** So much longer is silent who is to count as lost: it is looked for every second or so, by a service that is killed too. */
 const LOST_FOR_WALL_S = 7;
 
 /** Well past the timer of its link, seconds of a clock that runs at this rate. */
-const silentForS = (clockRate: number) => LINK_LOSS.clockS + (LINK_LOSS.wallS + LOST_FOR_WALL_S) * clockRate;
+const silentForS = (clockRate: number) =>
+  LINK_LOSS_S + (LINK_LOSS_GRACE_MS / 1_000 + LOST_FOR_WALL_S) * clockRate;
 
 /** What is to go wrong in the air with a request of this kind; undefined: nothing. */
 export function failureOf(kind: RequestKind, clockRate: number): OrderFailure | undefined {

@@ -25,7 +25,7 @@ import { Operator } from './operator.ts';
 import type { ChaosOptions, ChaosReport } from './outcome.ts';
 import { describePlan, makePlan, type Plan, type PlannedRequest } from './plan.ts';
 import { Progress } from './progress.ts';
-import { accountOf } from './requests.ts';
+import { accountOf, LINK_LOSS_GRACE_MS } from './requests.ts';
 import { replayAll } from './replayed.ts';
 import { settled } from './settling.ts';
 import { noStrikes, type Strikes, strike } from './strikes.ts';
@@ -38,7 +38,7 @@ const UNLIMITED = { API_RATE_LIMIT_PER_MINUTE: '100000000', API_TELEMETRY_LIMIT_
 /** What a terminated workflow left is found within the run. */
 const RECONCILE_EVERY_S = '15';
 /** One in so many deliveries is followed by a stream. */
-const STREAMED_EVERY = 10;
+const STREAMED_EVERY = 5;
 const SAY_EVERY_MS = 20_000;
 /** More than any delivery costs. */
 const CREDIT_PER_DELIVERY_CENTS = 10_000;
@@ -60,7 +60,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       clockRate: options.clockRate,
       // Somebody would start it again; that it ended is reported.
       restartCrashed: true,
-      env: { ...process.env, LOG_LEVEL: 'warn', RECONCILE_EVERY_S, ...UNLIMITED },
+      env: {
+        ...process.env,
+        LOG_LEVEL: 'warn',
+        RECONCILE_EVERY_S,
+        LINK_LOSS_GRACE_MS: String(LINK_LOSS_GRACE_MS),
+        ...UNLIMITED,
+      },
       beforeStart: () => removeData(directory),
       roleEnv: network.roleEnv,
       onEvent: (event) => {

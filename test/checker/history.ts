@@ -35,6 +35,8 @@ interface Answered {
   reason?: string;
   /** How far the delivery was, as far as whoever asked knew. */
   askedIn?: DeliveryStatus;
+  /** When the answer was heard, RFC 3339 by the deliveries' clock. */
+  answeredAt?: string;
 }
 
 /** What was asked for. `native_cancel`, `reset`, `terminate`: of its workflow; `done`: Temporal has taken it. */

@@ -163,8 +163,12 @@ function workflowFaults(dossier: Dossier): string[] {
   if (!workflows) return [];
   const runs = workflows.filter(({ status }) => status !== 'CONTINUED_AS_NEW');
   const resets = ordersOf(dossier, 'reset').filter(({ answer }) => answer !== 'refused');
-  const wasReset = runs.filter(({ status }) => status === 'TERMINATED').slice(0, resets.length);
-  const ended = runs.filter((run) => !wasReset.includes(run));
+  // Temporal has one open run at a time: what a reset has followed was terminated by it, or had just completed.
+  const followed = [
+    ...runs.filter(({ status }) => status === 'TERMINATED'),
+    ...runs.filter(({ status }) => status === 'COMPLETED'),
+  ].slice(0, Math.min(resets.length, runs.length - 1));
+  const ended = runs.filter((run) => !followed.includes(run));
   const beforeStart =
     delivery.status === 'cancelled' &&
     events.every(({ status }) => ['created', 'cancelled'].includes(status));
@@ -179,7 +183,7 @@ function workflowFaults(dossier: Dossier): string[] {
     ...(delivery.failure_reason === 'workflow_terminated' && !wasTerminated
       ? ['its workflow is said to have been terminated, and was not']
       : []),
-    ...(wasReset.length < resets.filter(({ answer }) => answer === 'done').length
+    ...(followed.length < resets.filter(({ answer }) => answer === 'done').length
       ? [`it was reset, and has ${runs.length} runs`]
       : []),
   ];

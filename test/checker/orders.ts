@@ -92,21 +92,31 @@ function isAskedBy(dossier: Dossier, who: 'sender' | 'operator'): boolean {
 
 /** Cancelled in Temporal's own way before the pickup, it is cancelled; afterwards a person is asked. It never just goes on. */
 function nativeCancelFaults(dossier: Dossier): string[] {
-  const { delivery } = dossier;
+  const { delivery, events } = dossier;
   const isHeard =
     delivery.status === 'cancelled' ||
     delivery.status === 'failed' ||
-    dossier.events.some(({ type }) => type === 'delivery.cancel_requested') ||
+    events.some(({ type }) => type === 'delivery.cancel_requested') ||
     delivery.interventions.some(({ kind }) => kind === 'cancel_requested');
-  return ordersOf(dossier, 'native_cancel').some(
-    // At the dropoff it may have ended before it heard of it.
-    ({ answer, askedIn }) => answer === 'done' && askedIn !== undefined && !LATE.has(askedIn) && !isHeard,
-  )
+  const isIgnored = ordersOf(dossier, 'native_cancel').some(
+    ({ answer, answeredAt }) =>
+      answer === 'done' && answeredAt !== undefined && hadTimeFor(dossier, timeMsOf(answeredAt)) && !isHeard,
+  );
+  return isIgnored
     ? [`its workflow was cancelled, and it was ${delivery.status} as if nothing had been asked`]
     : [];
 }
 
-const LATE: ReadonlySet<string> = new Set(['arrived_at_dropoff', 'arrived_at_return']);
+/**
+ * Its workflow did two things between then and when the package was let go: the second one with what it had heard in hand. One
+ * whose worker was down meanwhile may hear of the package first.
+ */
+function hadTimeFor({ events, milestones }: Dossier, sinceMs: number): boolean {
+  const release = milestones.findLast(({ kind }) => kind === 'released');
+  if (release === undefined) return false;
+  const untilMs = timeMsOf(release.occurredAt);
+  return events.filter(({ recorded_at: at }) => timeMsOf(at) > sinceMs && timeMsOf(at) < untilMs).length > 1;
+}
 
 function abortFaults(dossier: Dossier): string[] {
   const { delivery } = dossier;

@@ -87,7 +87,7 @@ export const ORDER_PLANTS: Plant[] = [
     'del_1',
     'a cancel by Temporal’s own button that nothing came of',
     /its workflow was cancelled, and it was delivered as if nothing had been asked/,
-    (history) => told(history, 'del_1', { kind: 'native_cancel', answer: 'done', askedIn: 'confirmed' }),
+    (history) => told(history, 'del_1', { kind: 'native_cancel', answer: 'done', answeredAt: at(1.5) }),
   ),
   order(
     'del_lost',
@@ -162,14 +162,14 @@ export const ORDER_PLANTS: Plant[] = [
     says: /2 runs of its workflow/,
   },
   {
-    name: 'a reset whose first run goes on beside the new one',
+    name: 'a reset whose new run failed',
     plant: (history) => {
       reset(history, 'del_1');
-      replace(history.workflows!, ({ status }) => status === 'TERMINATED', { status: 'COMPLETED' });
+      replace(history.workflows!, ({ runId }) => runId === 'run-del_1', { status: 'FAILED' });
     },
     kind: 'workflow',
     of: 'del_1',
-    says: /2 runs of its workflow/,
+    says: /its workflow is FAILED/,
   },
 ];
 
@@ -184,6 +184,13 @@ function reset(history: Planted, id: string): void {
 export const KEPT_ORDERS: { name: string; change: (history: Planted) => void }[] = [
   { name: 'a workflow that was reset', change: (history) => reset(history, 'del_1') },
   {
+    name: 'a workflow that was reset just after it had completed',
+    change: (history) => {
+      reset(history, 'del_1');
+      replace(history.workflows!, ({ status }) => status === 'TERMINATED', { status: 'COMPLETED' });
+    },
+  },
+  {
     name: 'a cancel that came after the pickup',
     change: (history) =>
       told(history, 'del_1', { kind: 'cancel', answer: 'refused', reason: 'already_picked_up' }),
@@ -197,14 +204,14 @@ export const KEPT_ORDERS: { name: string; change: (history: Planted) => void }[]
     change: (history) => told(history, 'del_2', { kind: 'cancel', answer: 'pending' }),
   },
   {
-    name: 'a cancel by Temporal’s own button at the dropoff, which was too late',
+    name: 'a cancel by Temporal’s own button, of which its workflow heard when the package had been let go',
     change: (history) =>
-      told(history, 'del_1', { kind: 'native_cancel', answer: 'done', askedIn: 'arrived_at_dropoff' }),
+      told(history, 'del_1', { kind: 'native_cancel', answer: 'done', answeredAt: at(2.5) }),
   },
   {
     name: 'a cancel by Temporal’s own button before the pickup',
     change: (history) => {
-      told(history, 'del_2', { kind: 'native_cancel', answer: 'done', askedIn: 'confirmed' });
+      told(history, 'del_2', { kind: 'native_cancel', answer: 'done', answeredAt: at(1.5) });
       replace(history.deliveries, by('del_2'), { cancellation_reason: 'requested_by_operator' });
     },
   },
