@@ -13,7 +13,7 @@ import type { SeenAircraft } from './witnesses.ts';
 const GIVEN_UP_AFTER_MS = 60_000;
 
 export interface CrewOptions {
-  operator: PublicApi;
+  operator: Pick<PublicApi, 'listFleet' | 'setDroneState'>;
   /** How the aircraft was seen last; undefined: nobody has seen it. */
   aircraft: (droneId: DroneId) => SeenAircraft | undefined;
   /** Whether the delivery's package was ever seen in that drone: whoever stands before it knows. */

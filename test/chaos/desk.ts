@@ -18,7 +18,7 @@ export interface Known {
 }
 
 export interface DeskOptions {
-  operator: PublicApi;
+  operator: Pick<PublicApi, 'listInterventions' | 'resolveIntervention' | 'retryCompensation'>;
   careful: Careful;
   /** Undefined: nobody here has heard of it yet. */
   known: (deliveryId: DeliveryId) => Known | undefined;
