@@ -68,6 +68,7 @@ export class Callers {
   readonly #failures = new Map<string, Ordered>();
   readonly #ended = new Set<string>();
   readonly #ordering: Promise<void>;
+  #letting: Promise<void> = Promise.resolve();
   readonly #closing = new AbortController();
 
   constructor({ description, temporal, carrier, careful, giveUp, onAccepted }: CallersOptions) {
@@ -169,11 +170,19 @@ export class Callers {
     await Promise.all(clients.map((client) => client.close()));
   }
 
-  /** The next booking, whosever that is, breaks down with its package. */
-  async #letACarrierFail(): Promise<void> {
-    await this.#careful.untilAnswered(() =>
-      this.#carrier.setSimulation({ body: { fail_next_after_pickup: 1 } }),
-    );
+  /** One more of the next bookings, whosever they are, breaks down with its package. */
+  #letACarrierFail(): Promise<void> {
+    const set = (fail_next_after_pickup?: number) =>
+      this.#careful.untilAnswered(() =>
+        this.#carrier.setSimulation({
+          body: { ...(fail_next_after_pickup !== undefined && { fail_next_after_pickup }) },
+        }),
+      );
+    // One after the other, so that none is counted once for two.
+    this.#letting = this.#letting.then(async () => {
+      await set((await set()).fail_next_after_pickup + 1);
+    });
+    return this.#letting;
   }
 
   /** Orders what is to break; again, when the simulator was killed before it happened, which does not remember it. */
