@@ -78,6 +78,7 @@ export function shownIn(history: History): Shown[] {
       count(lost, ({ detail }) => detail['aboard'] === false),
     ),
     certain('replaced because its link was lost', replacedForLink(history)),
+    certain('barred for its silence, and heard again', heardAgain(milestones, lost)),
     possible(
       'lost by link with its load token',
       count(lost, ({ detail }) => detail['aboard_certain'] === false),
@@ -146,6 +147,16 @@ const isReturning = (one: Order) => one.kind === 'abort' && one.returning;
 /** Said by the drone service, which had not heard of it for too long. */
 const isLostLink = ({ kind, detail, byAircraft }: FlownMilestone) =>
   kind === 'failed' && !byAircraft && detail['cause'] === 'link_lost';
+
+/** Drones that were lost on the way to the pickup, and landed. */
+function heardAgain(milestones: readonly FlownMilestone[], lost: readonly FlownMilestone[]): number {
+  const barred = new Set(
+    lost.filter(({ detail }) => detail['aboard'] === false).map(({ reservationId }) => reservationId),
+  );
+  return milestones.filter(
+    ({ kind, byAircraft, reservationId }) => kind === 'landed' && byAircraft && barred.has(reservationId),
+  ).length;
+}
 
 /** Deliveries whose package was loaded by another drone after it had been set down. */
 function takenOver(milestones: readonly FlownMilestone[]): number {
