@@ -45,6 +45,8 @@ test('What was planned was done: every request was posted, every kill, stop, cut
     expect(strikes.done[kind], kind).toBe(plan.acts.filter((act) => act.kind === kind).length);
   }
   expect(strikes.done.kill).toBe(CI_SIZE.kills);
+  // A system that has nothing to do shows nothing when it is struck.
+  expect(strikes.amidWork).toBeGreaterThan(plan.acts.length / 2);
   expect(history.accepted.length + report.refused).toBe(CI_SIZE.deliveries);
   expect(report.refused).toBe(plan.requests.filter(({ kind }) => kind === 'suspended').length);
 });

@@ -65,8 +65,11 @@ const DOWN_MS = [0, 2_500] as const;
 const STOPPED_MS = [1_000, 6_000] as const;
 const CUT_MS = [0, 4_000] as const;
 const STALLED_MS = [500, 6_000] as const;
-/** Kills come at least this far apart on average: with less, on few cores, the system would only ever start. */
-const LEAST_ACT_GAP_MS = 1_800;
+/**
+ * Acts come at least this far apart on average: with less, on few busy cores, the system would only ever start, and be struck when it
+ * has next to nothing to do. So they may go on after the last request, while what was posted is carried out.
+ */
+const LEAST_ACT_GAP_MS = 3_600;
 
 export function makePlan({ seed, deliveries, kills, ratePerS, links, spared = [] }: PlanOptions): Plan {
   const dice = new Dice(seed);

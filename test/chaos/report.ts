@@ -26,7 +26,7 @@ export function describeRun(report: ChaosReport): string {
   return [
     `${history.accepted.length} of ${plan.requests.length} requests were accepted, ${report.refused} refused as they had to be`,
     `they ended: ${list(outcomes)}; ${replaced} had more than one drone`,
-    `${kill} kills, ${stop} stops, ${cut} cuts, ${stall} stalls; ${strikes.failedStarts} starts had to be repeated; ${report.crashes.length} roles ended by themselves`,
+    `${kill} kills, ${stop} stops, ${cut} cuts, ${stall} stalls, ${strikes.amidWork} of them while ten deliveries or more were under way; ${strikes.failedStarts} starts had to be repeated; ${report.crashes.length} roles ended by themselves`,
     `callers were answered: ${list(new Map(Object.entries(statuses)))}`,
     `they were asked for: ${list(ordersOf(history)) || 'nothing'}`,
     `it came to pass: ${describeShown(shownIn(history))}`,

@@ -175,7 +175,15 @@ class Run {
     const during = { begunMs, signal: this.#signal };
     const say = (what: string) => progress.say(what);
     await Promise.all([
-      strike({ ...during, stack: this.#stack, network: this.#network, acts: plan.acts, say, strikes }),
+      strike({
+        ...during,
+        stack: this.#stack,
+        network: this.#network,
+        acts: plan.acts,
+        say,
+        strikes,
+        underWay: () => this.#callers.accepted.length - this.#callers.ended,
+      }),
       atTheirTimes(plan.requests, during, (request) => this.#callers.send(request)),
     ]);
     const postingMs = Date.now() - begunMs;

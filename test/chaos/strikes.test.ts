@@ -55,6 +55,7 @@ async function struck(acts: PlannedAct[], pid: (name: string) => number | undefi
   const strikes = noStrikes();
   await strike({
     strikes,
+    underWay: () => 10,
     stack: { pid, kill: async () => undefined, restart: async () => undefined },
     network: {
       proxy: () => {
@@ -66,18 +67,20 @@ async function struck(acts: PlannedAct[], pid: (name: string) => number | undefi
     signal: new AbortController().signal,
     say: (what) => said.push(what),
   });
-  return { done: strikes.done, said: said.join('\n') };
+  return { done: strikes.done, amidWork: strikes.amidWork, said: said.join('\n') };
 }
 
 test('A stop counts when its victim got the signal, and it goes on afterwards', async () => {
-  const { done } = await struck([stop], () => postmaster);
+  const { done, amidWork } = await struck([stop], () => postmaster);
   expect(done).toEqual({ ...noStrikes().done, stop: 1 });
+  expect(amidWork).toBe(1);
   expect((await client.query('SELECT 1')).rowCount).toBe(1);
 });
 
 test('Who has ended by itself is neither killed nor stopped, and that is said', async () => {
-  const { done, said } = await struck([stop, kill], () => undefined);
+  const { done, amidWork, said } = await struck([stop, kill], () => undefined);
   expect(done).toEqual(noStrikes().done);
+  expect(amidWork).toBe(0);
   expect(said).toContain('act 1 struck nobody: postgres had ended by itself');
   expect(said).toContain('act 2 struck nobody: worker had ended by itself');
 });

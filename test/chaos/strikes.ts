@@ -8,16 +8,21 @@ import { signalTree } from './process-tree.ts';
 import { atTheirTimes } from './timetable.ts';
 
 const START_AGAIN_AFTER_MS = 500;
+/** So many deliveries under way are something to be struck. */
+const WORK = 10;
 
 export interface Strikes {
   /** How many of each kind were carried out: what had ended by itself when its time came was not struck. */
   done: Record<PlannedAct['kind'], number>;
+  /** Of all these, how many struck while there was work to be struck. */
+  amidWork: number;
   /** Starts that did not come up at once, because something they need was down too. */
   failedStarts: number;
 }
 
 export const noStrikes = (): Strikes => ({
   done: { kill: 0, stop: 0, cut: 0, stall: 0 },
+  amidWork: 0,
   failedStarts: 0,
 });
 
@@ -31,6 +36,8 @@ export interface StrikeOptions {
   say: (what: string) => void;
   /** Counted in as they are carried out. */
   strikes: Strikes;
+  /** How many deliveries are under way. */
+  underWay: () => number;
 }
 
 /** Resolves once all acts are over: whoever was killed is up again, stopped ones go on, the links are whole. */
@@ -42,6 +49,7 @@ export async function strike({
   signal,
   say,
   strikes,
+  underWay,
 }: StrikeOptions): Promise<void> {
   const busy = new Map<string, Promise<void>>();
   const oneByOne = (victim: string, act: () => Promise<void>): Promise<void> => {
@@ -95,9 +103,12 @@ export async function strike({
 
   await atTheirTimes(acts, { begunMs, signal }, (act, index) =>
     oneByOne('victim' in act ? act.victim : act.link, async () => {
-      say(`act ${index + 1}: ${describeAct(act)}`);
-      if (await carryOut(act)) strikes.done[act.kind] += 1;
-      else
+      const isAmidWork = underWay() >= WORK;
+      say(`act ${index + 1}: ${describeAct(act)}, with ${underWay()} deliveries under way`);
+      if (await carryOut(act)) {
+        strikes.done[act.kind] += 1;
+        if (isAmidWork) strikes.amidWork += 1;
+      } else
         say(`act ${index + 1} struck nobody: ${'victim' in act ? act.victim : act.link} had ended by itself`);
     }),
   );
