@@ -79,7 +79,7 @@ test('A fault comes with the story of its delivery in order, then the seed, the 
     'seed 42: 3 requests',
     'kill ',
     'logs: /somewhere/logs',
-    'npm run chaos -- --seed 42 --deliveries 3 --kills 2 --rate 1 --clock-rate 30',
+    'npm run chaos -- --seed 42 --deliveries 3 --kills 2 --rate 1 --clock-rate 30 --settle 60',
   ];
   let from = 0;
   for (const part of inOrder) {
