@@ -38,7 +38,7 @@ const UNLIMITED = { API_RATE_LIMIT_PER_MINUTE: '100000000', API_TELEMETRY_LIMIT_
 /** What a terminated workflow left is found within the run. */
 const RECONCILE_EVERY_S = '15';
 /** One in so many deliveries is followed by a stream. */
-const STREAMED_EVERY = 5;
+const STREAMED_EVERY = 10;
 const SAY_EVERY_MS = 20_000;
 /** More than any delivery costs. */
 const CREDIT_PER_DELIVERY_CENTS = 10_000;

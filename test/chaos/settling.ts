@@ -39,12 +39,12 @@ async function whatIsMissing({ services, feed, streams, answered }: Settling): P
     delay(LOOK_EVERY_MS).then(() => false),
   ]);
   if (!isAnswered) return 'something that was asked for has no answer';
-  const open = await services.delivery.listDeliveries({ query: { complete: false, limit: 200 } });
-  if (open.data.length > 0) {
-    const some = open.data
-      .slice(0, NAMED)
-      .map(({ id, status, delayed }) => `${id} ${status}${delayed ? ', delayed' : ''}`);
-    return `${open.data.length}${open.next_cursor === null ? '' : ' or more'} are open: ${some.join('; ')}`;
+  const { data: open, next_cursor: next } = await services.delivery.listDeliveries({
+    query: { complete: false, limit: NAMED },
+  });
+  if (open.length > 0) {
+    const some = open.map(({ id, status, delayed }) => `${id} ${status}${delayed ? ', delayed' : ''}`);
+    return `${open.length}${next === null ? '' : ' or more'} are open: ${some.join('; ')}`;
   }
   const held = await whatIsHeld(services);
   if (held.length > 0) return `${held.length} are held: ${held.slice(0, NAMED).join('; ')}`;
