@@ -24,6 +24,7 @@ export type Act =
   /** Connections stay and carry nothing for that long: answers are late, or lost when their caller gives up. */
   | { kind: 'stall'; link: Link; forMs: number };
 
+/** At that time, wall milliseconds, once there is something to be struck. */
 export type PlannedAct = Act & { atMs: number };
 
 export interface PlannedRequest {
@@ -69,7 +70,7 @@ const STALLED_MS = [500, 6_000] as const;
  * Acts come at least this far apart on average: with less, on few busy cores, the system would only ever start, and be struck when it
  * has next to nothing to do. So they may go on after the last request, while what was posted is carried out.
  */
-const LEAST_ACT_GAP_MS = 3_600;
+const LEAST_ACT_GAP_MS = 2_700;
 
 export function makePlan({ seed, deliveries, kills, ratePerS, links, spared = [] }: PlanOptions): Plan {
   const dice = new Dice(seed);

@@ -26,7 +26,7 @@ const HOPS: readonly (readonly [Location, Location])[] = [
  * the usual ten seconds, which are five minutes of a clock that runs thirty times as fast, one that is silent before the pickup
  * would always be replaced for being late there, and never because it is lost.
  */
-export const LINK_LOSS_GRACE_MS = 6_000;
+export const LINK_LOSS_GRACE_MS = 7_000;
 const LINK_LOSS_S = 60;
 /** So much longer is silent who is to count as lost: it is looked for every second or so, by a service that is killed too. */
 const LOST_FOR_WALL_S = 7;
@@ -44,7 +44,7 @@ export function failureOf(kind: RequestKind, clockRate: number): OrderFailure | 
     drone_fails_before_pickup: { failure: 'motor_failure', stage: 'to_pickup', at: 0.6 },
     drone_fails_with_package: { failure: 'motor_failure', stage: 'to_dropoff', at: 0.5 },
     drone_crashes: { failure: 'crash', stage: 'to_dropoff', at: 0.5 },
-    silent_to_pickup: { ...silent, stage: 'to_pickup', at: 0.5 },
+    silent_to_pickup: { ...silent, stage: 'to_pickup', at: 0.1 },
     // As late as may be before it is loaded: until then it has asked for its token and got it.
     silent_at_pickup: { ...silent, stage: 'at_pickup', at: 0.9 },
     silent_with_package: { ...silent, stage: 'to_dropoff', at: 0.3 },

@@ -28,7 +28,7 @@ import { Progress } from './progress.ts';
 import { accountOf, LINK_LOSS_GRACE_MS } from './requests.ts';
 import { replayAll } from './replayed.ts';
 import { settled } from './settling.ts';
-import { noStrikes, type Strikes, strike } from './strikes.ts';
+import { noStrikes, type Strikes, strike, untilThereIsWork } from './strikes.ts';
 import { atTheirTimes } from './timetable.ts';
 import { whatTheyWaitFor } from './unended.ts';
 import { CargoWatch, FeedFollower, StreamFollower } from './witnesses.ts';
@@ -174,18 +174,21 @@ class Run {
     const begunMs = Date.now();
     const during = { begunMs, signal: this.#signal };
     const say = (what: string) => progress.say(what);
-    await Promise.all([
+    const underWay = () => this.#callers.accepted.length - this.#callers.ended;
+    const posting = atTheirTimes(plan.requests, during, (request) => this.#callers.send(request));
+    const striking = untilThereIsWork(underWay, posting, this.#signal).then(() =>
       strike({
-        ...during,
+        begunMs: Date.now(),
+        signal: this.#signal,
         stack: this.#stack,
         network: this.#network,
         acts: plan.acts,
         say,
         strikes,
-        underWay: () => this.#callers.accepted.length - this.#callers.ended,
+        underWay,
       }),
-      atTheirTimes(plan.requests, during, (request) => this.#callers.send(request)),
-    ]);
+    );
+    await Promise.all([posting, striking]);
     const postingMs = Date.now() - begunMs;
     say('all acts are over, and every request is answered; now it may settle');
     const unsettled = await settled({

@@ -6,7 +6,7 @@ import { withClient } from '../../prisma/provision.ts';
 import { postgresAdminUrl } from '../support/postgres.ts';
 import type { PlannedAct } from './plan.ts';
 import { signalTree } from './process-tree.ts';
-import { noStrikes, strike } from './strikes.ts';
+import { noStrikes, strike, untilThereIsWork } from './strikes.ts';
 
 let server: ThrowawayPostgres;
 let client: pg.Client;
@@ -89,4 +89,16 @@ test('One that has ended since its id was read gets no signal', async () => {
   // No process has an id that is larger than the largest.
   const most = process.platform === 'linux' ? await readFile('/proc/sys/kernel/pid_max', 'utf8') : '99999';
   expect(await signalTree(Number(most) + 1, 'SIGSTOP')).toBe(0);
+});
+
+test('The first act waits until there is something to be struck, or nothing more is posted', async () => {
+  const { signal } = new AbortController();
+  let underWay = 0;
+  let hasBegun = false;
+  const never = new Promise<void>(() => undefined);
+  const begun = untilThereIsWork(() => (underWay += 1), never, signal).then(() => (hasBegun = true));
+  expect(hasBegun).toBe(false);
+  await begun;
+  expect(underWay).toBe(10);
+  await untilThereIsWork(() => 0, Promise.resolve(), signal);
 });

@@ -10,6 +10,7 @@ import { atTheirTimes } from './timetable.ts';
 const START_AGAIN_AFTER_MS = 500;
 /** So many deliveries under way are something to be struck. */
 const WORK = 10;
+const LOOK_EVERY_MS = 100;
 
 export interface Strikes {
   /** How many of each kind were carried out: what had ended by itself when its time came was not struck. */
@@ -112,4 +113,18 @@ export async function strike({
         say(`act ${index + 1} struck nobody: ${'victim' in act ? act.victim : act.link} had ended by itself`);
     }),
   );
+}
+
+/** Resolves once enough deliveries are under way to be struck, or no more are posted. */
+export async function untilThereIsWork(
+  underWay: () => number,
+  posting: Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const posted = new AbortController();
+  const end = () => posted.abort();
+  posting.then(end, end);
+  while (underWay() < WORK && !posted.signal.aborted) {
+    await delay(LOOK_EVERY_MS, undefined, { signal });
+  }
 }

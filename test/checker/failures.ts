@@ -101,7 +101,8 @@ const AGAINST: Readonly<Record<FailureReason, (dossier: Dossier) => string[]>> =
     return isBounded ? windowFaults(dossier) : waitFaults(dossier);
   },
   drone_lost: (dossier) => [
-    ...(dossier.milestones.some(({ kind }) => kind === 'failed') ? [] : ['none of its drones failed']),
+    // One that could not be sent in time counts too, and has nothing to say of it.
+    ...(dossier.reservations.length > 0 ? [] : ['it never had one']),
     ...windowFaults(dossier),
   ],
   carrier_unavailable: carrierFaults,

@@ -30,7 +30,7 @@ const REASONS: [FailureReason, RegExp][] = [
   ['credit_exceeded', /failed as credit_exceeded: its account has 1000000, and never used more than 609/],
   ['payload_too_heavy', /failed as payload_too_heavy: the fleet carries 5 kg, and it weighs 1/],
   ['out_of_range', /failed as out_of_range: it is 1001 m by way of its pickup, and the fleet flies 10000/],
-  ['drone_lost', /failed as drone_lost: none of its drones failed/],
+  ['drone_lost', /failed as drone_lost: it had all the time there is/],
   ['carrier_unavailable', /failed as carrier_unavailable: its account wants none/],
   ['carrier_failed', /failed as carrier_failed: no carrier gave it up/],
   ['package_lost', /failed as package_lost: nobody has given it up for lost/],
@@ -77,10 +77,10 @@ export const FAILURE_PLANTS: Plant[] = [
       }),
   ),
   plantOf(
-    'del_3',
-    'a delivery whose drones all failed, with all the time there is',
-    /drone_lost: it had all the time there is/,
-    (history) => failedAs(history, 'del_3', 'drone_lost'),
+    'del_poor',
+    'a delivery whose drones all failed, of which it never had one',
+    /drone_lost: it never had one/,
+    (history) => failedAs(history, 'del_poor', 'drone_lost'),
   ),
   plantOf(
     'del_carrier',
