@@ -15,10 +15,10 @@ import type { DeliveryId } from '../../shared/ids.ts';
 import { controlContract, type OrderFailure } from '../../simulator/contract.ts';
 import type { AcceptedRequest, Order } from '../checker/index.ts';
 import type { PublicApi } from '../e2e/traffic.ts';
-import { Careful } from './careful.ts';
+import type { Careful } from './careful.ts';
 import { FollowUps } from './follow-ups.ts';
-import type { PlannedRequest, RequestKind } from './plan.ts';
-import { accountOf, FAILURE_OF, requestedBy, requestOf } from './requests.ts';
+import type { PlannedRequest } from './plan.ts';
+import { accountOf, failureOf, requestedBy, requestOf } from './requests.ts';
 
 const LOOK_EVERY_MS = 500;
 const CONNECTIONS = 64;
@@ -28,7 +28,7 @@ const REPEATED_EVERY = 5;
 interface Answers extends AcceptedRequest {
   answers: DeliveryId[];
   orders: Order[];
-  kind: RequestKind;
+  planned: PlannedRequest;
 }
 
 /** A failure that an aircraft is to have, and the id under which the simulator knows of it. */
@@ -41,8 +41,11 @@ export interface CallersOptions {
   description: StackDescription;
   temporal: TemporalClient;
   carrier: Pick<Client<typeof carrierContract>, 'setSimulation'>;
+  careful: Careful;
   /** When nothing is repeated any more. */
   giveUp: AbortSignal;
+  /** Told of each request that was accepted, once. */
+  onAccepted: (deliveryId: DeliveryId, planned: PlannedRequest) => void;
 }
 
 export class Callers {
@@ -56,15 +59,19 @@ export class Callers {
   readonly #simulator;
   readonly #carrier: CallersOptions['carrier'];
   readonly #clock: Clock;
+  readonly #clockRate: number;
   readonly #careful: Careful;
   readonly #followUps: FollowUps;
+  readonly #onAccepted: CallersOptions['onAccepted'];
+  readonly #known = new Map<DeliveryId, Answers>();
   /** By delivery, while it is under way. */
   readonly #failures = new Map<string, Ordered>();
   readonly #ended = new Set<string>();
   readonly #ordering: Promise<void>;
+  #letting: Promise<void> = Promise.resolve();
   readonly #closing = new AbortController();
 
-  constructor({ description, temporal, carrier, giveUp }: CallersOptions) {
+  constructor({ description, temporal, carrier, careful, giveUp, onAccepted }: CallersOptions) {
     const { api_url: baseUrl, accounts, operator_key, simulator_url, clock } = description;
     const as = (key: string): PublicApi =>
       createClient(publicContract, {
@@ -77,7 +84,9 @@ export class Callers {
     this.#simulator = createClient(controlContract, { baseUrl: simulator_url });
     this.#carrier = carrier;
     this.#clock = runningClock(clock);
-    this.#careful = new Careful(giveUp);
+    this.#clockRate = clock.rate;
+    this.#careful = careful;
+    this.#onAccepted = onAccepted;
     this.#followUps = new FollowUps({
       operator: this.#operator,
       temporal,
@@ -94,9 +103,14 @@ export class Callers {
     return this.#refused;
   }
 
-  /** How often each status was answered. */
-  get statuses(): ReadonlyMap<number, number> {
-    return this.#careful.statuses;
+  /** How many deliveries have ended, as far as the feed has told. */
+  get ended(): number {
+    return this.#ended.size;
+  }
+
+  /** What was posted, and what was asked for since, of a delivery that got a 201. */
+  known(deliveryId: DeliveryId): Answers | undefined {
+    return this.#known.get(deliveryId);
   }
 
   /** Posts it until it is answered, and does what its kind asks for. */
@@ -118,9 +132,11 @@ export class Callers {
       return;
     }
     const requested = requestedBy(body);
-    const accepted: Answers = { key, answers: [id], requested, orders: [], kind };
+    const accepted: Answers = { key, answers: [id], requested, orders: [], planned };
     this.accepted.push(accepted);
-    const failure = FAILURE_OF[kind];
+    this.#known.set(id, accepted);
+    this.#onAccepted(id, planned);
+    const failure = failureOf(kind, this.#clockRate);
     if (failure && !this.#ended.has(id)) {
       this.#failures.set(id, { failure: { ...failure, delivery_id: id }, command: undefined });
     }
@@ -154,11 +170,19 @@ export class Callers {
     await Promise.all(clients.map((client) => client.close()));
   }
 
-  /** The next booking, whosever that is, breaks down with its package. */
-  async #letACarrierFail(): Promise<void> {
-    await this.#careful.untilAnswered(() =>
-      this.#carrier.setSimulation({ body: { fail_next_after_pickup: 1 } }),
-    );
+  /** One more of the next bookings, whosever they are, breaks down with its package. */
+  #letACarrierFail(): Promise<void> {
+    const set = (fail_next_after_pickup?: number) =>
+      this.#careful.untilAnswered(() =>
+        this.#carrier.setSimulation({
+          body: { ...(fail_next_after_pickup !== undefined && { fail_next_after_pickup }) },
+        }),
+      );
+    // One after the other, so that none is counted once for two.
+    this.#letting = this.#letting.then(async () => {
+      await set((await set()).fail_next_after_pickup + 1);
+    });
+    return this.#letting;
   }
 
   /** Orders what is to break; again, when the simulator was killed before it happened, which does not remember it. */

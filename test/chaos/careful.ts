@@ -2,7 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Problem } from '../../shared/errors.ts';
 
-const AGAIN_AFTER_MS = 250;
+const FIRST_AGAIN_AFTER_MS = 250;
+const LONGEST_AGAIN_AFTER_MS = 2_000;
 
 export class Careful {
   /** How often each status was answered. */
@@ -16,7 +17,7 @@ export class Careful {
 
   /** @throws {Problem} the first answer that a repetition would not change, or the last one when it is given up. */
   async untilAnswered<T>(call: () => Promise<T>): Promise<T> {
-    for (;;) {
+    for (let againAfterMs = FIRST_AGAIN_AFTER_MS; ; againAfterMs *= 2) {
       try {
         const answer = await call();
         this.#count(200);
@@ -25,7 +26,8 @@ export class Careful {
         if (!(error instanceof Problem)) throw error;
         this.#count(error.status);
         if (!error.retryable || this.#giveUp.aborted) throw error;
-        await delay(AGAIN_AFTER_MS);
+        // Hundreds who all ask four times a second would be what keeps the system from coming up.
+        await delay(Math.min(againAfterMs, LONGEST_AGAIN_AFTER_MS));
       }
     }
   }

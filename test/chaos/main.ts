@@ -2,19 +2,22 @@
  * `npm run chaos`: starts the whole stack as separate processes, posts deliveries, kills, stops and cuts off whatever runs,
  * lets it settle and checks what was accepted against what the services hold. Exit code 0 only when nothing is wrong.
  */
-import { join } from 'node:path';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { createStepReporter, explain } from '../../local/progress.ts';
 import { PROJECT_ROOT } from '../../local/roles.ts';
 import { untilTold } from '../../local/until-told.ts';
+import type { ChaosOptions } from './outcome.ts';
 import { VICTIMS } from './plan.ts';
-import { describeFaults, describeRun, isSound } from './report.ts';
-import { type ChaosOptions, runChaos } from './run.ts';
+import { fullReport, isSound } from './report.ts';
+import { runChaos } from './run.ts';
 import { CI_SIZE } from './sizes.ts';
 
 type Given = Pick<ChaosOptions, 'seed' | 'deliveries' | 'kills' | 'clockRate' | 'spared'> & {
   rate: number;
   settle: number;
+  report?: string;
 };
 
 const given = new Command('npm run chaos --')
@@ -40,13 +43,14 @@ const given = new Command('npm run chaos --')
   .addOption(
     new Option('--spared <roles...>', 'who is neither killed nor stopped').choices(VICTIMS).default([]),
   )
+  .option('--report <file>', 'where the report is written; .local/chaos-reports/ and the time unless told')
   .parse()
   .opts<Given>();
 
 const told = untilTold();
 const reporter = createStepReporter();
 try {
-  const { rate: ratePerS, settle, ...options } = given;
+  const { rate: ratePerS, settle, report: file, ...options } = given;
   const report = await runChaos({
     ...options,
     ratePerS,
@@ -59,13 +63,15 @@ try {
     onStep: reporter.onStep,
     signal: told.signal,
   });
-  console.log(`\n${describeRun(report)}\n`);
-  if (isSound(report))
-    console.log('Nothing is wrong: every accepted delivery has ended once, and nothing is held.');
-  else {
-    console.log(describeFaults(report));
-    process.exitCode = 1;
-  }
+  const text = fullReport(report);
+  console.log(`\n${text}\n`);
+  // Beside the data, which the next run removes.
+  const time = new Date().toISOString().replaceAll(/[:.]/g, '-');
+  const path = resolve(file ?? join(PROJECT_ROOT, '.local', 'chaos-reports', `${time}.txt`));
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, `${text}\n`);
+  console.log(`The report is kept in ${path}`);
+  if (!isSound(report)) process.exitCode = 1;
 } catch (error) {
   console.error(explain(error));
   process.exitCode = 1;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { makePlan } from './plan.ts';
 import { describeFaults, isSound } from './report.ts';
-import type { ChaosReport } from './run.ts';
+import type { ChaosReport } from './outcome.ts';
 
 const PLANNED = { seed: '42', deliveries: 3, kills: 2, ratePerS: 1, spared: [] };
 
@@ -54,7 +54,7 @@ function reportOf(changes: Partial<ChaosReport>): ChaosReport {
     crashes: [],
     unsettled: undefined,
     waiting: [],
-    replayed: { histories: 3, errors: [] },
+    replayed: { deliveries: 3, others: 0, errors: [] },
     logs: '/somewhere/logs',
     ...changes,
   } as unknown as ChaosReport;
@@ -79,7 +79,7 @@ test('A fault comes with the story of its delivery in order, then the seed, the 
     'seed 42: 3 requests',
     'kill ',
     'logs: /somewhere/logs',
-    'npm run chaos -- --seed 42 --deliveries 3 --kills 2 --rate 1 --clock-rate 30',
+    'npm run chaos -- --seed 42 --deliveries 3 --kills 2 --rate 1 --clock-rate 30 --settle 60',
   ];
   let from = 0;
   for (const part of inOrder) {
@@ -98,7 +98,7 @@ test.each([
   ],
   [
     'a history that does not replay',
-    { replayed: { histories: 3, errors: ['del_1 does not replay: TMPRL1100'] } },
+    { replayed: { deliveries: 3, others: 0, errors: ['del_1 does not replay: TMPRL1100'] } },
     /✗ del_1 does not replay: TMPRL1100/,
   ],
   ['a surprised caller', { surprises: ['request 2 was not accepted'] }, /request 2 was not accepted/],

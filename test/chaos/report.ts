@@ -1,7 +1,8 @@
 /** What a run came to, for a person: figures when all is well, and the story of every delivery that is not. */
 import { describeFault, type Fault, type History } from '../checker/index.ts';
 import { describePlan } from './plan.ts';
-import type { ChaosReport } from './run.ts';
+import { describeShown, shownIn } from './shown.ts';
+import type { ChaosReport } from './outcome.ts';
 
 /** More stories than this help nobody. */
 const STORIES = 10;
@@ -25,13 +26,32 @@ export function describeRun(report: ChaosReport): string {
   return [
     `${history.accepted.length} of ${plan.requests.length} requests were accepted, ${report.refused} refused as they had to be`,
     `they ended: ${list(outcomes)}; ${replaced} had more than one drone`,
-    `${kill} kills, ${stop} stops, ${cut} cuts, ${stall} stalls; ${strikes.failedStarts} starts had to be repeated; ${report.crashes.length} roles ended by themselves`,
+    `${kill} kills, ${stop} stops, ${cut} cuts, ${stall} stalls, ${strikes.amidWork} of them while ten deliveries or more were under way; ${strikes.failedStarts} starts had to be repeated; ${report.crashes.length} roles ended by themselves`,
     `callers were answered: ${list(new Map(Object.entries(statuses)))}`,
     `they were asked for: ${list(ordersOf(history)) || 'nothing'}`,
+    `it came to pass: ${describeShown(shownIn(history))}`,
     `${history.events.length} events; streams broke off ${report.streamBreaks} times; operators fetched ${report.operator.fetched} drones and settled ${report.operator.settled} cases${report.operator.refusals.size === 0 ? '' : `, and were refused: ${list(report.operator.refusals)}`}`,
-    `${report.replayed.histories} histories replayed, ${report.replayed.errors.length} did not`,
+    `the histories of ${report.replayed.deliveries} runs of deliveries and ${report.replayed.others} others were replayed, ${report.replayed.errors.length} did not`,
     `posting and breaking took ${seconds(report.postingMs)}, settling ${seconds(report.settlingMs)}, all ${seconds(report.totalMs)}`,
   ].join('\n');
+}
+
+/** All that there is to say of a run, sound or not. */
+export function fullReport(report: ChaosReport): string {
+  return [
+    describeRun(report),
+    '',
+    isSound(report)
+      ? 'Nothing is wrong: every accepted delivery has ended once, and nothing is held.'
+      : describeFaults(report),
+    ...(isSound(report) ? [again(report)] : []),
+  ].join('\n');
+}
+
+/** The command that runs the same plan again. */
+function again({ options }: ChaosReport): string {
+  const { seed, deliveries, kills, ratePerS, clockRate, settleWithinMs, spared } = options;
+  return `again: npm run chaos -- --seed ${seed} --deliveries ${deliveries} --kills ${kills} --rate ${ratePerS} --clock-rate ${clockRate} --settle ${settleWithinMs / 1_000}${spared.length > 0 ? ` --spared ${spared.join(' ')}` : ''}`;
 }
 
 /**
@@ -57,7 +77,7 @@ export function describeFaults(report: ChaosReport): string {
     describePlan(report.plan),
     '',
     `logs: ${report.logs}`,
-    `again: npm run chaos -- --seed ${options.seed} --deliveries ${options.deliveries} --kills ${options.kills} --rate ${options.ratePerS} --clock-rate ${options.clockRate}${options.spared.length > 0 ? ` --spared ${options.spared.join(' ')}` : ''}`,
+    again(report),
   ].join('\n');
 }
 

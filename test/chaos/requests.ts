@@ -5,7 +5,8 @@ import type { Location, PickupWindow } from '../../shared/schemas.ts';
 import type { OrderFailure } from '../../simulator/contract.ts';
 import type { Requested } from '../checker/index.ts';
 import { HOPS as HOPS_OF_FOUR_BASES } from '../e2e/traffic.ts';
-import type { PlannedRequest, RequestKind } from './plan.ts';
+import type { RequestKind } from './kinds.ts';
+import type { PlannedRequest } from './plan.ts';
 
 /** The whole fleet is wanted, so there are hops close to every base. */
 const HOPS: readonly (readonly [Location, Location])[] = [
@@ -20,15 +21,39 @@ const HOPS: readonly (readonly [Location, Location])[] = [
   ],
 ];
 
-export const FAILURE_OF: Partial<Record<RequestKind, OrderFailure>> = {
-  undeliverable_return: { failure: 'dropoff_blocked' },
-  undeliverable_leave: { failure: 'dropoff_blocked' },
-  drone_fails_before_pickup: { failure: 'motor_failure', stage: 'to_pickup', at: 0.6 },
-  drone_fails_with_package: { failure: 'motor_failure', stage: 'to_dropoff', at: 0.5 },
-  link_lost: { failure: 'lost_link', stage: 'to_dropoff', at: 0.2, for_s: 60 },
-  sender_absent: { failure: 'sender_absent' },
-  recipient_absent: { failure: 'recipient_absent' },
-};
+/**
+ * How long a drone of a run may be silent before it counts as lost, over the minute of its delivery's clock: wall milliseconds. With
+ * the usual ten seconds, which are five minutes of a clock that runs thirty times as fast, one that is silent before the pickup
+ * would always be replaced for being late there, and never because it is lost.
+ */
+export const LINK_LOSS_GRACE_MS = 7_000;
+const LINK_LOSS_S = 60;
+/** So much longer is silent who is to count as lost: it is looked for every second or so, by a service that is killed too. */
+const LOST_FOR_WALL_S = 7;
+
+/** Well past the timer of its link, seconds of a clock that runs at this rate. */
+const silentForS = (clockRate: number) =>
+  LINK_LOSS_S + (LINK_LOSS_GRACE_MS / 1_000 + LOST_FOR_WALL_S) * clockRate;
+
+/** What is to go wrong in the air with a request of this kind; undefined: nothing. */
+export function failureOf(kind: RequestKind, clockRate: number): OrderFailure | undefined {
+  const silent = { failure: 'lost_link', for_s: silentForS(clockRate) } as const;
+  const failures: Partial<Record<RequestKind, OrderFailure>> = {
+    undeliverable_return: { failure: 'dropoff_blocked' },
+    undeliverable_leave: { failure: 'dropoff_blocked' },
+    drone_fails_before_pickup: { failure: 'motor_failure', stage: 'to_pickup', at: 0.6 },
+    drone_fails_with_package: { failure: 'motor_failure', stage: 'to_dropoff', at: 0.5 },
+    drone_crashes: { failure: 'crash', stage: 'to_dropoff', at: 0.5 },
+    silent_to_pickup: { ...silent, stage: 'to_pickup', at: 0.1 },
+    // As late as may be before it is loaded: until then it has asked for its token and got it.
+    silent_at_pickup: { ...silent, stage: 'at_pickup', at: 0.9 },
+    silent_with_package: { ...silent, stage: 'to_dropoff', at: 0.3 },
+    link_lost: { failure: 'lost_link', stage: 'to_dropoff', at: 0.2, for_s: 60 },
+    sender_absent: { failure: 'sender_absent' },
+    recipient_absent: { failure: 'recipient_absent' },
+  };
+  return failures[kind];
+}
 
 /** Of so many requests, whatever else they show, the first few ask for a proof; a package that may be left cannot have a PIN. */
 const PROVEN_ONE_IN = 10;
@@ -76,6 +101,8 @@ export function requestedBy(request: CreateDeliveryRequest): Requested {
     weightKg: request.packages.reduce((sum, one) => sum + one.weight_kg, 0),
     expedited: request.expedited ?? false,
     pickupWindow: request.pickup_window ?? null,
+    confirmation: request.confirmation ?? 'none',
+    undeliverableAction: request.undeliverable_action ?? 'return',
   };
 }
 

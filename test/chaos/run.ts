@@ -5,74 +5,33 @@
 import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { DataConverter } from '@temporalio/common';
+import { publicContract } from '../../api/contract.ts';
 import { connectServices, type ServiceClients } from '../../local/service-clients.ts';
 import { removeData } from '../../local/data.ts';
-import { whatIsHeld } from '../../local/held.ts';
 import { type Stack, startStack } from '../../local/stack.ts';
 import { ACCOUNTS } from '../../local/seed/index.ts';
-import type { OnStep } from '../../local/progress.ts';
-import { messageOf } from '../../shared/errors.ts';
+import { createClient } from '../../shared/http/client.ts';
+import type { DeliveryId } from '../../shared/ids.ts';
 import { connectTemporal, type TemporalClient } from '../../shared/temporal/client.ts';
 import { parsePayloadKeys } from '../../shared/temporal/codec.ts';
 import { createDataConverter } from '../../shared/temporal/data-converter.ts';
-import { collect, type Fault, type History, judge } from '../checker/index.ts';
+import { collect, judge } from '../checker/index.ts';
+import type { PublicApi } from '../e2e/traffic.ts';
 import { Callers } from './callers.ts';
+import { Careful } from './careful.ts';
 import { Network } from './network.ts';
 import { Operator } from './operator.ts';
-import { describePlan, makePlan, type Plan, type Victim } from './plan.ts';
-import { accountOf } from './requests.ts';
-import { type Replayed, replayAll } from './replayed.ts';
-import { type Strikes, strike } from './strikes.ts';
+import type { ChaosOptions, ChaosReport } from './outcome.ts';
+import { describePlan, makePlan, type Plan, type PlannedRequest } from './plan.ts';
+import { Progress } from './progress.ts';
+import { accountOf, LINK_LOSS_GRACE_MS } from './requests.ts';
+import { replayAll } from './replayed.ts';
+import { settled } from './settling.ts';
+import { noStrikes, type Strikes, strike, untilThereIsWork } from './strikes.ts';
+import { atTheirTimes } from './timetable.ts';
 import { whatTheyWaitFor } from './unended.ts';
 import { CargoWatch, FeedFollower, StreamFollower } from './witnesses.ts';
-
-export interface ChaosOptions {
-  seed: string;
-  deliveries: number;
-  kills: number;
-  /** Requests a second. */
-  ratePerS: number;
-  /** Clock seconds per second. */
-  clockRate: number;
-  /** Who is neither killed nor stopped. */
-  spared: readonly Victim[];
-  /** How long the system may take to settle after the last act, wall milliseconds. */
-  settleWithinMs: number;
-  /** Where the stack keeps its data: what an earlier run left there is removed. */
-  directory: string;
-  say: (what: string) => void;
-  onStep?: OnStep;
-  signal?: AbortSignal;
-}
-
-export interface ChaosReport {
-  options: ChaosOptions;
-  plan: Plan;
-  history: History;
-  /** What is wrong; empty as it must be. */
-  faults: Fault[];
-  /** What a caller was answered and should not have been. */
-  surprises: string[];
-  /** Roles that ended by themselves, which nobody had asked for. */
-  crashes: string[];
-  strikes: Strikes;
-  /** How often each HTTP status was answered to the callers. */
-  statuses: Record<number, number>;
-  refused: number;
-  streamBreaks: number;
-  operator: Operator['done'];
-  /** What was missing when it did not settle in time; undefined when it did. */
-  unsettled: string | undefined;
-  /** What the workflows that have not ended wait for, one text for each. */
-  waiting: string[];
-  replayed: Replayed;
-  postingMs: number;
-  settlingMs: number;
-  totalMs: number;
-  logs: string;
-}
 
 /** Whatever one key asks for a minute, and more: limits are not what is tested here. */
 const UNLIMITED = { API_RATE_LIMIT_PER_MINUTE: '100000000', API_TELEMETRY_LIMIT_PER_MINUTE: '100000000' };
@@ -80,8 +39,7 @@ const UNLIMITED = { API_RATE_LIMIT_PER_MINUTE: '100000000', API_TELEMETRY_LIMIT_
 const RECONCILE_EVERY_S = '15';
 /** One in so many deliveries is followed by a stream. */
 const STREAMED_EVERY = 10;
-const LOOK_EVERY_MS = 1_000;
-const SAY_EVERY_MS = 10_000;
+const SAY_EVERY_MS = 20_000;
 /** More than any delivery costs. */
 const CREDIT_PER_DELIVERY_CENTS = 10_000;
 
@@ -102,7 +60,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       clockRate: options.clockRate,
       // Somebody would start it again; that it ended is reported.
       restartCrashed: true,
-      env: { ...process.env, LOG_LEVEL: 'warn', RECONCILE_EVERY_S, ...UNLIMITED },
+      env: {
+        ...process.env,
+        LOG_LEVEL: 'warn',
+        RECONCILE_EVERY_S,
+        LINK_LOSS_GRACE_MS: String(LINK_LOSS_GRACE_MS),
+        ...UNLIMITED,
+      },
       beforeStart: () => removeData(directory),
       roleEnv: network.roleEnv,
       onEvent: (event) => {
@@ -136,12 +100,15 @@ class Run {
   readonly #signal: AbortSignal;
   readonly #giveUp = new AbortController();
   readonly #services: ServiceClients;
+  readonly #operatorApi: PublicApi;
+  readonly #careful: Careful;
   readonly #callers: Callers;
+  readonly #operator: Operator;
   readonly #feed: FeedFollower;
   readonly #cargo: CargoWatch;
-  readonly #streams = new Map<string, StreamFollower>();
+  readonly #streams: StreamFollower[] = [];
   readonly #temporal: Temporal;
-  #operator: Operator | undefined;
+  #accepted = 0;
 
   constructor(
     options: ChaosOptions,
@@ -159,64 +126,110 @@ class Run {
     this.#signal = AbortSignal.any([signal, this.#giveUp.signal]);
     setMaxListeners(0, this.#signal);
     this.#services = connectServices(description);
+    this.#careful = new Careful(this.#signal);
     this.#callers = new Callers({
       description,
       temporal: temporal.client,
       carrier: this.#services.carrier,
+      careful: this.#careful,
       giveUp: this.#signal,
+      onAccepted: (deliveryId, planned) => this.#streamSome(deliveryId, planned),
     });
     this.#feed = new FeedFollower(this.#services, (event) => this.#callers.onEvent(event));
     this.#cargo = new CargoWatch(description.simulator_url);
+    this.#operatorApi = createClient(publicContract, {
+      baseUrl: description.api_url,
+      headers: { authorization: `Bearer ${description.operator_key}` },
+    });
+    this.#operator = new Operator({
+      operator: this.#operatorApi,
+      careful: this.#careful,
+      aircraft: (droneId) => this.#cargo.aircraft(droneId),
+      isAboard: (droneId, deliveryId) => this.#cargo.hasSeen(droneId, deliveryId),
+      takesOut: (deliveryId) => this.#callers.known(deliveryId)?.planned.answer === 'another_drone',
+      known: (deliveryId) => this.#callers.known(deliveryId),
+      onSurprise: (what) => this.#callers.surprises.push(what),
+    });
   }
 
   async play(): Promise<Omit<ChaosReport, 'crashes' | 'totalMs'>> {
     const { seed, deliveries, kills, ratePerS, spared, say } = this.#options;
     const plan = makePlan({ seed, deliveries, kills, ratePerS, spared, links: this.#network.links });
     say(describePlan(plan));
-    const operator = await this.#prepare();
+    await this.#giveCredit();
+    const strikes = noStrikes();
+    const progress = new Progress({ everyMs: SAY_EVERY_MS, say, count: () => this.#counts(plan, strikes) });
+    try {
+      return await this.#play(plan, strikes, progress);
+    } finally {
+      progress.stop();
+    }
+  }
+
+  async #play(
+    plan: Plan,
+    strikes: Strikes,
+    progress: Progress,
+  ): Promise<Omit<ChaosReport, 'crashes' | 'totalMs'>> {
     const begunMs = Date.now();
-    const [strikes] = await Promise.all([
+    const during = { begunMs, signal: this.#signal };
+    const say = (what: string) => progress.say(what);
+    const underWay = () => this.#callers.accepted.length - this.#callers.ended;
+    const posting = atTheirTimes(plan.requests, during, (request) => this.#callers.send(request));
+    const striking = untilThereIsWork(underWay, posting, this.#signal).then(() =>
       strike({
+        begunMs: Date.now(),
+        signal: this.#signal,
         stack: this.#stack,
         network: this.#network,
         acts: plan.acts,
-        begunMs,
-        signal: this.#signal,
-        say: (what) => say(`${seconds(Date.now() - begunMs)}  ${what}`),
+        say,
+        strikes,
+        underWay,
       }),
-      ...plan.requests.map(async (request) => {
-        await delay(Math.max(0, begunMs + request.atMs - Date.now()), undefined, { signal: this.#signal });
-        await this.#callers.send(request);
-        this.#streamSome();
-      }),
-    ]);
+    );
+    await Promise.all([posting, striking]);
     const postingMs = Date.now() - begunMs;
-    say(`${seconds(postingMs)}  all acts are over, and every request is answered; now it may settle`);
-    const unsettled = await this.#settle();
+    say('all acts are over, and every request is answered; now it may settle');
+    const unsettled = await settled({
+      services: this.#services,
+      feed: this.#feed,
+      streams: () => this.#streams,
+      answered: () => Promise.all([this.#callers.answered(), this.#operator.answered()]),
+      withinMs: this.#options.settleWithinMs,
+      signal: this.#signal,
+      onMissing: (what) => progress.missing(what),
+    });
     const settlingMs = Date.now() - begunMs - postingMs;
+    progress.missing('it is over');
+    say(unsettled === undefined ? 'it has settled' : `it has not settled: ${unsettled}`);
     const waiting = unsettled === undefined ? [] : await whatTheyWaitFor(this.#temporal.client);
     const history = await collect({
       services: this.#services,
       temporal: this.#temporal.client,
       postgresUrl: this.#stack.description.postgres_url,
       accepted: this.#callers.accepted,
-      subscribers: [this.#feed.subscriber(), ...[...this.#streams.values()].map((one) => one.subscriber())],
+      subscribers: [this.#feed.subscriber(), ...this.#streams.map((one) => one.subscriber())],
       seenAboard: this.#cargo.seen,
+      onProgress: (what) => say(`read: ${what}`),
     });
+    const faults = judge(history);
+    say(`judged: ${faults.length} faults; now every history is replayed`);
+    const { client, dataConverter } = this.#temporal;
     return {
       options: this.#options,
       plan,
       history,
-      faults: judge(history),
+      faults,
       surprises: this.#callers.surprises,
       strikes,
-      statuses: Object.fromEntries(this.#callers.statuses),
+      statuses: Object.fromEntries(this.#careful.statuses),
       refused: this.#callers.refused,
-      streamBreaks: [...this.#streams.values()].reduce((sum, one) => sum + one.breaks, 0),
-      operator: operator.done,
+      streamBreaks: this.#streams.reduce((sum, one) => sum + one.breaks, 0),
+      operator: this.#operator.done,
       unsettled,
       waiting,
-      replayed: await replayAll(this.#temporal.client, this.#temporal.dataConverter),
+      replayed: await replayAll(client, dataConverter, history.workflows ?? [], say),
       postingMs,
       settlingMs,
       logs: join(this.#stack.directory, 'logs'),
@@ -228,14 +241,31 @@ class Run {
     await Promise.all([
       this.#feed.stop(),
       this.#cargo.stop(),
-      this.#operator?.stop(),
-      ...[...this.#streams.values()].map((one) => one.stop()),
+      this.#operator.stop(),
+      ...this.#streams.map((one) => one.stop()),
     ]);
-    await Promise.all([this.#callers.close(), this.#services.close(), this.#temporal.close()]);
+    await Promise.all([
+      this.#callers.close(),
+      this.#operatorApi.close(),
+      this.#services.close(),
+      this.#temporal.close(),
+    ]);
   }
 
-  async #prepare(): Promise<Operator> {
-    // Nobody is refused for want of credit who is not meant to be.
+  #counts(plan: Plan, { done }: Strikes) {
+    return {
+      planned: plan.requests.length,
+      accepted: this.#callers.accepted.length,
+      refused: this.#callers.refused,
+      ended: this.#callers.ended,
+      acts: plan.acts.length,
+      actsDone: Object.values(done).reduce((sum, one) => sum + one, 0),
+      ...this.#operator.done,
+    };
+  }
+
+  /** Nobody is refused for want of credit who is not meant to be. */
+  async #giveCredit(): Promise<void> {
     for (const { id, ...account } of [ACCOUNTS.standard, ACCOUNTS.carrierFallback]) {
       await this.#services.account.ensureAccount({
         params: { account_id: id },
@@ -248,55 +278,14 @@ class Run {
         },
       });
     }
-    this.#operator = new Operator(this.#services, this.#temporal.client, (droneId, deliveryId) =>
-      this.#cargo.hasSeen(droneId, deliveryId),
-    );
-    return this.#operator;
   }
 
-  #streamSome(): void {
+  #streamSome(deliveryId: DeliveryId, { kind }: PlannedRequest): void {
+    this.#accepted += 1;
+    if (this.#accepted % STREAMED_EVERY !== 1) return;
     const { api_url: apiUrl, accounts } = this.#stack.description;
-    this.#callers.accepted.forEach(({ answers: [deliveryId], kind }, index) => {
-      if (index % STREAMED_EVERY !== 0 || deliveryId === undefined || this.#streams.has(deliveryId)) return;
-      const key = accounts[accountOf(kind)]?.key ?? '';
-      this.#streams.set(deliveryId, new StreamFollower({ apiUrl, key, deliveryId }));
-    });
-  }
-
-  /** Waits until all has ended and nothing is held, and everybody has been told. Answers what was missing at the end of the time. */
-  async #settle(): Promise<string | undefined> {
-    const deadline = Date.now() + this.#options.settleWithinMs;
-    let saidMs = Date.now();
-    for (;;) {
-      const missing = await this.#missing().catch((error: unknown) => messageOf(error));
-      if (missing === undefined) return undefined;
-      if (Date.now() > deadline) return missing;
-      if (Date.now() - saidMs > SAY_EVERY_MS) {
-        saidMs = Date.now();
-        this.#options.say(`settling: ${missing}`);
-      }
-      await delay(LOOK_EVERY_MS, undefined, { signal: this.#signal });
-    }
-  }
-
-  async #missing(): Promise<string | undefined> {
-    const isAnswered = await Promise.race([
-      this.#callers.answered().then(() => true),
-      delay(LOOK_EVERY_MS).then(() => false),
-    ]);
-    if (!isAnswered) return 'something that was asked for has no answer';
-    const open = await this.#services.delivery.listDeliveries({ query: { complete: false, limit: 200 } });
-    if (open.data.length > 0) {
-      const some = open.data
-        .slice(0, 5)
-        .map(({ id, status, delayed }) => `${id} ${status}${delayed ? ', delayed' : ''}`);
-      return `${open.data.length}${open.next_cursor === null ? '' : ' or more'} are open: ${some.join('; ')}`;
-    }
-    const held = await whatIsHeld(this.#services);
-    if (held.length > 0) return `${held.length} are held: ${held.slice(0, 5).join('; ')}`;
-    if (this.#feed.behind > 0) return `the follower of the feed is ${this.#feed.behind} behind`;
-    const streams = [...this.#streams.values()].filter((one) => !one.isComplete);
-    return streams.length > 0 ? `${streams.length} streams are not complete` : undefined;
+    const key = accounts[accountOf(kind)]?.key ?? '';
+    this.#streams.push(new StreamFollower({ apiUrl, key, deliveryId }));
   }
 }
 
@@ -314,5 +303,3 @@ async function connectToTemporal({ description, directory }: Stack): Promise<Tem
   });
   return { ...client, dataConverter };
 }
-
-const seconds = (ms: number) => `${(ms / 1000).toFixed(1).padStart(6)} s`;

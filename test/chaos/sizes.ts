@@ -1,5 +1,5 @@
 /** How big a run is unless told otherwise: what continuous integration can afford, about five minutes on two busy cores. */
-import type { ChaosOptions } from './run.ts';
+import type { ChaosOptions } from './outcome.ts';
 
 export const CI_SIZE = {
   deliveries: 300,

@@ -5,6 +5,7 @@ import type { ServiceClients } from '../../local/service-clients.ts';
 import type { DeliveryEvent } from '../../services/delivery/contract/index.ts';
 import { Problem } from '../../shared/errors.ts';
 import { createClient } from '../../shared/http/client.ts';
+import type { Output } from '../../shared/http/contract.ts';
 import type { DeliveryId, DroneId } from '../../shared/ids.ts';
 import { controlContract } from '../../simulator/contract.ts';
 import type { SeenAboard, Subscriber } from '../checker/index.ts';
@@ -144,9 +145,13 @@ export class StreamFollower {
   }
 }
 
-/** Looks into every aircraft itself for what it carries: the one witness that does not ask the system under test. */
+/** An aircraft as somebody who stands before it sees it. */
+export type SeenAircraft = Output<typeof controlContract.listAircraft>['data'][number];
+
+/** Looks at every aircraft itself, for what it does and carries: the one witness that does not ask the system under test. */
 export class CargoWatch {
   readonly #seen = new Map<string, SeenAboard>();
+  #fleet = new Map<DroneId, SeenAircraft>();
   readonly #simulator;
   readonly #stopping = new AbortController();
   readonly #watching: Promise<void>;
@@ -165,6 +170,11 @@ export class CargoWatch {
     return this.#seen.has(`${droneId}/${deliveryId}`);
   }
 
+  /** As it was seen last; undefined: the simulator does not know it, or does not run. */
+  aircraft(droneId: DroneId): SeenAircraft | undefined {
+    return this.#fleet.get(droneId);
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#watching;
@@ -176,12 +186,14 @@ export class CargoWatch {
     while (!signal.aborted) {
       try {
         const { data } = await this.#simulator.listAircraft({}, { signal });
+        this.#fleet = new Map(data.map((one) => [one.drone_id, one]));
         for (const { drone_id, delivery_id, payload_kg } of data) {
           if (delivery_id === null || payload_kg === 0) continue;
           this.#seen.set(`${drone_id}/${delivery_id}`, { droneId: drone_id, deliveryId: delivery_id });
         }
       } catch {
-        // It is one of those that are killed.
+        // It is one of those that are killed. Nobody knows how its aircraft are until it runs again.
+        this.#fleet.clear();
       }
       await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
     }

@@ -81,13 +81,10 @@ function legBack({ delivery, milestones, asked: { requested }, events }: Dossier
 }
 
 /** A flight back that went uncharged for want of credit, although the account could have paid all it ever was to pay. */
-function unbelievableRefusals({ delivery, events, history }: Dossier): string[] {
+function unbelievableRefusals({ delivery, events, everAuthorized, history }: Dossier): string[] {
   const refusal = events.find(({ type }) => type === NOT_AUTHORIZED);
   if (refusal?.data['reason'] !== 'credit_exceeded') return [];
   const account = history.accounts.find(({ id }) => id === delivery.account_id);
-  const everAuthorized = history.authorizations
-    .filter(({ account_id }) => account_id === delivery.account_id)
-    .reduce((sum, { amount }) => sum + amount.amount, 0);
   const asked = (refusal.data['amount'] as Money | undefined)?.amount ?? 0;
   const limit = account?.credit_limit.amount ?? 0;
   return everAuthorized + asked <= limit

@@ -1,4 +1,5 @@
 /** Reads every service of a stack, the drone service's flights and Temporal: the data that the judge judges. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Client as TemporalClient, type WorkflowExecutionInfo } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { temporalCarriers } from '../../audit/carriers.ts';
@@ -11,8 +12,10 @@ import { Problem } from '../../shared/errors.ts';
 import { type DeliveryId, isId } from '../../shared/ids.ts';
 import type {
   AcceptedRequest,
+  CarrierAnswer,
   FlownMilestone,
   History,
+  Proof,
   SeenAboard,
   Subscriber,
   WorkflowRun,
@@ -22,20 +25,24 @@ export interface Collected {
   services: ServiceClients;
   /** Without it no workflow is looked at, and nothing audited. */
   temporal?: TemporalClient;
-  /** The superuser's: missions and the milestones that no workflow is told of are in no contract. */
+  /** The superuser's: missions, milestones that no workflow is told of, proofs and carriers' refusals are in no contract. */
   postgresUrl: string;
   accepted: readonly AcceptedRequest[];
   subscribers?: readonly Subscriber[];
   seenAboard?: readonly SeenAboard[];
+  /** Told of what is read, in words for a person. */
+  onProgress?: (what: string) => void;
 }
 
 /** Calls under way at once. */
 const AT_ONCE = 16;
 const FEED_PAGE = 1000;
+const TRIES = 5;
+const AGAIN_AFTER_MS = 1_000;
 
 /** @throws Problem when a service does not answer: what could not be read is not judged. */
 export async function collect(what: Collected): Promise<History> {
-  const { services, accepted } = what;
+  const { services, temporal, accepted } = what;
   const acceptedIds = accepted.flatMap(({ answers }) => answers);
   const [
     deliveries,
@@ -46,27 +53,30 @@ export async function collect(what: Collected): Promise<History> {
     bookings,
     feed,
     held,
+    limits,
     audit,
     workflows,
-    flights,
+    inTables,
   ] = await Promise.all([
-    everyItem((page) => services.delivery.listDeliveries({ query: page })),
-    everyItem((page) => services.drone.listReservations({ query: page })),
-    everyItem((page) => services.account.listAccounts({ query: page })),
-    everyItem((page) => services.account.listAuthorizations({ query: page })),
-    everyItem((page) => services.account.listCreditNotes({ query: page })),
-    everyItem((page) => services.carrier.listBookings({ query: page })),
+    everyItem((page) => patiently(() => services.delivery.listDeliveries({ query: page }))),
+    everyItem((page) => patiently(() => services.drone.listReservations({ query: page }))),
+    everyItem((page) => patiently(() => services.account.listAccounts({ query: page }))),
+    everyItem((page) => patiently(() => services.account.listAuthorizations({ query: page }))),
+    everyItem((page) => patiently(() => services.account.listCreditNotes({ query: page }))),
+    everyItem((page) => patiently(() => services.carrier.listBookings({ query: page }))),
     wholeFeed(services),
-    whatIsHeld(services),
-    what.temporal && findOrphans(services, temporalCarriers(what.temporal)),
-    what.temporal && workflowsOf(what.temporal, acceptedIds),
-    flightsIn(what.postgresUrl),
+    patiently(() => whatIsHeld(services)),
+    patiently(() => services.drone.limits({})),
+    temporal && patiently(() => findOrphans(services, temporalCarriers(temporal))),
+    temporal && workflowsOf(temporal, acceptedIds),
+    inTablesOf(what.postgresUrl),
   ]);
   // What was accepted and is not in the list is looked for by its id too.
   const ids = [...new Set([...deliveries.map(({ id }) => id), ...acceptedIds])];
+  what.onProgress?.(`${ids.length} deliveries, ${feed.length} events in the feed; now each one's events`);
   const perDelivery = await mapSome(ids as DeliveryId[], async (id) => ({
     events: await eventsOf(services, id),
-    packages: (await services.package.listPackages({ query: { delivery_id: id } })).data,
+    packages: (await patiently(() => services.package.listPackages({ query: { delivery_id: id } }))).data,
   }));
   return {
     accepted,
@@ -75,8 +85,8 @@ export async function collect(what: Collected): Promise<History> {
     feed,
     subscribers: what.subscribers ?? [],
     reservations,
-    dispatched: flights.dispatched,
-    milestones: flights.milestones,
+    ...inTables,
+    limits,
     seenAboard: what.seenAboard ?? [],
     accounts,
     authorizations,
@@ -92,7 +102,7 @@ export async function collect(what: Collected): Promise<History> {
 async function eventsOf(services: ServiceClients, id: DeliveryId): Promise<DeliveryEvent[]> {
   try {
     return await everyItem((page) =>
-      services.delivery.listEvents({ params: { delivery_id: id }, query: page }),
+      patiently(() => services.delivery.listEvents({ params: { delivery_id: id }, query: page })),
     );
   } catch (error) {
     // A lost delivery has no events: the judge says that it is lost.
@@ -104,9 +114,8 @@ async function eventsOf(services: ServiceClients, id: DeliveryId): Promise<Deliv
 async function wholeFeed({ delivery }: ServiceClients): Promise<NonNullable<History['feed']>> {
   const feed: { position: number; deliveryId: string; sequence: number }[] = [];
   for (;;) {
-    const { entries } = await delivery.readFeed({
-      query: { after: feed.at(-1)?.position ?? 0, limit: FEED_PAGE },
-    });
+    const after = feed.at(-1)?.position ?? 0;
+    const { entries } = await patiently(() => delivery.readFeed({ query: { after, limit: FEED_PAGE } }));
     if (entries.length === 0) return feed;
     for (const { position, event } of entries) {
       feed.push({ position, deliveryId: event.delivery_id, sequence: event.sequence });
@@ -142,20 +151,51 @@ async function workflowsOf(temporal: TemporalClient, accepted: readonly string[]
   return [...runs.values()];
 }
 
-async function flightsIn(postgresUrl: string): Promise<Pick<History, 'dispatched' | 'milestones'>> {
+async function inTablesOf(
+  postgresUrl: string,
+): Promise<Pick<History, 'dispatched' | 'milestones' | 'proofs' | 'carrierAnswers'>> {
   return withClient(withDatabase(postgresUrl, DATABASE_NAME), async (client) => {
     const dispatched = await client.query<{ id: string }>(
       'SELECT id FROM drone.reservations WHERE mission_id IS NOT NULL',
     );
     const milestones = await client.query<FlownMilestone>(
       `SELECT reservation_id AS "reservationId", drone_id AS "droneId", delivery_id AS "deliveryId", kind,
-              to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "occurredAt",
+              ${utc('occurred_at')} AS "occurredAt", detail, aircraft_sequence IS NOT NULL AS "byAircraft",
               CASE WHEN latitude IS NULL OR longitude IS NULL THEN NULL
                    ELSE json_build_object('latitude', latitude, 'longitude', longitude) END AS position
        FROM drone.milestones ORDER BY id`,
     );
-    return { dispatched: new Set(dispatched.rows.map(({ id }) => id)), milestones: milestones.rows };
+    const proofs = await client.query<Proof>(
+      `SELECT delivery_id AS "deliveryId", kind, ${utc('confirmed_at')} AS "confirmedAt" FROM delivery.confirmations`,
+    );
+    const carrierAnswers = await client.query<CarrierAnswer>(
+      `SELECT delivery_id AS "deliveryId", amount::float8 AS amount,
+              CASE outcome WHEN 'refused' THEN 'quote_refused' ELSE outcome END AS outcome FROM carrier.quote
+       UNION ALL
+       SELECT delivery_id, NULL, 'booking_refused' FROM carrier.booking WHERE state = 'refused'`,
+    );
+    return {
+      dispatched: new Set(dispatched.rows.map(({ id }) => id)),
+      milestones: milestones.rows,
+      proofs: proofs.rows,
+      carrierAnswers: carrierAnswers.rows,
+    };
   });
+}
+
+/** A timestamp as RFC 3339. */
+const utc = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
+/** One answer that is late must not lose what took hours: a few tries, as far as they may help. */
+async function patiently<T>(read: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof Problem) || !error.retryable || tries === TRIES) throw error;
+      await delay(AGAIN_AFTER_MS);
+    }
+  }
 }
 
 /** `map` with a bound on what goes on at once, in the order of the items. */

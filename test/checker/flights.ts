@@ -1,11 +1,8 @@
 /** What is wrong with the flights: whose package was in which aircraft, who was promised to whom, and where it was let go. */
 import { distanceM } from '../../shared/geodesy.ts';
 import type { Location } from '../../shared/schemas.ts';
-import { type Dossier, groupBy, isCarried, isEndedByHand, of } from './dossier.ts';
+import { type Dossier, groupBy, isCarried, isEndedByHand, LET_GO_WITHIN_M, of } from './dossier.ts';
 import type { Fault, History } from './history.ts';
-
-/** A package lies within this of where it was to be let go. An aircraft calls itself there within a metre, and drifts. */
-const LET_GO_WITHIN_M = 25;
 
 /**
  * Never two aircraft with the package of one delivery: by the reservations, by what was flown, and by what was seen. Another one

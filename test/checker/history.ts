@@ -5,8 +5,13 @@
 import type { Orphan } from '../../audit/orphans.ts';
 import type { Account, Authorization, CreditNote } from '../../services/account/contract/index.ts';
 import type { Booking } from '../../services/carrier/contract/index.ts';
-import type { Delivery, DeliveryEvent } from '../../services/delivery/contract/index.ts';
-import type { Reservation } from '../../services/drone/contract/index.ts';
+import type {
+  ConfirmationKind,
+  Delivery,
+  DeliveryEvent,
+  DeliveryStatus,
+} from '../../services/delivery/contract/index.ts';
+import type { Base, Reservation } from '../../services/drone/contract/index.ts';
 import type { Package } from '../../services/package/contract/index.ts';
 import type { Location, PickupWindow } from '../../shared/schemas.ts';
 
@@ -18,19 +23,38 @@ export interface Requested {
   weightKg: number;
   expedited: boolean;
   pickupWindow: PickupWindow | null;
+  confirmation: ConfirmationKind;
+  undeliverableAction: 'return' | 'leave';
 }
 
-/**
- * What was asked for after the accept, and what came of it as whoever asked was told: `done`; `refused`; `pending`, an event was to
- * tell; `unknown`, no answer was heard.
- */
-export type Order = { answer: 'done' | 'refused' | 'pending' | 'unknown' } & (
-  | { kind: 'cancel' | 'reassign' | 'terminate' }
+/** What came of something that was asked for after the accept, as whoever asked was told. */
+interface Answered {
+  /** `pending`: an event was to tell; `unknown`: no answer was heard. */
+  answer: 'done' | 'refused' | 'pending' | 'unknown';
+  /** Of a refusal: the stable word for why. */
+  reason?: string;
+  /** How far the delivery was, as far as whoever asked knew. */
+  askedIn?: DeliveryStatus;
+  /** When the answer was heard, RFC 3339 by the deliveries' clock. */
+  answeredAt?: string;
+}
+
+/** What was asked for. `native_cancel`, `reset`, `terminate`: of its workflow; `done`: Temporal has taken it. */
+type Asked =
+  | { kind: 'cancel' }
+  | { kind: 'reassign' }
   /** `returning`: answered that the drone has turned round. */
   | { kind: 'abort'; returning: boolean }
   | { kind: 'change_dropoff'; dropoff: Location }
   | { kind: 'reschedule'; window: PickupWindow }
-);
+  /** An operator's answer to an intervention; `done`: it was accepted. */
+  | { kind: 'answer'; intervention: string; given: string }
+  | { kind: 'native_cancel' }
+  | { kind: 'reset' }
+  | { kind: 'terminate' };
+
+/** Something that was asked for after the accept, and what came of it. */
+export type Order = Answered & Asked;
 
 /** A request of a caller, and the delivery that each 201 for its idempotency key named: more than one answer is usual. */
 export interface AcceptedRequest {
@@ -55,6 +79,33 @@ export interface FlownMilestone {
   occurredAt: string;
   /** Where the aircraft was; null: it did not say. */
   position: Location | null;
+  detail: Readonly<Record<string, unknown>>;
+  /** False: the drone service, or an operator, found it out. */
+  byAircraft: boolean;
+}
+
+/** What was given as proof of delivery, as the delivery service keeps it. */
+export interface Proof {
+  deliveryId: string;
+  kind: string;
+  /** RFC 3339, by the clock of the deliveries; null: only tried. */
+  confirmedAt: string | null;
+}
+
+/** What carriers said when they were asked. Bookings that stood are `History.bookings`. */
+export interface CarrierAnswer {
+  deliveryId: string;
+  outcome: 'quoted' | 'quote_refused' | 'booking_refused';
+  /** Of a quote, minor units. */
+  amount: number | null;
+}
+
+/** What the fleet can do at best. */
+export interface FleetLimits {
+  max_payload_kg: number;
+  /** From pickup to dropoff, with the base at the pickup. */
+  max_distance_m: number;
+  bases: readonly Base[];
 }
 
 /** One run of a workflow. */
@@ -93,6 +144,9 @@ export interface History {
   dispatched: ReadonlySet<string>;
   milestones: readonly FlownMilestone[];
   seenAboard: readonly SeenAboard[];
+  limits: FleetLimits;
+  proofs: readonly Proof[];
+  carrierAnswers: readonly CarrierAnswer[];
   accounts: readonly Account[];
   authorizations: readonly Authorization[];
   creditNotes: readonly CreditNote[];
@@ -119,6 +173,7 @@ export const FAULT_KINDS = [
   'double_flight',
   'flight',
   'booking',
+  'failure',
   'order',
   'proof',
   'charge',

@@ -1,27 +1,24 @@
 // The checker checked: a sound history has no fault, and each planted one is named, with its kind and its delivery.
 import { expect, test } from 'vitest';
-import { FAULT_KINDS, type FaultKind } from './history.ts';
+import { FAULT_KINDS } from './history.ts';
 import { describeFault, judge } from './judge.ts';
+import { asked, charge, delivery, inFeed, type Plant, replace, told } from './planting.ts';
+import { FAILURE_PLANTS, RIGHT_FAILURES } from './plants/failures.ts';
+import { KEPT_ORDERS, ORDER_PLANTS } from './plants/orders.ts';
+import { photographed, RETURN_PLANTS } from './plants/returns.ts';
 import {
+  add,
+  at,
   BACK,
-  CANCELLED,
   DROPOFF,
   FARTHER,
   FLOWN,
   PICKUP,
-  PRICE,
-  add,
-  asked,
-  at,
-  charge,
-  delivery,
-  inFeed,
-  replace,
-  sound,
-  told,
   type Planted,
+  PRICE,
   window,
-} from './sound-history.ts';
+} from './kept-delivery.ts';
+import { CANCELLED, sound } from './sound-history.ts';
 
 /** The first drone lands with it on the way, and another one brings it to the dropoff. */
 function setDownAndLoadedAgain(
@@ -34,7 +31,7 @@ function setDownAndLoadedAgain(
   );
   const second = { ...first!, id: 'res_second' as never, drone_id: 'drn_8' as never, token: 2 };
   history.reservations.push({ ...second, created_at: at(4), ended_at: at(12) });
-  const flown = { deliveryId: 'del_1', position: DROPOFF };
+  const flown = { deliveryId: 'del_1', position: DROPOFF, detail: {}, byAircraft: true };
   const byFirst = { ...flown, droneId: 'drn_1', reservationId: first!.id };
   const bySecond = { ...flown, droneId: 'drn_8', reservationId: second.id };
   history.milestones.push(
@@ -43,14 +40,6 @@ function setDownAndLoadedAgain(
     { ...bySecond, kind: 'released', occurredAt: at(10) },
   );
   history.seenAboard.push({ droneId: 'drn_8', deliveryId: 'del_1' });
-}
-
-interface Plant {
-  name: string;
-  plant: (history: Planted) => void;
-  kind: FaultKind;
-  of: string | null;
-  says: RegExp;
 }
 
 const PLANTS: Plant[] = [
@@ -191,12 +180,9 @@ const PLANTS: Plant[] = [
   {
     name: 'a package that was handed over without the PIN that was asked for',
     plant: (history) =>
-      replace(history.deliveries, ({ id }) => id === 'del_1', {
-        confirmation: 'pin',
-        confirmation_status: 'not_given',
-      }),
+      replace(history.deliveries, ({ id }) => id === 'del_pin', { confirmation_status: 'not_given' }),
     kind: 'proof',
-    of: 'del_1',
+    of: 'del_pin',
     says: /handed over without its pin: not_given/,
   },
   {
@@ -757,6 +743,9 @@ const PLANTS: Plant[] = [
     of: null,
     says: /Kestrel-11/,
   },
+  ...FAILURE_PLANTS,
+  ...RETURN_PLANTS,
+  ...ORDER_PLANTS,
 ];
 
 test('A sound history has no fault', () => {
@@ -774,6 +763,20 @@ for (const { name, plant, kind, of, says } of PLANTS) {
 
 test('Every kind of fault has been planted', () => {
   expect(new Set(PLANTS.map(({ kind }) => kind))).toEqual(new Set(FAULT_KINDS));
+});
+
+for (const { name, change } of [...RIGHT_FAILURES, ...KEPT_ORDERS]) {
+  test(`As it may be: ${name}`, () => {
+    const history = sound();
+    change(history);
+    expect(judge(history).map(describeFault)).toEqual([]);
+  });
+}
+
+test('A photo that was looked at after the package had been let go is right', () => {
+  const history = sound();
+  photographed(history);
+  expect(judge(history).map(describeFault)).toEqual([]);
 });
 
 test('A delivery cancelled before its start has no workflow, and that is right', () => {

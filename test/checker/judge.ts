@@ -11,11 +11,23 @@ import {
 } from '../../services/delivery/contract/index.ts';
 import { bookingFaults } from './bookings.ts';
 import { chargeFaults } from './charge.ts';
-import { countBy, type Dossier, dossiers, groupBy, isCarried, of } from './dossier.ts';
+import {
+  countBy,
+  type Dossier,
+  dossiers,
+  groupBy,
+  isCarried,
+  isTerminated,
+  of,
+  ordersOf,
+} from './dossier.ts';
+import { failureFaults } from './failures.ts';
 import { droneFaults, flightFaults, loadFaults } from './flights.ts';
 import { followerFaults } from './followers.ts';
 import type { Fault, FaultKind, History } from './history.ts';
-import { isTerminated, orderFaults } from './orders.ts';
+import { orderFaults } from './orders.ts';
+import { proofFaults } from './proofs.ts';
+import { returnFaults } from './returns.ts';
 
 /** Events that a delivery has once at most. */
 const ONCE = new Set([
@@ -114,8 +126,9 @@ function deliveryFaults(dossier: Dossier, seenAboard: History['seenAboard']): Fa
     ['double_load', loadFaults(dossier, seenAboard)],
     ['flight', flightFaults(dossier)],
     ['booking', bookingFaults(dossier)],
+    ['failure', [...failureFaults(dossier), ...returnFaults(dossier)]],
     ['order', orderFaults(dossier)],
-    ['proof', proofFaults(delivery)],
+    ['proof', proofFaults(dossier)],
     ['charge', chargeFaults(dossier)],
     ['package', packageFaults(dossier)],
   ];
@@ -141,11 +154,21 @@ function endFaults(delivery: Delivery): string[] {
   ];
 }
 
-/** A delivery is one workflow that completed, or that somebody terminated; one that was cancelled before its start is none. */
+/**
+ * A delivery is one workflow that completed, or that somebody terminated; one that was cancelled before its start is none. A reset
+ * ends the run that there is and begins another one.
+ */
 function workflowFaults(dossier: Dossier): string[] {
   const { workflows, delivery, events } = dossier;
   if (!workflows) return [];
-  const ended = workflows.filter(({ status }) => status !== 'CONTINUED_AS_NEW');
+  const runs = workflows.filter(({ status }) => status !== 'CONTINUED_AS_NEW');
+  const resets = ordersOf(dossier, 'reset').filter(({ answer }) => answer !== 'refused');
+  // Temporal has one open run at a time: what a reset has followed was terminated by it, or had just completed.
+  const followed = [
+    ...runs.filter(({ status }) => status === 'TERMINATED'),
+    ...runs.filter(({ status }) => status === 'COMPLETED'),
+  ].slice(0, Math.min(resets.length, runs.length - 1));
+  const ended = runs.filter((run) => !followed.includes(run));
   const beforeStart =
     delivery.status === 'cancelled' &&
     events.every(({ status }) => ['created', 'cancelled'].includes(status));
@@ -159,6 +182,9 @@ function workflowFaults(dossier: Dossier): string[] {
       .map(({ status, runId }) => `its workflow is ${status} (run ${runId})`),
     ...(delivery.failure_reason === 'workflow_terminated' && !wasTerminated
       ? ['its workflow is said to have been terminated, and was not']
+      : []),
+    ...(followed.length < resets.filter(({ answer }) => answer === 'done').length
+      ? [`it was reset, and has ${runs.length} runs`]
       : []),
   ];
 }
@@ -193,20 +219,6 @@ export function eventFaults(
     if (count > 1 && ONCE.has(type)) faults.push(`${type} happened ${count} times`);
   }
   return faults;
-}
-
-/** What had to be confirmed was not let go before it was, unless a person says that it was handed over. */
-function proofFaults({
-  status,
-  fulfilment,
-  confirmation,
-  confirmation_status,
-  interventions,
-}: Delivery): string[] {
-  const isOwed = status === 'delivered' && fulfilment === 'drone' && confirmation !== 'none';
-  const byHand = interventions.some(({ resolution }) => resolution?.answer === 'delivered');
-  if (!isOwed || byHand || confirmation_status === 'confirmed') return [];
-  return [`handed over without its ${confirmation}: ${confirmation_status}`];
 }
 
 function packageFaults({ delivery, packages }: Dossier): string[] {

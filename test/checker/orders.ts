@@ -1,7 +1,9 @@
 /** What became of what was asked for after the accept: whoever got an answer can rely on it. */
+import { isFinal } from '../../services/delivery/contract/index.ts';
 import { timeMsOf } from '../../shared/clock.ts';
 import type { Location, PickupWindow } from '../../shared/schemas.ts';
-import { type Dossier, isEndedByHand, ordersOf } from './dossier.ts';
+import { answerFaults } from './answers.ts';
+import { type Dossier, isEndedByHand, isTerminated, ordersOf } from './dossier.ts';
 import type { Order } from './history.ts';
 
 /** A drone that takes off for a window is there with its beginning, as far as its ETA is right; not so much earlier. */
@@ -9,37 +11,111 @@ const LOADED_EARLY_MS = 5 * 60_000;
 
 export function orderFaults(dossier: Dossier): string[] {
   return [
+    ...refusalFaults(dossier),
     ...cancelFaults(dossier),
+    ...cancellationFaults(dossier),
+    ...nativeCancelFaults(dossier),
     ...abortFaults(dossier),
     ...reassignFaults(dossier),
     ...dropoffFaults(dossier),
     ...windowFaults(dossier),
+    ...answerFaults(dossier),
   ];
 }
 
-/** Somebody ended its workflow: what it had not done is the reconciler's. */
-export function isTerminated(dossier: Dossier): boolean {
-  return ordersOf(dossier, 'terminate').some(({ answer }) => answer !== 'refused');
+/** Whoever is refused hears why, and it is true: what is said to be aboard was loaded, what has ended so has. */
+function refusalFaults(dossier: Dossier): string[] {
+  const { asked, events } = dossier;
+  return (asked.orders ?? []).flatMap(({ kind, answer, reason }) => {
+    if (answer !== 'refused' || TO_TEMPORAL.has(kind)) return [];
+    const order = kind.replaceAll('_', ' ');
+    if (reason === undefined) return [`the ${order} was refused without a reason`];
+    if (reason === 'already_picked_up') {
+      return wasPickedUp(dossier) ? [] : [`the ${order} was refused as picked up, and nobody had loaded it`];
+    }
+    if (!reason.startsWith('already_') || reason === 'already_released' || reason === 'already_ended')
+      return [];
+    return events.some(({ status }) => reason === `already_${status}`)
+      ? []
+      : [`the ${order} was refused as ${reason}, which it never was`];
+  });
 }
 
+/** These are refused only where there is no workflow any more. */
+const TO_TEMPORAL: ReadonlySet<Order['kind']> = new Set(['terminate', 'native_cancel', 'reset']);
+
+function wasPickedUp({ reservations, events }: Dossier): boolean {
+  return (
+    reservations.some(({ loading }) => loading === 'loaded') ||
+    events.some(({ status }) => status === 'picked_up')
+  );
+}
+
+/** A cancel that was granted, refused or left to the aircraft is. */
 function cancelFaults(dossier: Dossier): string[] {
+  const { status } = dossier.delivery;
+  const isOthers = isAskedBy(dossier, 'operator');
+  return ordersOf(dossier, 'cancel').flatMap(({ answer }) => {
+    if (answer === 'done' && status !== 'cancelled') return ['its sender was told that it is cancelled'];
+    if (answer === 'refused' && status === 'cancelled' && !isOthers) {
+      return ['its sender was told that it can not be cancelled'];
+    }
+    // The aircraft had the last word: empty it is cancelled, loaded it goes on.
+    const isSettled = status === 'cancelled' || wasPickedUp(dossier) || isTerminated(dossier);
+    return answer === 'pending' && isFinal(status) && !isSettled
+      ? ['its sender was told that it is cancelled unless it is loaded, and neither came to pass']
+      : [];
+  });
+}
+
+/** It is cancelled for whoever asked for that. */
+function cancellationFaults(dossier: Dossier): string[] {
   const { status, cancellation_reason: reason } = dossier.delivery;
-  const cancels = ordersOf(dossier, 'cancel');
-  // Nobody else was asked to end it: a native cancel or an abort ends it as cancelled too.
-  const isAsked = cancels.length > 0 || ordersOf(dossier, 'abort').length > 0;
-  return cancels
-    .flatMap(({ answer }) => {
-      if (answer === 'done' && status !== 'cancelled') return ['its sender was told that it is cancelled'];
-      if (answer === 'refused' && status === 'cancelled' && ordersOf(dossier, 'abort').length === 0) {
-        return ['its sender was told that it can not be cancelled'];
-      }
-      return [];
-    })
-    .concat(
-      status === 'cancelled' && dossier.asked.orders !== undefined && !isAsked
-        ? [`nobody asked for it to be cancelled (${reason ?? 'no reason'})`]
-        : [],
-    );
+  if (status !== 'cancelled' || dossier.asked.orders === undefined) return [];
+  const isAsked =
+    reason === 'requested_by_operator'
+      ? isAskedBy(dossier, 'operator')
+      : reason === 'requested_by_sender'
+        ? isAskedBy(dossier, 'sender')
+        : isAskedBy(dossier, 'sender') || isAskedBy(dossier, 'operator');
+  return isAsked ? [] : [`nobody asked for it to be cancelled (${reason ?? 'no reason'})`];
+}
+
+/** Whether a sender, or an operator (by the API or by Temporal), asked for its end and was not refused. */
+function isAskedBy(dossier: Dossier, who: 'sender' | 'operator'): boolean {
+  const orders =
+    who === 'sender'
+      ? ordersOf(dossier, 'cancel')
+      : [...ordersOf(dossier, 'abort'), ...ordersOf(dossier, 'native_cancel')];
+  return orders.some(({ answer }) => answer !== 'refused');
+}
+
+/** Cancelled in Temporal's own way before the pickup, it is cancelled; afterwards a person is asked. It never just goes on. */
+function nativeCancelFaults(dossier: Dossier): string[] {
+  const { delivery, events } = dossier;
+  const isHeard =
+    delivery.status === 'cancelled' ||
+    delivery.status === 'failed' ||
+    events.some(({ type }) => type === 'delivery.cancel_requested') ||
+    delivery.interventions.some(({ kind }) => kind === 'cancel_requested');
+  const isIgnored = ordersOf(dossier, 'native_cancel').some(
+    ({ answer, answeredAt }) =>
+      answer === 'done' && answeredAt !== undefined && hadTimeFor(dossier, timeMsOf(answeredAt)) && !isHeard,
+  );
+  return isIgnored
+    ? [`its workflow was cancelled, and it was ${delivery.status} as if nothing had been asked`]
+    : [];
+}
+
+/**
+ * Its workflow did two things between then and when the package was let go: the second one with what it had heard in hand. One
+ * whose worker was down meanwhile may hear of the package first.
+ */
+function hadTimeFor({ events, milestones }: Dossier, sinceMs: number): boolean {
+  const release = milestones.findLast(({ kind }) => kind === 'released');
+  if (release === undefined) return false;
+  const untilMs = timeMsOf(release.occurredAt);
+  return events.filter(({ recorded_at: at }) => timeMsOf(at) > sinceMs && timeMsOf(at) < untilMs).length > 1;
 }
 
 function abortFaults(dossier: Dossier): string[] {

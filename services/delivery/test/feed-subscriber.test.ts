@@ -2,8 +2,21 @@
 // what comes after. Whatever writers, sequencers and restores do meanwhile, it applies every event once.
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startThrowawayPostgres } from '../../../local/throwaway-postgres.ts';
+import { applyMigrations } from '../../../prisma/migrations.ts';
+import {
+  DATABASE_NAME,
+  provisionDatabase,
+  serviceUrls,
+  withClient,
+  withDatabase,
+} from '../../../prisma/provision.ts';
 import { type DeliveryId, newId } from '../../../shared/ids.ts';
-import { createServiceDatabase, type ServiceDatabase } from '../../../test/support/postgres.ts';
+import {
+  createServiceDatabase,
+  type ServiceDatabase,
+  TEST_PASSWORDS,
+} from '../../../test/support/postgres.ts';
 import {
   aCreation,
   pathTo,
@@ -163,45 +176,94 @@ describe('a subscriber', () => {
     await watcher.end();
   });
 
-  it('goes on where it was after a dump and a restore', async () => {
-    const subscriber = new Subscriber();
-    await fly(one);
-    await subscriber.readToTheEnd(one);
-    const readBefore = subscriber.applied.length;
-    // Not read when the dump is taken: some have their place in the feed, some have none yet.
-    await fly(two);
-    await two.client.readFeed({ query: { after: Number.MAX_SAFE_INTEGER } });
-    const blocker = await session();
-    await blocker.query('BEGIN');
-    await blocker.query('SELECT position FROM feed_head FOR UPDATE');
-    await fly(one);
-    const restored = await restoredFrom(database.adminUrl);
-    await blocker.query('ROLLBACK');
-    await blocker.end();
-    const service = await runningDeliveryService(restored.url);
+  it('goes on where it was after a dump and a restore on another server, whose transaction ids are lower', async () => {
+    const elsewhere = await emptyServer();
     try {
-      await subscriber.readToTheEnd(service);
-      expect(subscriber.applied).toHaveLength(readBefore + 2 * 8);
-      // And then what happens after the restore.
-      await fly(service);
-      await subscriber.readToTheEnd(service);
-      expect(subscriber.applied).toHaveLength(readBefore + 3 * 8);
-      expectEachOnceInOrder(subscriber.applied, await allEvents(restored.url));
+      await outrun(elsewhere.adminUrl);
+      const subscriber = new Subscriber();
+      const before = await transactionId(database.adminUrl);
+      await fly(one);
+      await subscriber.readToTheEnd(one);
+      const readBefore = subscriber.applied.length;
+      // Not read when the dump is taken: some have their place in the feed, some have none yet.
+      await fly(two);
+      await two.client.readFeed({ query: { after: Number.MAX_SAFE_INTEGER } });
+      // The superuser's: a restore may take longer than a service's transaction may be idle.
+      const blocker = await session(database.adminUrl);
+      await blocker.query('BEGIN');
+      await blocker.query('SELECT position FROM delivery.feed_head FOR UPDATE');
+      await fly(one);
+      await restore(database.adminUrl, elsewhere.adminUrl);
+      await blocker.query('ROLLBACK');
+      await blocker.end();
+      const service = await runningDeliveryService(elsewhere.url);
+      try {
+        await subscriber.readToTheEnd(service);
+        expect(subscriber.applied).toHaveLength(readBefore + 2 * 8);
+        // And then what happens after the restore.
+        await fly(service);
+        await subscriber.readToTheEnd(service);
+        expect(subscriber.applied).toHaveLength(readBefore + 3 * 8);
+        expectEachOnceInOrder(subscriber.applied, await allEvents(elsewhere.url));
+        // Whatever was written there, the restored rows too, has a lower id than what had been read by then.
+        expect(await transactionId(elsewhere.adminUrl)).toBeLessThan(before);
+      } finally {
+        await service.close();
+      }
     } finally {
-      await service.close();
-      await restored.drop();
+      await elsewhere.stop();
     }
   });
 });
 
+/** A cluster of its own, as a restore after a loss has it: new, and with nothing in it but the delivery service's tables. */
+async function emptyServer(): Promise<{ url: string; adminUrl: string; stop: () => Promise<void> }> {
+  const server = await startThrowawayPostgres();
+  try {
+    await provisionDatabase({ adminUrl: server.adminUrl, passwords: TEST_PASSWORDS });
+    const { ownerUrl, runtimeUrl } = serviceUrls(server.adminUrl, 'delivery', TEST_PASSWORDS.delivery);
+    await applyMigrations({ service: 'delivery', ownerUrl });
+    return {
+      url: runtimeUrl,
+      adminUrl: withDatabase(server.adminUrl, DATABASE_NAME),
+      stop: () => server.stop(),
+    };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+/** The next transaction's id. */
+async function transactionId(adminUrl: string): Promise<bigint> {
+  return withClient(adminUrl, async (client) => {
+    const { rows } = await client.query<{ id: string }>('SELECT pg_current_xact_id()::text AS id');
+    return BigInt(rows[0]?.id ?? expect.unreachable('a transaction has no id'));
+  });
+}
+
+/** More transactions than a restore, and what a test does after it, could ever need. */
+const TRANSACTIONS_AHEAD = 20_000n;
+
+/** The run's server takes so many transactions that another one stays behind it. */
+async function outrun(otherAdminUrl: string): Promise<void> {
+  const target = (await transactionId(otherAdminUrl)) + TRANSACTIONS_AHEAD;
+  const missing = target - (await transactionId(database.adminUrl));
+  await withClient(database.adminUrl, (client) =>
+    client.query(
+      `DO $$ BEGIN FOR n IN 1..${missing} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$`,
+    ),
+  );
+}
+
 /**
- * What pg_dump and a restore make of the service's data, without needing pg_dump: another database with the rows of every table
- * of the schema, by COPY in its text format and in the order of their names, before any trigger or foreign key is there to see
- * them; all written by one new transaction, in another physical order; then every sequence set where it was.
+ * What pg_dump and a restore make of the service's data, without needing pg_dump: the rows of every table of the schema, by COPY
+ * in its text format and in the order of their names, before any trigger or foreign key is there to see them; all written by
+ * one new transaction, in another physical order; then every sequence set where it was. Both servers are on this machine, and
+ * run as the same user.
  */
-async function restoredFrom(adminUrl: string): Promise<ServiceDatabase> {
-  const target = await createServiceDatabase('delivery');
-  const [source, destination] = [await session(adminUrl), await session(target.adminUrl)];
+async function restore(fromAdminUrl: string, toAdminUrl: string): Promise<void> {
+  const [source, destination] = [await session(fromAdminUrl), await session(toAdminUrl)];
   try {
     for (const client of [source, destination]) {
       await client.query('SET search_path = delivery');
@@ -235,7 +297,6 @@ async function restoredFrom(adminUrl: string): Promise<ServiceDatabase> {
     await source.end();
     await destination.end();
   }
-  return target;
 }
 
 /** Every table of the schema with the columns that are stored, not computed. */
