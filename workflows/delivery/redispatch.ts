@@ -4,11 +4,12 @@
  */
 import { ApplicationFailure } from '@temporalio/workflow';
 import { announceTakeOver, dispatch, returnUnloaded } from './assigned-drone.ts';
+import { refusal } from './cancels.ts';
 import { refuse } from './change-dropoff.ts';
 import { refusedChange } from './dropoff-changes.ts';
 import type { Ending } from './endings.ts';
 import { Flight } from './flight.ts';
-import { type Happening, refusal } from './happenings.ts';
+import type { Happening } from './happenings.ts';
 import { cancelQuestion, isCancelQuestion } from './native-cancel.ts';
 import { type Answer, refused } from './orders.ts';
 import { continueWhenLong } from './patience.ts';
