@@ -77,7 +77,7 @@ export async function continueWhenLong(run: DeliveryRun): Promise<void> {
   const { compensations } = run;
   if (compensations.isUndoingAside) {
     await condition(
-      () => !compensations.isUndoingAside || happenings.hasSomething() || record.isAskedAboutCompensation,
+      () => !compensations.isUndoingAside || happenings.hasSomething() || compensations.isStuck,
     );
   }
   // What is stuck waits for a person, and this delivery does not: it goes on with the history that it has.

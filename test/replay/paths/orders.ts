@@ -59,6 +59,18 @@ export const ORDERS: Readonly<Record<string, Path>> = {
     await scenes.resolve(delivery, 'retry');
     return delivery;
   },
+  // With a long history, which it would give up if nothing were being undone; the person's retry comes to nothing.
+  'reassigned-and-the-release-is-stuck-while-it-waits': async (scenes) => {
+    const policy = { awaitDroneS: 60, compensationStuckS: 120, historyEvents: 50 };
+    const delivery = await scenes.at('enroute_to_pickup', { policy });
+    scenes.lab.faults.arm({ activity: 'releaseDrone', how: 'down', key: /release\/[12]$/ });
+    await scenes.reassign(delivery);
+    await scenes.resolve(delivery, 'retry');
+    await delivery.handle.signal('droneAvailable');
+    await delivery.untilStatus('failed');
+    scenes.lab.faults.clear();
+    return delivery;
+  },
   'reassigned-on-the-ground': async (scenes) => {
     const delivery = await scenes.scheduled(2);
     await scenes.untilPlanned(delivery);

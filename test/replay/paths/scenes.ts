@@ -238,8 +238,8 @@ export class Scenes {
   }
 
   /** Has failed, and cannot undo the registration of its packages. */
-  async compensating(how: 'refuse' | 'down' = 'refuse'): Promise<LabDelivery> {
+  async compensating(how: 'refuse' | 'down' = 'refuse', options: DeliveryOptions = {}): Promise<LabDelivery> {
     this.lab.faults.arm({ activity: 'reserveDrone', how: 'refuse' }, { activity: 'voidPackages', how });
-    return this.lab.start();
+    return this.lab.start(options);
   }
 }
