@@ -174,6 +174,38 @@ describe('reassignDrone', () => {
     },
   );
 
+  it('with a cancel taken before it, which waits for the aircraft’s word: is refused, and it is cancelled when that is found empty', async () => {
+    // It still writes down that the drone has arrived: what is asked for meanwhile waits.
+    lab.faults.arm({ activity: 'appendEvents', how: 'down', key: /event_arrived_at_pickup/ });
+    const delivery = await loadingInSilence(100_000);
+    await delivery.scene.addDrone();
+    const { droneIds } = delivery.scene;
+    const ask = (update: string, command: object) =>
+      delivery.handle.startUpdate<OperatorAnswer, [unknown]>(update, {
+        args: [command],
+        waitForStage: WorkflowUpdateStage.ACCEPTED,
+      });
+    const reassigning = await ask('reassignDrone', ORDER);
+    const cancelling = await ask('cancel', { ...ORDER, reason: 'requested_by_sender' });
+    lab.faults.clear();
+    const answers = lab.untilSettled(
+      'both are answered',
+      Promise.all([reassigning.result(), cancelling.result()]),
+    );
+    expect(await answers).toMatchObject([REFUSED('being_cancelled'), { outcome: 'pending' }]);
+    const params = { drone_id: droneIds[0] ?? expect.unreachable() };
+    await lab.until('it is given up for lost', async () => {
+      return (await lab.clients.drone.getDrone({ params })).state === 'lost';
+    });
+    await lab.clients.drone.setDroneState({
+      params,
+      body: { state: 'maintenance', reason: 'fetched', by: 'ops-anna', package_aboard: false },
+    });
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'cancelled', reason: 'requested_by_sender', attempts: 1 });
+    await delivery.untilNothingHeld();
+  });
+
   it.each([
     { when: 'starting', make: () => stuckAt('authorize'), reason: 'no_drone' },
     { when: 'awaiting_drone', make: async () => (await awaitingDrone()).delivery, reason: 'no_drone' },

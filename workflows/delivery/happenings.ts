@@ -27,6 +27,7 @@ import { DropoffChanges, type PendingDropoffChange } from './dropoff-changes.ts'
 import { type CarriedMilestones, type MilestoneHappening, Milestones } from './milestones.ts';
 import {
   type Answer,
+  BEING_CANCELLED,
   confirmRefusedByStatus,
   type OrderHappening,
   Orders,
@@ -152,7 +153,7 @@ export class Happenings {
   }
 
   private noDroneToReplace(): Answer | undefined {
-    if (this.cancels.isAsked) return refused('being_cancelled', 'The delivery is being cancelled.');
+    if (this.cancels.isAsked) return BEING_CANCELLED;
     if (this.milestones.hasBooking)
       return refused('by_carrier', 'A carrier has the job: there is no drone to replace.');
     if (!this.milestones.hasFlight)

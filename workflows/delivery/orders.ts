@@ -157,3 +157,5 @@ export function confirmRefusedByStatus(status: DeliveryRecord['status']): Answer
 export function refused(reason: string, detail: string): Answer {
   return { outcome: 'refused', reason, detail };
 }
+
+export const BEING_CANCELLED = refused('being_cancelled', 'The delivery is being cancelled.');

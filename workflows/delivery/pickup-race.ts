@@ -2,13 +2,14 @@
  * Before the package is aboard, a drone can be called back: for a cancel, for an operator who wants another one, because it is late,
  * has failed, or nobody loads it. Loading and recall compete; what the drone service answers, or in the end the aircraft, decides.
  */
+import { patched } from '@temporalio/workflow';
 import { isBeforePickup } from '../../services/delivery/contract/status.ts';
 import type { ReassignDroneCommand } from '../messages.ts';
 import { giveBack, REASSIGNED, recall, returnUnloaded } from './assigned-drone.ts';
 import { refusal } from './cancels.ts';
 import { failed } from './endings.ts';
 import type { FlightProgress, Next } from './flight-progress.ts';
-import { refused } from './orders.ts';
+import { BEING_CANCELLED, refused } from './orders.ts';
 import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
 
 const LATE = 'the drone did not arrive at the pickup in time';
@@ -72,6 +73,10 @@ export class PickupRace {
   /** An operator wants another drone for it: the pickup race decides whether that can still be. */
   async onReassign(command: ReassignDroneCommand): Promise<Next> {
     const { happenings, record } = this.run;
+    if (this.cancelGoesFirst()) {
+      happenings.orders.answerReassign(BEING_CANCELLED);
+      return 'on';
+    }
     switch (await recall(this.run, this.drone, 'reassigned by an operator')) {
       case 'recalled':
       case 'never_dispatched':
@@ -155,8 +160,14 @@ export class PickupRace {
     }
   }
 
-  /** It is given back, and another one is found. */
+  /** A cancel waits for the aircraft's word: whatever that is found empty for, it is cancelled. */
+  private cancelGoesFirst(): boolean {
+    return this.run.happenings.cancelIsUnsettled && patched('a-pending-cancel-goes-first');
+  }
+
+  /** It is given back, and another one is found. @throws {Ended} cancelled */
   private giveBack(why: string, order?: ReassignDroneCommand): Promise<'replace_drone'> {
+    if (this.cancelGoesFirst()) throw this.run.cancelled('cancelled_after_dispatch');
     return this.takesOver
       ? returnUnloaded(this.run, this.drone, why)
       : giveBack(this.run, this.drone, why, order);

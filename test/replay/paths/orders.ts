@@ -89,6 +89,15 @@ export const ORDERS: Readonly<Record<string, Path>> = {
     await scenes.reassign(delivery);
     return delivery;
   },
+  // The cancel is taken first, and waits for the aircraft's word.
+  'reassigned-and-cancelled-while-loading-in-silence': async (scenes) => {
+    scenes.lab.faults.arm({ activity: 'appendEvents', how: 'down', key: /event_arrived_at_pickup/ });
+    const delivery = await scenes.loadingInSilence(300);
+    await scenes.orderAtOnce(delivery, 'reassignDrone', {});
+    await scenes.orderAtOnce(delivery, 'cancel', { reason: 'requested_by_sender' });
+    scenes.lab.faults.clear();
+    return delivery;
+  },
   'reassigned-as-it-is-loaded': async (scenes) => {
     const delivery = await scenes.loadedUnheard();
     await scenes.reassign(delivery);
