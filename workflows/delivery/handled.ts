@@ -28,9 +28,11 @@ export class HandledUpdates {
     const key = updateKey();
     // What is kept under an update's name and id is the answer of this very handler.
     if (key !== undefined && this.answers.has(key)) return this.answers.get(key) as A;
-    // *Cancel* in the Temporal UI cancels the scope that later handlers begin in: the delivery goes on, and so do they.
-    const isCancelled = CancellationScope.current().consideredCancelled && patched('orders-outlive-a-cancel');
-    const answer = await (isCancelled ? CancellationScope.nonCancellable(async () => handle()) : handle());
+    // *Cancel* in the Temporal UI cancels the scope that handlers begin in: the delivery goes on, and so do they, also those that wait.
+    const isShielded =
+      patched('handlers-outlive-a-cancel') ||
+      (CancellationScope.current().consideredCancelled && patched('orders-outlive-a-cancel'));
+    const answer = await (isShielded ? CancellationScope.nonCancellable(async () => handle()) : handle());
     if (key !== undefined) this.remember(key, answer);
     return answer;
   }
