@@ -3,6 +3,7 @@
  * question at a time about a drone, and it closes by itself when the drone is heard to go on.
  */
 import { patched } from '@temporalio/workflow';
+import type { DeliveryPatch } from '../../services/delivery/contract/index.ts';
 import { isBeforePickup } from '../../services/delivery/contract/status.ts';
 import { isoTime } from '../../shared/clock.ts';
 import type { Location } from '../../shared/schemas.ts';
@@ -80,8 +81,14 @@ export class DroneTrouble {
     return 'on';
   }
 
-  /** It has landed safely and let go of the package, which lies there: another drone may take it over. */
-  async onSetDown({ position, droneId, occurredAt, detail }: DroneMilestoneSignal): Promise<Next> {
+  /**
+   * It has landed safely and let go of the package, which lies there: another drone may take it over.
+   * @param patch what else the event changes
+   */
+  async onSetDown(
+    { position, droneId, occurredAt, detail }: DroneMilestoneSignal,
+    patch: DeliveryPatch,
+  ): Promise<Next> {
     const { record } = this.run;
     if (this.intervention !== undefined) {
       const why = 'the package has been set down: asked anew';
@@ -91,7 +98,7 @@ export class DroneTrouble {
     await record.note('package_set_down', {
       occurredAtMs: Date.parse(occurredAt),
       data: { drone_id: droneId, position, by: detail['by'] === 'operator' ? 'operator' : 'drone' },
-      patch: { delayed: true, delay_reason: 'drone_failed' },
+      patch: { delayed: true, delay_reason: 'drone_failed', ...patch },
     });
     this.setDownAt = position ?? undefined;
     await this.ask(

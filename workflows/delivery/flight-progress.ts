@@ -13,7 +13,7 @@ export type Stage = 'to_pickup' | 'at_pickup' | 'loaded';
 export class FlightProgress {
   stage: Stage = 'to_pickup';
   waitingFor: Wait;
-  /** By the delivery's clock, Unix milliseconds. */
+  /** By the delivery's clock, Unix milliseconds; infinite: no time is set. */
   untilMs: number;
   /** How often it was found late since what is waited for now. */
   overdue = 0;
@@ -32,6 +32,12 @@ export class FlightProgress {
     this.untilMs = this.deadline(waitingFor, fromMs);
     this.overdue = 0;
     return 'on';
+  }
+
+  /** It lies there with the package, or beside it: how that goes on is a person's to say, in their own time. */
+  expectAPerson(): void {
+    this.waitingFor = 'a person’s word on the package';
+    this.untilMs = Number.POSITIVE_INFINITY;
   }
 
   /** Never in the past: nothing may go round without time passing. */

@@ -1,10 +1,11 @@
 /** Steps 5 to 7 with a drone: confirmed, dispatched, then its milestones, each with its own deadline. */
 import { patched } from '@temporalio/workflow';
+import type { DeliveryPatch } from '../../services/delivery/contract/index.ts';
 import { canTransition, type DeliveryStatus } from '../../services/delivery/contract/status.ts';
 import type { AbortCommand, DroneMilestoneSignal, ResolveInterventionCommand } from '../messages.ts';
 import { backTimeMs, confirm, dispatch, etaBack, giveBack, REASSIGNED } from './assigned-drone.ts';
 import { refusal } from './cancels.ts';
-import { Handover } from './confirmation.ts';
+import { Handover, waitsWhileDown } from './confirmation.ts';
 import { DroneTrouble } from './drone-trouble.ts';
 import type { Ending } from './endings.ts';
 import { FlightProgress, type Next } from './flight-progress.ts';
@@ -67,7 +68,10 @@ export class Flight {
     const { happenings } = this.run;
     for (;;) {
       const untilMs = Math.min(this.progress.untilMs, this.reroute.answerByMs, this.turning.answerByMs);
-      const happening = await happenings.next(this.progress.waitingFor, untilMs);
+      const happening = await happenings.next(
+        this.progress.waitingFor,
+        Number.isFinite(untilMs) ? untilMs : null,
+      );
       let next: Next = 'on';
       switch (happening.kind) {
         case 'drone':
@@ -197,7 +201,7 @@ export class Flight {
         return this.onFailed(milestone);
 
       case 'set_down':
-        return this.trouble.onSetDown(milestone);
+        return this.trouble.onSetDown(milestone, this.suspended());
 
       case 'rerouted':
         // From where it was when it took the other dropoff: as late as it was promised then.
@@ -248,7 +252,11 @@ export class Flight {
       ...details,
       // A drone that did not wait for the recipient, although it was told to.
       ...(detail['unconfirmed'] === true && { data: { ...details.data, unconfirmed: true } }),
-      patch: { ...(this.wayBack.isLeaving && { left_unattended: true }), ...(await this.handover.proven()) },
+      patch: {
+        // Handed over after all, whatever stood in the way before.
+        ...(this.wayBack.isLeaving ? { left_unattended: true } : { undeliverable_reason: null }),
+        ...(await this.handover.proven()),
+      },
     });
     return { status: 'delivered', charged: 'delivered' };
   }
@@ -265,6 +273,7 @@ export class Flight {
     const { settled, answer } = await this.handover.settle(isOver);
     if (settled === 'lowering') this.progress.expect('the release at the dropoff');
     else if (settled === 'left') this.progress.expect('the drone to turn back');
+    else if (settled === 'down') this.progress.expect('the release at the dropoff');
     else if (settled !== 'waiting') await this.wayBack.undeliverable(settled, {});
     return answer;
   }
@@ -276,7 +285,10 @@ export class Flight {
       case 'at_pickup':
         return this.race.isUndecided ? this.trouble.onStillOverdue() : this.race.onNothingLoaded();
       case 'loaded':
-        if (!this.handover.isAwaited) return this.trouble.onStillOverdue();
+        // Of one that is down, or silent, it cannot be said that nobody was there for it.
+        if (!this.handover.isAwaited || (this.trouble.isDown && waitsWhileDown())) {
+          return this.trouble.onStillOverdue();
+        }
         this.run.happenings.orders.answerConfirm(await this.onConfirm(true));
         return 'on';
     }
@@ -288,7 +300,8 @@ export class Flight {
     await record.note('drone_failed', {
       occurredAtMs: Date.parse(occurredAt),
       data: { drone_id: droneId, cause, position },
-      patch: { delayed: true, delay_reason: 'drone_failed' },
+      // One that only fell silent may yet be told to let go.
+      patch: { delayed: true, delay_reason: 'drone_failed', ...(cause !== 'link_lost' && this.suspended()) },
     });
     // Found with the package by whoever fetched it: no word of its own will say that it had loaded.
     const isAboard = detail['aboard'] === true && detail['aboard_certain'] !== false;
@@ -299,6 +312,13 @@ export class Flight {
         'Another drone can take it over when this one says that it has landed safely and set it down, or whoever fetches it does.',
     );
     return 'on';
+  }
+
+  /** It lies there: what was to be handed over waits for the drone that takes over. What the event of it says of that. */
+  private suspended(): DeliveryPatch {
+    if (!this.handover.suspend()) return {};
+    this.progress.expectAPerson();
+    return { confirmation_due_at: null };
   }
 
   private async onAbort(command: AbortCommand): Promise<void> {

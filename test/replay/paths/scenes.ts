@@ -39,7 +39,7 @@ export class Scenes {
   /** Sends an update, which the workflow has when this returns. */
   async orderAtOnce(delivery: LabDelivery, update: string, command: object): Promise<void> {
     await delivery.handle.startUpdate(update, {
-      args: [{ ...BY, ...command }] as [unknown],
+      args: [update === 'confirm' ? command : { ...BY, ...command }] as [unknown],
       updateId: `order-${(this.updates += 1)}`,
       waitForStage: WorkflowUpdateStage.ACCEPTED,
     });
