@@ -330,9 +330,8 @@ export class Flight {
 
   /** A person has said what *Cancel* in the Temporal UI meant. */
   private async onCancelAnswer(command: ResolveInterventionCommand): Promise<Next> {
-    const { answer, actor, why } = command;
     await this.run.record.answered(command);
-    if (answer === TURN_ROUND) await this.wayBack.turnRound({ actor, why });
+    if (command.answer === TURN_ROUND) await this.wayBack.turnRound(command);
     return 'on';
   }
 }

@@ -3,21 +3,22 @@
  * put things here; the saga takes them one at a time, so that two of them never decide at once.
  */
 import { CancellationScope, condition } from '@temporalio/workflow';
-import { isBeforePickup, isFinal } from '../../services/delivery/contract/status.ts';
+import { isBeforePickup } from '../../services/delivery/contract/status.ts';
 import type { BookingId, ReservationId } from '../../shared/ids.ts';
-import type {
-  AbortCommand,
-  CancelAnswer,
-  CancelCommand,
-  CarrierMilestoneSignal,
-  ConfirmCommand,
-  ChangeDropoffAnswer,
-  ChangeDropoffCommand,
-  DroneMilestoneSignal,
-  ReassignDroneCommand,
-  RescheduleAnswer,
-  RescheduleCommand,
-  ResolveInterventionCommand,
+import {
+  type AbortCommand,
+  CANCEL_UPDATE,
+  type CancelAnswer,
+  type CancelCommand,
+  type CarrierMilestoneSignal,
+  type ConfirmCommand,
+  type ChangeDropoffAnswer,
+  type ChangeDropoffCommand,
+  type DroneMilestoneSignal,
+  type ReassignDroneCommand,
+  type RescheduleAnswer,
+  type RescheduleCommand,
+  type ResolveInterventionCommand,
 } from '../messages.ts';
 import { Alarm } from './alarm.ts';
 import type { PendingAnswer } from './answers.ts';
@@ -29,11 +30,13 @@ import {
   type Answer,
   BEING_CANCELLED,
   confirmRefusedByStatus,
+  endedBy,
   type OrderHappening,
   Orders,
   refused,
   refusedByStatus,
 } from './orders.ts';
+import type { OrderLog } from './order-log.ts';
 import type { DeliveryRecord } from './record.ts';
 import { type PendingReschedule, Reschedules } from './reschedules.ts';
 import type { Wait } from './registry.ts';
@@ -69,6 +72,7 @@ export class Happenings {
   /** What operators have ordered. */
   readonly orders: Orders;
   private readonly record: DeliveryRecord;
+  private readonly orderLog: OrderLog;
   private readonly milestones: Milestones;
   private readonly cancels = new Cancels();
   private readonly answered: PendingAnswer[] = [];
@@ -78,9 +82,10 @@ export class Happenings {
   private stepYieldsToReassign = false;
   private readonly alarm: Alarm;
 
-  constructor(record: DeliveryRecord, carried?: CarriedHappenings) {
+  constructor(record: DeliveryRecord, orderLog: OrderLog, carried?: CarriedHappenings) {
     this.record = record;
-    this.orders = new Orders(record);
+    this.orderLog = orderLog;
+    this.orders = new Orders(record, orderLog);
     this.milestones = new Milestones(carried);
     this.alarm = new Alarm(record);
   }
@@ -164,7 +169,8 @@ export class Happenings {
   /** Asks for it to be aborted and waits for the answer: before the pickup it is a cancel. */
   async abort(command: AbortCommand): Promise<Answer> {
     const { status } = this.record;
-    if (isFinal(status)) return refused(`already_${status}`, `The delivery has ended: it is ${status}.`);
+    const ended = endedBy(status);
+    if (ended) return ended;
     const order = this.orders.abort(command);
     if (isBeforePickup(status)) {
       const { actor, why } = command;
@@ -224,6 +230,7 @@ export class Happenings {
     if (!this.cancels.isAsked) return;
     this.cancels.answer(answer);
     this.orders.cancelAnswered(answer);
+    this.orderLog.settled(CANCEL_UPDATE, answer);
   }
 
   /** Nobody is left waiting for what can no longer be done: whoever came too late hears how far the delivery is. */
@@ -232,6 +239,8 @@ export class Happenings {
       this.answerCancel(answerByStatus(this.record.status) ?? refusal('already_ended'));
     this.orders.answerLate();
     this.dropoffs.answerLate(this.record.status);
+    const ended = endedBy(this.record.status);
+    if (ended) this.orderLog.close(ended);
   }
 
   /** Forgets an old wake-up. To be called before asking for a drone: one that comes after is a new one. */

@@ -68,12 +68,13 @@ async function renew(run: DeliveryRun, authorized: { key: string; expiresAt: str
  * nothing is in flight.
  */
 export async function continueWhenLong(run: DeliveryRun): Promise<void> {
-  const { happenings, record, policy, input } = run;
+  const { happenings, record, orderLog, policy, input } = run;
   const { continueAsNewSuggested, historyLength } = workflowInfo();
   if (!continueAsNewSuggested && historyLength < Math.max(policy.historyEvents, SHORTEST_HISTORY)) return;
   await record.written();
   // An update that waits for the saga is something to do; one that was answered only has to say so.
   await condition(() => allHandlersFinished() || happenings.hasSomething());
+  while (orderLog.isWriting) await record.written();
   const { compensations } = run;
   if (compensations.isUndoingAside) {
     await condition(

@@ -88,6 +88,7 @@ export class PickupRace {
         );
         return 'on';
       case 'pending':
+        this.run.orderLog.tell(command);
         await record.note('reassign_requested', {
           data: { by: nameOf(command.actor), why: command.why, drone_id: this.drone.droneId },
         });

@@ -1,6 +1,6 @@
 /** A package that cannot be handed over, or is not to be: its drone leaves it at the dropoff, or brings it back to the sender. */
 import type { DeliveryStatus, UndeliverableReason } from '../../services/delivery/contract/status.ts';
-import type { CommandActor } from '../messages.ts';
+import type { OperatorCommand } from '../messages.ts';
 import type { DroneTrouble } from './drone-trouble.ts';
 import type { FlightProgress, Next } from './flight-progress.ts';
 import { RETURNING } from './native-cancel.ts';
@@ -83,7 +83,7 @@ export class WayBack {
   }
 
   /** Brings the package back to the sender. Refused when the drone cannot do it: the delivery goes on as it was. */
-  async turnRound({ actor, why }: { actor: CommandActor; why: string }): Promise<Answer> {
+  async turnRound(order: OperatorCommand): Promise<Answer> {
     const { record, input } = this.run;
     if (isReturning(record.status)) return RETURNING;
     if (this.trouble.isDown) {
@@ -109,7 +109,8 @@ export class WayBack {
     );
     if (answer instanceof StepFailed) return refused('drone_refused', answer.message);
     const { outcome, eta_return_at: backAt } = answer;
-    await record.note('abort_requested', { data: { by: nameOf(actor), why, outcome } });
+    this.run.orderLog.tell(order);
+    await record.note('abort_requested', { data: { by: nameOf(order.actor), why: order.why, outcome } });
     switch (outcome) {
       case 'returning':
       case 'already_returning':

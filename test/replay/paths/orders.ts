@@ -205,6 +205,21 @@ export const ORDERS: Readonly<Record<string, Path>> = {
     await scenes.resolve(delivery, 'lost');
     return delivery;
   },
+  // Two operators, who share what the first one's order causes.
+  'aborted-twice-at-once': async (scenes) => {
+    const delivery = await scenes.at('enroute_to_dropoff');
+    scenes.lab.faults.arm({ activity: 'returnToSender', how: 'down' });
+    await scenes.orderAtOnce(delivery, 'abort', {});
+    await scenes.orderAtOnce(delivery, 'abort', {});
+    scenes.lab.faults.clear();
+    return delivery;
+  },
+  // The news that it is loaded settles what was answered pending.
+  'cancelled-by-an-operator-while-loading-in-silence': async (scenes) => {
+    const delivery = await scenes.loadingInSilence(30);
+    await scenes.orderAtOnce(delivery, 'cancel', { reason: 'requested_by_operator' });
+    return delivery;
+  },
   'orders-while-compensating-are-refused': async (scenes) => {
     const delivery = await scenes.compensating();
     await scenes.untilAsked(delivery);
