@@ -256,7 +256,7 @@ export interface OrderCommands extends OperatorCommands {
 /**
  * `reassigning`: the drone is recalled, another one is being reserved. `cancelled`, `returning`: what an abort led to.
  * `accepted`: the intervention has its answer; the confirmed package is let go. `pending`: the aircraft may be loading, or is to turn round, and has not
- * answered; settled by event. `refused`: not in this state, with the reason.
+ * answered, or has come down with what is to be confirmed; settled by event. `refused`: not in this state, with the reason.
  */
 export const OPERATOR_OUTCOMES = [
   'reassigning',

@@ -56,7 +56,7 @@ export const Confirmed = Closed(
     object: Type.Literal('confirmation'),
     outcome: OneOf(['confirmed', 'pending'] as const, {
       description:
-        '`confirmed`: the drone lowers the package. `pending`: it counts, and the drone will be told',
+        '`confirmed`: the drone lowers the package. `pending`: it counts, and the drone will be told; one that has come down with the package is followed by another',
     }),
     confirmed_at: Timestamp,
     detail: Nullable(Type.String()),
@@ -104,12 +104,14 @@ export const recipientOperations = definePublicContract({
     tag: 'Recipients',
     summary: 'Confirms the delivery, so that the drone lowers the package',
     description:
-      'While `confirmation.status` is `awaited`, with what the sender asked for: the PIN, a signature, or the scanned tags of all packages. Safe to repeat: the same answer, and the same wrong PIN is counted once. 422 `wrong_pin` or `wrong_barcodes` says how many tries are left; after the last one 409 `attempts_exhausted`, and the package goes back. 409 `not_awaited`: the drone is not there, or not any more; `too_late`: it had just turned back; `not_required`, `given_by_drone`: there is nothing to confirm; `already_confirmed`: with something else. 202: it counts, but nobody could tell the drone yet.',
+      'While `confirmation.status` is `awaited`, with what the sender asked for: the PIN, a signature, or the scanned tags of all packages. Safe to repeat: the same answer, and the same wrong PIN is counted once. 422 `wrong_pin` or `wrong_barcodes` says how many tries are left; after the last one 409 `attempts_exhausted`, and the package goes back. 409 `not_awaited`: the drone is not there, or not any more; `too_late`: it had just turned back; `not_required`, `given_by_drone`: there is nothing to confirm; `already_confirmed`: with something else. 202: it counts, but nobody could tell the drone yet, or it has come down with the package and another one takes over.',
     access: 'anybody',
     params: TrackingParams,
     body: GivenConfirmation,
     response: Confirmed,
-    alsoAnswers: { 202: 'It counts; the drone will be told as long as it waits' },
+    alsoAnswers: {
+      202: 'It counts; the drone, or the one that takes over, will be told as long as it waits',
+    },
     problems: ['not-found', 'conflict', 'unserviceable'],
     examples: {
       body: { pin: '048213' },

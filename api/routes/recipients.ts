@@ -58,12 +58,14 @@ export function recipientRoutes(
       });
       if (answer.outcome === 'wrong') throw await refusal(answer, body);
       const { confirmed_at } = answer;
-      const told = await tell(answer.delivery_id, 'confirmed');
-      if (told === 'nobody') void reply.code(202);
-      const confirmed: Confirmed =
-        told === 'nobody'
-          ? { object: 'confirmation', outcome: 'pending', confirmed_at, detail: IT_COUNTS }
-          : { object: 'confirmation', outcome: 'confirmed', confirmed_at, detail: told.detail };
+      const { outcome, detail } = await tell(answer.delivery_id, 'confirmed');
+      if (outcome === 'pending') void reply.code(202);
+      const confirmed: Confirmed = {
+        object: 'confirmation',
+        outcome: outcome === 'pending' ? 'pending' : 'confirmed',
+        confirmed_at,
+        detail,
+      };
       return confirmed;
     },
   });
@@ -93,18 +95,21 @@ export function recipientRoutes(
     });
   }
 
-  /** Has the workflow look. `nobody`: it cannot be reached now; what was given is kept, and it looks before the time is over. */
+  /**
+   * Has the workflow look. `pending`: the drone is down, or the workflow cannot be reached now; what was given is kept, and it looks
+   * before the time is over.
+   */
   async function tell(
     delivery_id: DeliveryId,
     given: 'confirmed' | 'exhausted',
-  ): Promise<{ detail: string | null } | 'nobody'> {
+  ): Promise<{ outcome: 'accepted' | 'pending'; detail: string | null }> {
     try {
       return await ingestion.confirm({ params: { delivery_id }, body: { given } });
     } catch (error) {
-      if (isAnswered(error)) return { detail: 'It is confirmed, and the package has been delivered.' };
+      if (isAnswered(error)) return { outcome: 'accepted', detail: IT_IS_DELIVERED };
       if (!isOutage(error)) throw error;
       logger.warn({ err: error, delivery_id }, 'a confirmation was kept, but its workflow could not be told');
-      return 'nobody';
+      return { outcome: 'pending', detail: IT_COUNTS };
     }
   }
 
@@ -115,6 +120,7 @@ export function recipientRoutes(
   }
 }
 
+const IT_IS_DELIVERED = 'It is confirmed, and the package has been delivered.';
 const IT_COUNTS = 'It counts. The drone will be told as long as it waits.';
 
 /** A repetition that comes when all is done. */

@@ -249,8 +249,8 @@ function handlers(
     },
 
     confirm: async ({ params, body }) => {
-      const { detail } = await commander.confirm(params.delivery_id, body.given);
-      return { outcome: 'accepted', detail };
+      const { outcome, detail } = await commander.confirm(params.delivery_id, body.given);
+      return { outcome: outcome === 'pending' ? 'pending' : 'accepted', detail };
     },
 
     backlog: async () => {

@@ -311,6 +311,15 @@ describe('A recipient', () => {
     expect((await confirm({ pin })).status).toBe(200);
   });
 
+  it('whose drone has come down hears that it counts for the one that takes over', async () => {
+    const { pin, confirm } = await waiting();
+    const detail = 'It is kept, and counts for the drone that takes over.';
+    answer = () => ({ ...ACCEPTED, outcome: 'pending', reason: 'drone_down', detail });
+    const { status, json } = await confirm({ pin });
+    expect(status).toBe(202);
+    expect(json).toMatchObject({ outcome: 'pending', detail });
+  });
+
   it('who repeats it when all is done hears that it is', async () => {
     const { id, pin, confirm } = await waiting();
     await confirm({ pin });

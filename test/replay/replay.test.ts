@@ -55,7 +55,7 @@ const NOT_REPLAYED = [
   /^messages\.ts /,
   /^delivery\/commands\.ts /,
   'delivery/handled.ts knows',
-  'delivery/workflow.ts checkReschedule',
+  'delivery/doors.ts checkReschedule',
 ];
 
 describe('the workflow code', () => {

@@ -93,11 +93,11 @@ describe('a cancel while the drone is loading', () => {
     const { delivery, droneId } = await whileLoading();
     // The recall does not get through until the aircraft has said so; its word waits while the cancel is being settled.
     lab.faults.arm({ activity: 'recallDrone', how: 'down' });
-    const asking = delivery.cancel();
+    const asking = delivery.askToCancel();
     await lab.until('it is loaded', async () => (await pickupRace(delivery)).loadedBy.length > 0);
     expect((await delivery.read()).status).toBe('arrived_at_pickup');
     lab.faults.clear();
-    expect(await asking).toMatchObject(ALREADY_PICKED_UP);
+    expect(await lab.untilSettled('it is answered', asking)).toMatchObject(ALREADY_PICKED_UP);
     await expectDelivered(delivery, droneId);
   });
 

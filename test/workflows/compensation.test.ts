@@ -224,6 +224,90 @@ describe('when a drone is still held after what should give it back', () => {
   });
 });
 
+describe('a compensation that a person has tried again in vain', () => {
+  const compensationStuckS = 60;
+  const openings = async (delivery: LabDelivery) =>
+    (await delivery.events()).filter((event) => event.type === 'delivery.intervention_opened');
+  const untilAskedTimes = (delivery: LabDelivery, times: number) =>
+    lab.until(`it was asked ${times} times`, async () => (await openings(delivery)).length === times);
+
+  it('asks anew after as long again, as often as it takes, and can be closed by hand then', async () => {
+    lab.faults.arm({ activity: 'reserveDrone', how: 'refuse' }, { activity: 'voidPackages', how: 'down' });
+    const delivery = await lab.start({ policy: { compensationStuckS } });
+    const kind = 'compensation:void_packages';
+    for (const times of [1, 2]) {
+      const { id } = await untilAsked(delivery, kind);
+      await answer(delivery, id, 'retry');
+      await lab.settle();
+      expect(await open(delivery)).toEqual([]);
+      await untilAskedTimes(delivery, times + 1);
+    }
+    const askedAt = (await openings(delivery)).map((event) => Date.parse(event.occurred_at));
+    for (const [index, at] of askedAt.slice(1).entries()) {
+      expect(at - (askedAt[index] ?? 0)).toBeGreaterThanOrEqual(compensationStuckS * 1000);
+    }
+    expect(await delivery.read()).toMatchObject({ complete: false, compensation: 'needs_intervention' });
+    const { id, reason } = await untilAsked(delivery, kind);
+    expect(reason).toContain('still being retried');
+    await answer(delivery, id, 'done');
+    expect((await delivery.untilComplete()).outcome).toMatchObject({
+      status: 'failed',
+      compensation: 'complete',
+    });
+  });
+
+  it('asks nobody anew when it succeeds within that time', async () => {
+    lab.faults.arm({ activity: 'reserveDrone', how: 'refuse' }, { activity: 'voidPackages', how: 'down' });
+    const delivery = await lab.start({ policy: { compensationStuckS } });
+    const { id } = await untilAsked(delivery, 'compensation:void_packages');
+    await answer(delivery, id, 'retry');
+    lab.faults.clear();
+    await delivery.untilComplete();
+    expect(await openings(delivery)).toHaveLength(1);
+    await delivery.untilNothingHeld();
+  });
+
+  it('asks anew too about a recall that the aircraft does not answer', async () => {
+    lab.faults.arm(
+      { activity: 'appendEvents', how: 'refuse', key: /event_arrived_at_pickup/, times: 1 },
+      { activity: 'recallDrone', how: 'lie', answer: { outcome: 'pending' } },
+    );
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'sender_absent' });
+    const delivery = await scene.order({ policy: { compensationStuckS } });
+    const { id } = await untilAsked(delivery, 'compensation:recall_drone/1');
+    await answer(delivery, id, 'retry');
+    await untilAskedTimes(delivery, 2);
+    lab.faults.clear();
+    const { delivery: ended, outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'failed', compensation: 'complete' });
+    expect(ended.interventions.map((one) => one.resolution?.answer)).toEqual(['succeeded']);
+    await delivery.untilNothingHeld();
+  });
+
+  it('holds up nothing beside it: the wait for a drone ends in its time', async () => {
+    const awaitDroneS = 60;
+    // The drone, and its retry; not the place in the line.
+    lab.faults.arm({ activity: 'releaseDrone', how: 'down', key: /release\/[12]$/ });
+    const delivery = await lab.start({ policy: { awaitDroneS, compensationStuckS: 120, historyEvents: 50 } });
+    await delivery.untilStatus('enroute_to_pickup');
+    await delivery.order('reassignDrone', { actor: { role: 'operator', id: 'test' }, why: 'it rattles' });
+    const { id } = await untilAsked(delivery, 'compensation:release_drone/1');
+    await lab.settle();
+    await answer(delivery, id, 'retry');
+    // There is none for it: it asks in vain, and goes on waiting.
+    await delivery.handle.signal('droneAvailable');
+    await delivery.untilStatus('failed');
+    const events = await delivery.events();
+    const asked = Date.parse((await openings(delivery))[0]?.occurred_at ?? '');
+    const failed = Date.parse(events.find((event) => event.type === 'delivery.failed')?.occurred_at ?? '');
+    expect(failed - asked).toBeLessThan((awaitDroneS + 30) * 1000);
+    lab.faults.clear();
+    expect((await delivery.untilComplete()).outcome).toMatchObject({ reason: 'no_drone_available' });
+    await delivery.untilNothingHeld();
+  });
+});
+
 describe('what was lost', () => {
   it('is credited once, by its declared value, and until then a person hears what is not', async () => {
     const scene = await lab.prepare();

@@ -1,6 +1,9 @@
 /** The handover at the dropoff: who has to confirm it, who does not, and what comes of either. In virtual time. */
+import { WorkflowUpdateStage } from '@temporalio/client';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { simulatedSignature } from '../../simulator/pictures.ts';
+import type { OperatorAnswer } from '../../workflows/messages.ts';
+import type { ScriptedFailure } from '../support/pilot.ts';
 import { type DeliveryOptions, Lab, type LabDelivery } from './lab.ts';
 
 let lab: Lab;
@@ -254,5 +257,178 @@ describe('while the drone waits for the recipient', () => {
     await delivery.tellConfirmed();
     const { delivery: ended } = await delivery.untilComplete();
     expect(ended).toMatchObject({ status: 'returned', undeliverable_reason: 'dropoff_blocked' });
+  });
+});
+
+describe('a drone that comes down while it waits for the recipient', () => {
+  const DOWN: ScriptedFailure = { failure: 'motor_failure', stage: 'at_dropoff', at: 0.5 };
+  const COUNTS = { outcome: 'pending', reason: 'drone_down' };
+
+  const asked = async (delivery: LabDelivery, about: string) =>
+    (await delivery.read()).interventions.find((one) => one.id.includes(about) && one.resolved_at === null);
+
+  async function answer(delivery: LabDelivery, about: string, choice: string): Promise<void> {
+    await lab.until('a person is asked', async () => (await asked(delivery, about)) !== undefined);
+    const { id = '' } = (await asked(delivery, about)) ?? {};
+    const actor = { role: 'operator', id: 'test' } as const;
+    const command = { interventionId: id, answer: choice, actor, why: 'seen on site' };
+    expect(await delivery.order('resolveIntervention', command)).toMatchObject({ outcome: 'accepted' });
+  }
+
+  /** It has set the package down, and nobody has said yet what becomes of that. */
+  async function down(options: DeliveryOptions = {}): Promise<{ delivery: LabDelivery; pin: string }> {
+    const { delivery } = await awaited(options, DOWN);
+    await lab.until('it is down', async () => (await asked(delivery, 'package_set_down')) !== undefined);
+    const { pin } = await delivery.recipient();
+    return { delivery, pin };
+  }
+
+  const untilEvents = (delivery: LabDelivery, type: string, times: number) =>
+    lab.until(
+      `${type} came ${times} times`,
+      async () => (await typesOf(delivery)).filter((one) => one === type).length === times,
+    );
+
+  /** So long as the drone would have waited for the recipient, and longer. */
+  const longAfter = (delivery: LabDelivery) => lab.leapUntil(lab.wallNowMs + 20 * 60 * 1000, delivery);
+
+  it('keeps the PIN for the one that takes over, which lowers it at once', async () => {
+    const { delivery, pin } = await down();
+    expect(await delivery.give({ pin })).toMatchObject({ outcome: 'confirmed' });
+    expect(await delivery.tellConfirmed()).toMatchObject(COUNTS);
+    await longAfter(delivery);
+    expect(await delivery.read()).toMatchObject({
+      status: 'arrived_at_dropoff',
+      delayed: true,
+      delay_reason: 'drone_failed',
+      undeliverable_reason: null,
+      confirmation_status: 'awaited',
+      confirmation_due_at: null,
+    });
+    // Nobody is told to do anything with a drone that lies there.
+    const told = ['returnToSender', 'lowerPackage'];
+    expect(lab.faults.callsOf(delivery.id).filter((one) => told.includes(one.activity))).toEqual([]);
+
+    await delivery.scene.addDrone();
+    await answer(delivery, 'package_set_down', 'another_drone');
+    const { delivery: ended, outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
+    expect(ended).toMatchObject({
+      confirmation_status: 'confirmed',
+      undeliverable_reason: null,
+      charge: delivery.price,
+    });
+    const types = await typesOf(delivery);
+    expect(types).not.toContain('recipient_absent');
+    expect(types.slice(-4)).toEqual([
+      'drone_arrived_at_dropoff',
+      'recipient_confirmed',
+      'delivered',
+      'settled',
+    ]);
+    await delivery.untilNothingHeld();
+  });
+
+  it('leaves the recipient the time that the one that takes over waits', async () => {
+    const { delivery, pin } = await down();
+    await longAfter(delivery);
+    await delivery.scene.addDrone();
+    await answer(delivery, 'package_set_down', 'another_drone');
+    await untilEvents(delivery, 'drone_arrived_at_dropoff', 1);
+    expect((await delivery.read()).confirmation_due_at).not.toBeNull();
+    await delivery.give({ pin });
+    expect(await delivery.tellConfirmed()).toMatchObject({ outcome: 'accepted' });
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'delivered', confirmation_status: 'confirmed' });
+    expect(await typesOf(delivery)).not.toContain('recipient_absent');
+    await delivery.untilNothingHeld();
+  });
+
+  it('keeps what is given while the package waits for another one, and while that is on its way', async () => {
+    const { delivery, pin } = await down();
+    await answer(delivery, 'package_set_down', 'another_drone');
+    await lab.until('it waits', async () => (await delivery.read()).delay_reason === 'no_drone');
+    await delivery.give({ pin });
+    expect(await delivery.tellConfirmed('on-the-ground')).toMatchObject(COUNTS);
+    await delivery.scene.addDrone();
+    await untilEvents(delivery, 'drone_took_off', 1);
+    expect(await delivery.tellConfirmed('on-its-way')).toMatchObject(COUNTS);
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'delivered', confirmation_status: 'confirmed' });
+  });
+
+  it('has the package brought back by the next one, where every PIN was wrong', async () => {
+    const { delivery, pin } = await down();
+    for (let n = 1; n <= 5; n += 1) await delivery.give({ pin: wrongPin(pin, n) });
+    expect(await delivery.tellConfirmed()).toMatchObject(COUNTS);
+    await longAfter(delivery);
+    expect(await delivery.read()).toMatchObject({ undeliverable_reason: null, delay_reason: 'drone_failed' });
+    await delivery.scene.addDrone();
+    await answer(delivery, 'package_set_down', 'another_drone');
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'returned', undeliverable_reason: 'confirmation_failed' });
+    await delivery.untilNothingHeld();
+  });
+
+  it('before the order to let go has reached the drone service: that is not taken for turned back', async () => {
+    const { delivery, droneId } = await awaited({}, DOWN);
+    const { pin } = await delivery.recipient();
+    lab.faults.arm({ activity: 'lowerPackage', how: 'down' });
+    await delivery.give({ pin });
+    const telling = await delivery.handle.startUpdate<OperatorAnswer, [unknown]>('confirm', {
+      args: [{ actor: { role: 'recipient', id: 'test' } }],
+      waitForStage: WorkflowUpdateStage.ACCEPTED,
+    });
+    await lab.until('it is down', () => lab.pilot.look(droneId).activity.kind === 'down');
+    lab.faults.clear();
+    expect(await lab.untilSettled('it is answered', telling.result())).toMatchObject(COUNTS);
+    await delivery.scene.addDrone();
+    await answer(delivery, 'package_set_down', 'another_drone');
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'delivered', confirmation_status: 'confirmed' });
+    expect(await typesOf(delivery)).not.toContain('confirmed_too_late');
+  });
+
+  it('after nobody was there: what is handed over after all was not undeliverable', async () => {
+    // The order to bring it back does not reach it before it comes down.
+    const policy = { confirmationS: 1 };
+    const scene = await lab.prepare();
+    const [droneId] = scene.droneIds;
+    if (!droneId) throw new Error('no drone');
+    lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'at_dropoff', at: 0.04, forS: 30 });
+    lab.pilot.arm(droneId, { ...DOWN, at: 1 });
+    const delivery = await scene.order({ confirmation: 'pin', policy });
+    await lab.until('it is down', async () => (await asked(delivery, 'package_set_down')) !== undefined);
+    expect(await delivery.read()).toMatchObject({ undeliverable_reason: 'recipient_absent' });
+    const { pin } = await delivery.recipient();
+    await delivery.give({ pin });
+    await delivery.scene.addDrone();
+    await answer(delivery, 'package_set_down', 'another_drone');
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'delivered', undeliverable_reason: null });
+  });
+
+  it('and is said to have been delivered by hand: neither then', async () => {
+    const { delivery } = await awaited({ policy: { confirmationS: 5 } });
+    lab.faults.arm({ activity: 'returnToSender', how: 'refuse' });
+    await answer(delivery, 'drone_refused', 'delivered');
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'delivered', undeliverable_reason: null });
+  });
+
+  it('or only falls silent: it may yet be told, and nobody is said to be absent while a person is asked', async () => {
+    const { delivery, droneId } = await awaited(
+      { policy: { confirmationS: 200, dropoffHoverS: 300 } },
+      { failure: 'lost_link', stage: 'at_dropoff', at: 0.2, forS: 270 },
+    );
+    await lab.until('a person is asked', async () => (await asked(delivery, 'drone_down')) !== undefined);
+    await lab.leapUntil(lab.wallNowMs + 150_000, delivery);
+    expect(await typesOf(delivery)).not.toContain('recipient_absent');
+    const { pin } = await delivery.recipient();
+    await delivery.give({ pin });
+    expect(await delivery.tellConfirmed()).toMatchObject({ outcome: 'accepted' });
+    expect(lab.pilot.look(droneId).linkLostUntilMs).not.toBeNull();
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'delivered', confirmation_status: 'confirmed' });
   });
 });

@@ -735,15 +735,18 @@ export class LabDelivery {
     return this.scene.lab.temporal.workflow.getHandle(this.id);
   }
 
-  /** Asks for it to be cancelled, and lets time pass until the answer is there. */
-  cancel(updateId = 'cancel-1') {
-    const { lab } = this.scene;
+  /** Asks for it to be cancelled, without waiting for the answer. */
+  askToCancel(updateId = 'cancel-1') {
     const command = {
       reason: 'requested_by_sender',
       actor: { role: 'business', id: this.scene.accountId },
     } as const;
-    const asking = lab.workflows.cancel(this.id, command, { updateId, timeoutMs: 20_000 });
-    return lab.untilSettled('the cancel is answered', asking);
+    return this.scene.lab.workflows.cancel(this.id, command, { updateId, timeoutMs: 20_000 });
+  }
+
+  /** Asks for it to be cancelled, and lets time pass until the answer is there. */
+  cancel(updateId = 'cancel-1') {
+    return this.scene.lab.untilSettled('the cancel is answered', this.askToCancel(updateId));
   }
 
   /** What the recipient was sent. */

@@ -174,6 +174,38 @@ describe('reassignDrone', () => {
     },
   );
 
+  it('with a cancel taken before it, which waits for the aircraft’s word: is refused, and it is cancelled when that is found empty', async () => {
+    // It still writes down that the drone has arrived: what is asked for meanwhile waits.
+    lab.faults.arm({ activity: 'appendEvents', how: 'down', key: /event_arrived_at_pickup/ });
+    const delivery = await loadingInSilence(100_000);
+    await delivery.scene.addDrone();
+    const { droneIds } = delivery.scene;
+    const ask = (update: string, command: object) =>
+      delivery.handle.startUpdate<OperatorAnswer, [unknown]>(update, {
+        args: [command],
+        waitForStage: WorkflowUpdateStage.ACCEPTED,
+      });
+    const reassigning = await ask('reassignDrone', ORDER);
+    const cancelling = await ask('cancel', { ...ORDER, reason: 'requested_by_sender' });
+    lab.faults.clear();
+    const answers = lab.untilSettled(
+      'both are answered',
+      Promise.all([reassigning.result(), cancelling.result()]),
+    );
+    expect(await answers).toMatchObject([REFUSED('being_cancelled'), { outcome: 'pending' }]);
+    const params = { drone_id: droneIds[0] ?? expect.unreachable() };
+    await lab.until('it is given up for lost', async () => {
+      return (await lab.clients.drone.getDrone({ params })).state === 'lost';
+    });
+    await lab.clients.drone.setDroneState({
+      params,
+      body: { state: 'maintenance', reason: 'fetched', by: 'ops-anna', package_aboard: false },
+    });
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'cancelled', reason: 'requested_by_sender', attempts: 1 });
+    await delivery.untilNothingHeld();
+  });
+
   it.each([
     { when: 'starting', make: () => stuckAt('authorize'), reason: 'no_drone' },
     { when: 'awaiting_drone', make: async () => (await awaitingDrone()).delivery, reason: 'no_drone' },
@@ -371,6 +403,183 @@ describe('while it compensates', () => {
     await order(delivery, 'retryCompensation', { interventionId });
     expect((await delivery.untilComplete()).outcome.compensation).toBe('complete');
     await delivery.untilNothingHeld();
+  });
+});
+
+describe('an order of which no event tells what it caused', () => {
+  const KIM = { actor: { role: 'operator', id: 'kim' }, why: 'it is late' } as const;
+  const BY_KIM = { by: 'operator:kim', why: 'it is late' };
+  const told = async (delivery: LabDelivery) =>
+    typed(await delivery.events(), 'order_answered').map((event) => event.data);
+
+  /** Sends an update, which the workflow has when this returns. */
+  const ask = (delivery: LabDelivery, update: string, command: object) =>
+    delivery.handle.startUpdate<OperatorAnswer, [unknown]>(update, {
+      args: [command],
+      waitForStage: WorkflowUpdateStage.ACCEPTED,
+    });
+
+  it('as it is refused, is told with who, why and the answer', async () => {
+    const delivery = await at('enroute_to_dropoff');
+    await reassign(delivery);
+    await order(delivery, 'abort', {});
+    await abort(delivery);
+    await delivery.untilComplete();
+    expect(await told(delivery)).toEqual([
+      { order: 'reassignDrone', ...BY_JO, outcome: 'refused', reason: 'already_picked_up' },
+      // The first one's own event tells of it.
+      { order: 'abort', ...BY_JO, outcome: 'returning', reason: null },
+    ]);
+    expect(typed(await delivery.events(), 'abort_requested')).toHaveLength(1);
+  });
+
+  it('as it shares what another one’s caused, is told beside it', async () => {
+    const delivery = await at('enroute_to_dropoff');
+    lab.faults.arm({ activity: 'returnToSender', how: 'down', times: 2 });
+    const both = [await ask(delivery, 'abort', ORDER), await ask(delivery, 'abort', KIM)];
+    const answers = await lab.untilSettled('both are answered', Promise.all(both.map((one) => one.result())));
+    expect(answers).toMatchObject([RETURNING, RETURNING]);
+    await delivery.untilComplete();
+    expect(typed(await delivery.events(), 'abort_requested').map((event) => event.data)).toEqual([
+      expect.objectContaining(BY_JO),
+    ]);
+    expect(await told(delivery)).toEqual([{ order: 'abort', ...BY_KIM, outcome: 'returning', reason: null }]);
+  });
+
+  it('before the pickup shares a cancel: each is told, by whomever the delivery was cancelled', async () => {
+    const delivery = await at('enroute_to_pickup');
+    lab.faults.arm({ activity: 'recallDrone', how: 'down', times: 2 });
+    const cancelling = { ...ORDER, reason: 'requested_by_operator' };
+    const all = [
+      await ask(delivery, 'cancel', cancelling),
+      await ask(delivery, 'cancel', { ...cancelling, ...KIM }),
+      await ask(delivery, 'abort', { ...KIM, why: 'it is too late' }),
+    ];
+    await lab.untilSettled('all are answered', Promise.all(all.map((one) => one.result())));
+    await delivery.untilComplete();
+    expect(typed(await delivery.events(), 'cancelled')[0]?.data).toEqual({
+      ...BY_JO,
+      abort: { by: 'operator:kim', why: 'it is too late' },
+    });
+    expect(await told(delivery)).toEqual([
+      { order: 'cancel', ...BY_KIM, outcome: 'cancelled', reason: null },
+    ]);
+  });
+
+  it('to take another drone, met by that one’s failure, is told', async () => {
+    // It still writes down that it is on its way: what is asked for meanwhile waits.
+    lab.faults.arm({ activity: 'appendEvents', how: 'down', key: /event_enroute_to_pickup/ });
+    const scene = await lab.prepare();
+    const [first] = scene.droneIds;
+    if (first === undefined) return expect.unreachable();
+    lab.pilot.arm(first, { failure: 'motor_failure', stage: 'to_pickup' });
+    const delivery = await scene.order();
+    await lab.until('it is down', () => lab.pilot.look(first).activity.kind === 'down');
+    await scene.addDrone();
+    const asking = await ask(delivery, 'reassignDrone', ORDER);
+    lab.faults.clear();
+    expect(await lab.untilSettled('it is answered', asking.result())).toMatchObject(REASSIGNING);
+    await delivery.untilComplete();
+    const [seeking] = typed(await delivery.events(), 'awaiting_drone');
+    expect(seeking?.data).toMatchObject({ failed_drone_id: first });
+    expect(await told(delivery)).toEqual([
+      { order: 'reassignDrone', ...BY_JO, outcome: 'reassigning', reason: null },
+    ]);
+  });
+
+  it('to take another drone, shared with one that would have the same again, excludes that', async () => {
+    const delivery = await at('enroute_to_pickup');
+    const first = (await delivery.read()).drone_id;
+    await delivery.scene.addDrone();
+    lab.faults.arm({ activity: 'recallDrone', how: 'down', times: 2 });
+    const both = [
+      await ask(delivery, 'reassignDrone', { ...ORDER, excludePresent: false }),
+      await ask(delivery, 'reassignDrone', KIM),
+    ];
+    await lab.untilSettled('both are answered', Promise.all(both.map((one) => one.result())));
+    const { delivery: done } = await delivery.untilComplete();
+    expect(done.drone_id).not.toBe(first);
+    expect(await told(delivery)).toEqual([
+      { order: 'reassignDrone', ...BY_KIM, outcome: 'reassigning', reason: null },
+    ]);
+  });
+
+  it('answered pending, is told when it is settled: a cancel that the loading has forestalled', async () => {
+    const delivery = await loadingInSilence(30);
+    const cancelling = await ask(delivery, 'cancel', { ...ORDER, reason: 'requested_by_operator' });
+    expect(await lab.untilSettled('it is answered', cancelling.result())).toMatchObject({
+      outcome: 'pending',
+    });
+    expect(await told(delivery)).toEqual([]);
+    expect((await delivery.untilComplete()).outcome.status).toBe('delivered');
+    expect(await told(delivery)).toEqual([
+      { order: 'cancel', ...BY_JO, outcome: 'refused', reason: 'already_picked_up' },
+    ]);
+  });
+
+  it('and an abort that goes on with the package aboard is told once, by its own event', async () => {
+    const delivery = await loadingInSilence(30);
+    const both = [await ask(delivery, 'abort', ORDER), await ask(delivery, 'abort', KIM)];
+    await lab.untilSettled('both are answered', Promise.all(both.map((one) => one.result())));
+    expect((await delivery.untilComplete()).outcome.status).toBe('returned');
+    expect(typed(await delivery.events(), 'abort_requested')).toHaveLength(1);
+    expect(await told(delivery)).toEqual([{ order: 'abort', ...BY_KIM, outcome: 'returning', reason: null }]);
+  });
+
+  it('as it is an answer that came too late, is told', async () => {
+    lab.faults.arm({ activity: 'appendEvents', how: 'down', key: /event_intervention_opened/ });
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds) {
+      lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_dropoff' });
+    }
+    const delivery = await scene.order();
+    const open = async () => (await delivery.handle.query<DeliveryState>('state')).openInterventions;
+    await lab.until('a person is asked', async () => (await open()).length > 0);
+    const [interventionId] = await open();
+    const both = [
+      await ask(delivery, 'resolveIntervention', { ...ORDER, interventionId, answer: 'returned' }),
+      await ask(delivery, 'resolveIntervention', { ...KIM, interventionId, answer: 'lost' }),
+    ];
+    lab.faults.clear();
+    await delivery.untilComplete();
+    expect(await both[1]?.result()).toMatchObject(REFUSED('intervention_not_open'));
+    expect(await told(delivery)).toEqual([
+      { order: 'resolveIntervention', ...BY_KIM, outcome: 'refused', reason: 'intervention_not_open' },
+    ]);
+  });
+
+  it('is written before the workflow ends, which has ended its delivery', async () => {
+    const delivery = await compensating();
+    const [interventionId = ''] = await openInterventions(delivery);
+    lab.faults.clear();
+    lab.faults.arm({ activity: 'appendEvents', how: 'down', key: /event_order_answered/, times: 3 });
+    expect(await reassign(delivery)).toMatchObject(REFUSED('already_failed'));
+    await order(delivery, 'resolveIntervention', { interventionId, answer: 'done' });
+    await delivery.untilComplete();
+    expect(await told(delivery)).toEqual([
+      { order: 'reassignDrone', ...BY_JO, outcome: 'refused', reason: 'already_failed' },
+    ]);
+  });
+
+  it('of the business is none: what it is answered is all that it needs to know', async () => {
+    const delivery = await at('enroute_to_dropoff');
+    expect(await delivery.cancel()).toMatchObject({ outcome: 'refused', reason: 'already_picked_up' });
+    await delivery.untilComplete();
+    expect(await told(delivery)).toEqual([]);
+  });
+
+  it('hammered in, is told so often and no more', async () => {
+    const delivery = await byCarrier('confirmed');
+    for (let times = 0; times < 60; times += 5) {
+      await lab.untilSettled(
+        'five are answered',
+        Promise.all(Array.from({ length: 5 }, () => delivery.order('reassignDrone', ORDER))),
+      );
+    }
+    await delivery.untilComplete();
+    const all = await told(delivery);
+    expect(all).toHaveLength(50);
+    expect(all.filter((data) => data['further'] !== undefined)).toEqual([all.at(-1)]);
   });
 });
 

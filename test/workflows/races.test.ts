@@ -5,11 +5,15 @@
  */
 import type { temporal } from '@temporalio/proto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { WorkflowUpdateStage } from '@temporalio/client';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { interventionIdOf } from '../../services/delivery/contract/interventions.ts';
 import { clockTimeMs } from '../../shared/clock.ts';
+import type { DeliveryState } from '../../workflows/messages.ts';
+import type { ScriptedFailure } from '../support/pilot.ts';
+import type { Fault } from './faults.ts';
 import { openFrontDoor } from './front-door.ts';
-import { Lab, type LabDelivery, type LabWorker, type Scene } from './lab.ts';
+import { type DeliveryOptions, Lab, type LabDelivery, type LabWorker, type Scene } from './lab.ts';
 import type { History } from '../replay/histories.ts';
 import { commandsOf } from '../replay/commands.ts';
 import { pickupRace } from './pickup-race.ts';
@@ -192,6 +196,8 @@ describe('a cancel at the same moment as', () => {
   it('two others, one of them from the Temporal UI', async () => {
     const scenes = await Promise.all(OFFSETS.map(() => lab.prepare()));
     const deliveries = await Promise.all(scenes.map((scene) => scene.order()));
+    // None of them has ended before everybody is answered.
+    lab.faults.arm({ activity: 'voidPackages', how: 'down' });
     const answers = await whileFlying(
       Promise.all(
         deliveries.map(async (delivery) => {
@@ -199,17 +205,184 @@ describe('a cancel at the same moment as', () => {
           const [first, second] = await Promise.all([
             cancel(delivery, 'one'),
             cancel(delivery, 'two'),
-            delivery.handle.cancel().catch(() => undefined),
+            delivery.handle.cancel(),
           ]);
           return [first, second];
         }),
       ),
     );
-    for (const answer of answers.flat()) {
-      expect(answer === 'gone' ? 'cancelled' : (answer as { outcome: string }).outcome).toBe('cancelled');
-    }
+    lab.faults.clear();
+    expect(answers.flat()).toEqual(
+      answers.flat().map(() => ({ outcome: 'cancelled', reason: null, detail: null })),
+    );
     for (const delivery of deliveries) await expectOneEnding(delivery, ['cancelled']);
   }, 120_000);
+});
+
+describe('Cancel in the Temporal UI while an order waits', () => {
+  const BY = { actor: { role: 'operator', id: 'jo' }, why: 'the test says so' } as const;
+  const HELD_WHILE_ASKED = {
+    activity: 'appendEvents',
+    key: /event_intervention_opened/,
+    how: 'down',
+  } as const;
+
+  /** Its drone is there when this returns, and does what the fault stops it from. */
+  async function at(
+    event: string,
+    { failure, ...options }: DeliveryOptions & { failure?: ScriptedFailure } = {},
+  ): Promise<LabDelivery> {
+    const scene = await lab.prepare(options);
+    for (const droneId of scene.droneIds) if (failure) lab.pilot.arm(droneId, failure);
+    const delivery = await scene.order(options);
+    await whileFlying(eventTime(delivery, `delivery.${event}`));
+    return delivery;
+  }
+
+  /** The workflow has asked a person, and has not written that down. */
+  async function asked(delivery: LabDelivery): Promise<string> {
+    const open = async () => (await delivery.handle.query<DeliveryState>('state')).openInterventions;
+    await lab.until('a person is asked', async () => (await open()).length > 0);
+    const [interventionId] = await open();
+    return interventionId ?? expect.unreachable();
+  }
+
+  const scheduled = () => at('scheduled', { pickup: { fromS: 36_000, toS: 40_000 } });
+
+  const ORDERS: {
+    order: string;
+    /** What the delivery is stopped by while the order waits in it. */
+    fault: Fault;
+    make: () => Promise<{ delivery: LabDelivery; command: object }>;
+    answer: object;
+  }[] = [
+    {
+      order: 'cancel',
+      fault: { activity: 'recallDrone', how: 'down' },
+      make: async () => ({ delivery: await at('enroute_to_pickup'), command: CANCEL }),
+      answer: { outcome: 'cancelled' },
+    },
+    {
+      order: 'abort',
+      fault: { activity: 'recallDrone', how: 'down' },
+      make: async () => ({ delivery: await at('enroute_to_pickup'), command: BY }),
+      answer: { outcome: 'cancelled' },
+    },
+    {
+      order: 'abort',
+      fault: { activity: 'returnToSender', how: 'down' },
+      make: async () => ({ delivery: await at('enroute_to_dropoff'), command: BY }),
+      answer: { outcome: 'returning' },
+    },
+    {
+      order: 'reassignDrone',
+      fault: { activity: 'recallDrone', how: 'down' },
+      make: async () => ({ delivery: await at('enroute_to_pickup'), command: BY }),
+      answer: { outcome: 'reassigning' },
+    },
+    {
+      order: 'confirm',
+      fault: { activity: 'lowerPackage', how: 'down' },
+      make: async () => {
+        const delivery = await at('arrived_at_dropoff', { confirmation: 'pin' });
+        const { pin } = await delivery.recipient();
+        await delivery.give({ pin });
+        return { delivery, command: { actor: { role: 'recipient', id: 'test' } } };
+      },
+      answer: { outcome: 'accepted' },
+    },
+    {
+      order: 'reschedule',
+      fault: { activity: 'appendEvents', key: /event_rescheduled/, how: 'down' },
+      make: async () => ({
+        delivery: await scheduled(),
+        command: { ...BY, pickupWindow: lab.windowIn({ fromS: 50_000, toS: 60_000 }) },
+      }),
+      answer: { outcome: 'rescheduled' },
+    },
+    {
+      order: 'changeDropoff',
+      fault: { activity: 'assessJob', how: 'down' },
+      make: async () => {
+        const delivery = await scheduled();
+        return { delivery, command: { ...BY, dropoff: { location: delivery.dropoffAt(1_500) } } };
+      },
+      answer: { outcome: 'refused', reason: 'already_cancelled' },
+    },
+    {
+      order: 'resolveIntervention',
+      fault: HELD_WHILE_ASKED,
+      make: async () => {
+        const failure = { failure: 'motor_failure', stage: 'to_dropoff' } as const;
+        const delivery = await at('enroute_to_dropoff', { failure });
+        return { delivery, command: { ...BY, interventionId: await asked(delivery), answer: 'returned' } };
+      },
+      answer: { outcome: 'accepted' },
+    },
+    {
+      order: 'retryCompensation',
+      fault: HELD_WHILE_ASKED,
+      make: async () => {
+        lab.faults.arm(
+          { activity: 'reserveDrone', how: 'refuse', times: 1 },
+          { activity: 'voidPackages', how: 'refuse', times: 1 },
+        );
+        const delivery = await lab.start();
+        return { delivery, command: { ...BY, interventionId: await asked(delivery) } };
+      },
+      answer: { outcome: 'accepted' },
+    },
+  ];
+
+  it.each(ORDERS)(
+    'leaves it waiting, and it is answered: $order ($fault.activity)',
+    async ({ order, fault, make, answer }) => {
+      lab.faults.arm(fault);
+      const { delivery, command } = await make();
+      const { handle } = delivery;
+      const waiting = await handle.startUpdate<unknown, [unknown]>(order, {
+        args: [command],
+        updateId: 'waiting',
+        waitForStage: WorkflowUpdateStage.ACCEPTED,
+      });
+      await handle.cancel();
+      await lab.until('the workflow has heard of it', async () =>
+        hasTakenTheCancel(await handle.fetchHistory()),
+      );
+      lab.faults.clear();
+      expect(await whileFlying(waiting.result())).toMatchObject(answer);
+      await whileFlying(settleQuestions(delivery));
+      await delivery.untilNothingHeld();
+    },
+    120_000,
+  );
+
+  /** What is asked on the way is answered, until the delivery has come to its end. */
+  async function settleQuestions(delivery: LabDelivery): Promise<void> {
+    for (;;) {
+      const { complete, interventions } = await delivery.read();
+      if (complete) return;
+      const open = interventions.find((one) => one.resolved_at === null);
+      const answer = open?.answers.find((one) =>
+        ['carry_on', 'returned', 'done'].includes(one.answer),
+      )?.answer;
+      if (open && answer !== undefined) {
+        const command = { ...BY, interventionId: open.id, answer };
+        await lab.workflows.order(delivery.id, 'resolveIntervention', command, {
+          updateId: open.id,
+          timeoutMs: 20_000,
+        });
+      }
+      await delay(25);
+    }
+  }
+
+  /** A workflow task has been completed since it was asked for. */
+  function hasTakenTheCancel({ events = [] }: History): boolean {
+    const all = events ?? [];
+    const asked = all.findIndex((event) => event.workflowExecutionCancelRequestedEventAttributes);
+    return asked >= 0 && all.slice(asked).some((event) => event.workflowTaskCompletedEventAttributes);
+  }
 });
 
 describe('a cancel during an attempt that is never heard of again', () => {

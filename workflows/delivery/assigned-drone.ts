@@ -87,7 +87,8 @@ export async function giveBack(
 ): Promise<'replace_drone'> {
   const { record, happenings, compensations } = run;
   if (order) run.reassignments += 1;
-  if (order?.excludePresent !== false) run.failedDrones.push(drone.droneId);
+  if (!order || happenings.orders.reassignExcludesPresent) run.failedDrones.push(drone.droneId);
+  run.orderLog.tell(order);
   record.state.droneId = null;
   happenings.unfollow();
   await record.closeQuestions('another drone takes over');

@@ -3,16 +3,16 @@
  * for a confirmation, be replaced) is refused, and what only a person can settle is asked.
  */
 import { patched } from '@temporalio/workflow';
-import type { BookingState } from '../../services/carrier/contract/index.ts';
 import { needsRecipient } from '../../services/delivery/contract/confirmation.ts';
 import type { DeliveryPatch } from '../../services/delivery/contract/index.ts';
-import { type DeliveryStatus, isBeforePickup } from '../../services/delivery/contract/status.ts';
+import { isBeforePickup } from '../../services/delivery/contract/status.ts';
 import { isoTime } from '../../shared/clock.ts';
 import type { BookingId } from '../../shared/ids.ts';
 import type { CarrierMilestoneSignal, ResolveInterventionCommand } from '../messages.ts';
+import { refusal } from './cancels.ts';
+import { type JourneyStatus, STATUS_OF, stepsOnTo } from './carrier-statuses.ts';
 import { readGiven } from './confirmation.ts';
 import { type Ending, failed } from './endings.ts';
-import { refusal } from './happenings.ts';
 import { cancelQuestion } from './native-cancel.ts';
 import { type Answer, refused } from './orders.ts';
 import { lookAgainInMs } from './overdue.ts';
@@ -26,36 +26,6 @@ export interface Booked {
   bookingId: BookingId;
   bookKey: string;
   dropoffEtaMs: number;
-}
-
-/** What a booking's states stand for, in the order in which a journey has them. */
-const JOURNEY = [
-  'confirmed',
-  'enroute_to_pickup',
-  'arrived_at_pickup',
-  'picked_up',
-  'enroute_to_dropoff',
-  'arrived_at_dropoff',
-  'delivered',
-] as const satisfies readonly DeliveryStatus[];
-type JourneyStatus = (typeof JOURNEY)[number];
-
-const STATUS_OF: Partial<Record<BookingState, JourneyStatus>> = {
-  enroute_to_pickup: 'enroute_to_pickup',
-  arrived_at_pickup: 'arrived_at_pickup',
-  picked_up: 'picked_up',
-  enroute_to_dropoff: 'enroute_to_dropoff',
-  arrived_at_dropoff: 'arrived_at_dropoff',
-  delivered: 'delivered',
-};
-
-/**
- * The statuses from one to another, without the first; none when it lies behind. Carriers leave steps out, repeat them, and tell
- * them late: only what leads on counts.
- */
-export function stepsOnTo(from: DeliveryStatus, to: JourneyStatus): JourneyStatus[] {
-  const at = JOURNEY.findIndex((status) => status === from);
-  return at < 0 ? [] : JOURNEY.slice(at + 1, JOURNEY.indexOf(to) + 1);
 }
 
 export class CarrierJourney {

@@ -65,6 +65,7 @@ export async function stand(
   const [from, priceBefore] = [run.dropoff.location, run.price];
   run.dropoff = dropoff;
   run.price = price;
+  run.orderLog.tell(asked.command);
   await record.note('dropoff_changed', {
     data: { from, to: dropoff.location, price, price_before: priceBefore, by: nameOf(actor), why },
     changeDropoff: { dropoff, price },

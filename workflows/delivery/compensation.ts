@@ -41,6 +41,8 @@ export class Compensations {
   /** What is undone beside the saga, which goes on meanwhile. */
   private readonly aside: Promise<void>[] = [];
   private unfinishedAside = 0;
+  /** Of those that are not settled, those about which a person has been asked: what they have answered may have been in vain. */
+  private readonly askedAbout = new Set<string>();
 
   /** `stuckMs`: wall milliseconds after which a compensation that has not succeeded becomes an intervention. */
   constructor(record: DeliveryRecord, stuckMs: number, undoer: Undoer, registered: Compensation[] = []) {
@@ -58,6 +60,11 @@ export class Compensations {
   /** Something is still being undone beside the saga. */
   get isUndoingAside(): boolean {
     return this.unfinishedAside > 0;
+  }
+
+  /** A person has been asked about something that is not undone yet, whether the question is open or they have it tried again. */
+  get isStuck(): boolean {
+    return this.askedAbout.size > 0;
   }
 
   /** Everything that was to be undone beside the saga is. */
@@ -152,11 +159,11 @@ export class Compensations {
       const settling = this.settle(compensation, settlement);
       // The next one waits for this one, but not for ever.
       const inTime = await condition(
-        () => settlement.settled !== undefined || this.isStuck(compensation),
+        () => settlement.settled !== undefined || this.isAskedAbout(compensation),
         this.stuckMs,
       );
       if (!inTime && !(await this.isInTimeAfterAll(compensation, settlement))) {
-        left.push(this.openIntervention(compensation, 'has not succeeded so far; it is still being retried'));
+        left.push(this.openIntervention(compensation, STILL_RETRIED));
       }
       const isStuck = settlement.settled === undefined;
       if (isStuck && stuck === 'aside' && patched('saga-goes-on-without-stuck')) {
@@ -176,12 +183,14 @@ export class Compensations {
    */
   private async isInTimeAfterAll(compensation: Compensation, settlement: Settlement): Promise<boolean> {
     if (!patched('stuck-after-another-look')) return false;
-    return condition(() => settlement.settled !== undefined || this.isStuck(compensation), LAST_LOOK_MS);
+    return condition(() => settlement.settled !== undefined || this.isAskedAbout(compensation), LAST_LOOK_MS);
   }
 
   /** Runs one compensation until it succeeds or a person closes it; a person may have it tried again at once. */
   private async settle(compensation: Compensation, settlement: Settlement): Promise<void> {
     const { name } = compensation;
+    /** Asks again whoever has had it tried again; the first time, that is for the one who waits for it to do. */
+    let asking: Promise<void> | undefined;
     for (let looks = 1; ; looks += 1) {
       const attempt = await this.attempt(compensation);
       const held = attempt.result === 'undone' ? stillHeld(compensation.undo, attempt.outcome) : undefined;
@@ -189,7 +198,8 @@ export class Compensations {
       const isHeld = held !== undefined && patched(HELD_IS_NOT_UNDONE);
       if (attempt.result === 'undone' && !isHeld) {
         settlement.settled = 'undone';
-        if (this.isStuck(compensation)) {
+        this.askedAbout.delete(name);
+        if (this.isAskedAbout(compensation)) {
           await this.record.resolveIntervention(
             this.interventionId(name),
             'succeeded',
@@ -201,15 +211,16 @@ export class Compensations {
           data: { step: name, outcome: attempt.outcome },
           ...this.nobodyIsAsked(),
         });
+        if (asking) await asking;
         return;
       }
-      if (attempt.result === 'failed' && !this.isStuck(compensation)) {
+      if (attempt.result === 'failed' && !this.isAskedAbout(compensation)) {
         await this.openIntervention(compensation, `failed for good (${attempt.outcome})`);
       }
       const id = this.interventionId(name);
       const isAnswered = () => this.record.answers.to(id) !== undefined;
       if (isHeld) {
-        if (held === 'a_person' && !this.isStuck(compensation)) {
+        if (held === 'a_person' && !this.isAskedAbout(compensation)) {
           await this.openIntervention(
             compensation,
             `found it still held (${attempt.outcome}); it is tried again`,
@@ -222,16 +233,34 @@ export class Compensations {
       }
       const given = this.record.answers.to(id);
       if (!given) continue;
+      const isDone = given.answer === 'done';
+      // Deliveries from before asked nobody any more.
+      const asksAnew = !isDone && patched(ASKED_ANEW);
+      if (!asksAnew) this.askedAbout.delete(name);
       await this.record.answered(given);
-      if (given.answer === 'done') {
+      if (isDone) {
         settlement.settled = 'by_hand';
         await this.record.note('compensated', {
           data: { step: name, outcome: 'closed_by_hand' },
           ...this.nobodyIsAsked(),
         });
+        if (asking) await asking;
         return;
       }
+      if (!asksAnew) continue;
+      asking = this.askAnew(compensation, settlement);
+      // What cannot be written down fails this one in the end, and nothing else.
+      asking.catch(() => undefined);
+      looks = 0;
     }
+  }
+
+  /** A person is asked again, should it come to nothing for as long again. */
+  private async askAnew(compensation: Compensation, settlement: Settlement): Promise<void> {
+    const isOver = () => settlement.settled !== undefined || this.isAskedAbout(compensation);
+    if (await condition(isOver, this.stuckMs)) return;
+    if (await this.isInTimeAfterAll(compensation, settlement)) return;
+    await this.openIntervention(compensation, STILL_RETRIED);
   }
 
   private async attempt(
@@ -265,7 +294,8 @@ export class Compensations {
     return { patch: { compensation: state.compensation } };
   }
 
-  private isStuck({ name }: Compensation): boolean {
+  /** The question about it is open. */
+  private isAskedAbout({ name }: Compensation): boolean {
     return this.record.intervention(this.interventionId(name)) !== undefined;
   }
 
@@ -275,6 +305,7 @@ export class Compensations {
 
   private async openIntervention({ name, leaves, undo }: Compensation, what: string): Promise<void> {
     this.record.state.compensation = 'needs_intervention';
+    this.askedAbout.add(name);
     await this.record.openIntervention(
       {
         id: this.interventionId(name),
@@ -296,6 +327,8 @@ const LAST_LOOK_MS = 1;
 /** Between the first looks at what is still held, wall seconds; then longer and longer. */
 const HELD_LOOK_S = 5;
 const HELD_IS_NOT_UNDONE = 'held-is-not-undone';
+const ASKED_ANEW = 'asked-anew-after-a-retry-in-vain';
+const STILL_RETRIED = 'has not succeeded so far; it is still being retried';
 
 /** What the kind of a compensation's intervention begins with; its name follows. */
 export const COMPENSATION_KIND = 'compensation:';

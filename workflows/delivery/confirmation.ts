@@ -2,6 +2,7 @@
  * The handover at the dropoff. Where somebody has to confirm it, the drone hovers with the package until the workflow, which
  * reads what was given, tells it to let go; it waits no longer than the battery allows.
  */
+import { patched } from '@temporalio/workflow';
 import { needsRecipient } from '../../services/delivery/contract/confirmation.ts';
 import type { DeliveryPatch } from '../../services/delivery/contract/index.ts';
 import { isoTime } from '../../shared/clock.ts';
@@ -16,11 +17,11 @@ import { plainStep, shortStep, StepFailed } from './steps.ts';
 type Given = 'confirmed' | 'too_often_wrong' | 'nothing';
 
 /**
- * What a look led to. `left`: the drone had turned back before the order to let go reached it, or refuses it. `waiting`: nothing was
- * given yet. The others are why it cannot be handed over.
+ * What a look led to. `left`: the drone had turned back before the order to let go reached it, or refuses it. `down`: it has come down,
+ * which its milestone will say. `waiting`: nothing was given yet, or no drone is there. The others are why it cannot be handed over.
  */
 export interface Settled {
-  settled: 'lowering' | 'left' | 'waiting' | 'recipient_absent' | 'confirmation_failed';
+  settled: 'lowering' | 'left' | 'down' | 'waiting' | 'recipient_absent' | 'confirmation_failed';
   answer: Answer;
 }
 
@@ -30,10 +31,23 @@ const LOWERING: Answer = {
   detail: 'It is confirmed: the drone lowers the package.',
 };
 
+/** The drone is down, or the one that takes over is not there yet. It says nothing of what was given, which need not be read for it. */
+export const KEPT: Answer = {
+  outcome: 'pending',
+  reason: 'drone_down',
+  detail:
+    'The drone has come down with the package. What is given for it is kept, and counts for the drone that takes over.',
+};
+
+/** Deliveries from before said of a recipient whose drone lay there that they were absent. */
+const WHILE_DOWN = 'handover-waits-while-down';
+export const waitsWhileDown = () => patched(WHILE_DOWN);
+
 export class Handover {
   private readonly run: DeliveryRun;
   private readonly drone: DroneAssignment;
-  private state: 'not_there' | 'awaited' | 'lowering' | 'over' = 'not_there';
+  /** `suspended`: the drone is down with the package. */
+  private state: 'not_there' | 'awaited' | 'lowering' | 'suspended' | 'over' = 'not_there';
 
   constructor(run: DeliveryRun, drone: DroneAssignment) {
     this.run = run;
@@ -57,6 +71,14 @@ export class Handover {
     return { patch: { confirmation_status: 'awaited', confirmation_due_at: dueAt } };
   }
 
+  /** The drone has come down: nobody can be handed anything before another one is there. Whether anything was to be handed over. */
+  suspend(): boolean {
+    const isUnderWay = this.state !== 'not_there' && this.state !== 'over';
+    if (!isUnderWay || !waitsWhileDown()) return false;
+    this.state = 'suspended';
+    return true;
+  }
+
   /** The drone has turned back: what the event of that says, when it was tired of the wait. An order to let go came too late. */
   end({ detail }: DroneMilestoneSignal): Pick<EventDetails, 'patch'> {
     this.state = 'over';
@@ -76,6 +98,10 @@ export class Handover {
    */
   async settle(isOver: boolean): Promise<Settled> {
     if (this.state === 'lowering') return { settled: 'lowering', answer: LOWERING };
+    // Of one that takes over the delivery says that it is at the dropoff before it is.
+    if (this.state === 'suspended' || (this.state === 'not_there' && needsRecipient(this.kind))) {
+      return { settled: 'waiting', answer: KEPT };
+    }
     if (this.state !== 'awaited') {
       const detail = 'Nobody has to confirm it, or it is on its way back already.';
       return { settled: 'waiting', answer: refused('not_awaited', detail) };
@@ -108,6 +134,10 @@ export class Handover {
   private async lower(): Promise<Settled> {
     const { record, input } = this.run;
     const outcome = await this.askToLower();
+    if ((outcome === 'not_there' || outcome === 'not_loaded') && waitsWhileDown()) {
+      this.state = 'suspended';
+      return { settled: 'down', answer: KEPT };
+    }
     if (outcome !== 'lowering' && outcome !== 'ended') {
       this.state = 'over';
       await record.note('confirmed_too_late', { data: { drone_id: this.drone.droneId, outcome } });

@@ -23,14 +23,20 @@ export class HandledUpdates {
     return key !== undefined && this.answers.has(key);
   }
 
-  /** Runs the handler of the update under way, or answers what it answered in an earlier run. */
-  async once<A>(handle: () => A | Promise<A>): Promise<A> {
+  /**
+   * Runs the handler of the update under way, or answers what it answered in an earlier run.
+   * @param answered called with what is answered, unless an earlier run has answered it
+   */
+  async once<A>(handle: () => A | Promise<A>, answered: (answer: A) => void = () => undefined): Promise<A> {
     const key = updateKey();
     // What is kept under an update's name and id is the answer of this very handler.
     if (key !== undefined && this.answers.has(key)) return this.answers.get(key) as A;
-    // *Cancel* in the Temporal UI cancels the scope that later handlers begin in: the delivery goes on, and so do they.
-    const isCancelled = CancellationScope.current().consideredCancelled && patched('orders-outlive-a-cancel');
-    const answer = await (isCancelled ? CancellationScope.nonCancellable(async () => handle()) : handle());
+    // *Cancel* in the Temporal UI cancels the scope that handlers begin in: the delivery goes on, and so do they, also those that wait.
+    const isShielded =
+      patched('handlers-outlive-a-cancel') ||
+      (CancellationScope.current().consideredCancelled && patched('orders-outlive-a-cancel'));
+    const answer = await (isShielded ? CancellationScope.nonCancellable(async () => handle()) : handle());
+    answered(answer);
     if (key !== undefined) this.remember(key, answer);
     return answer;
   }

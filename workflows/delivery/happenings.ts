@@ -2,43 +2,48 @@
  * What the saga waits for: milestones, a cancel, a free drone, an operator's answer, a deadline. Signals and updates only
  * put things here; the saga takes them one at a time, so that two of them never decide at once.
  */
-import { CancellationScope, condition, isCancellation, sleep } from '@temporalio/workflow';
-import { isBeforePickup, isFinal } from '../../services/delivery/contract/status.ts';
+import { CancellationScope, condition } from '@temporalio/workflow';
+import { isBeforePickup } from '../../services/delivery/contract/status.ts';
 import type { BookingId, ReservationId } from '../../shared/ids.ts';
-import type {
-  AbortCommand,
-  CancelAnswer,
-  CancelCommand,
-  CarrierMilestoneSignal,
-  ConfirmCommand,
-  ChangeDropoffAnswer,
-  ChangeDropoffCommand,
-  DroneMilestoneSignal,
-  ReassignDroneCommand,
-  RescheduleAnswer,
-  RescheduleCommand,
-  ResolveInterventionCommand,
+import {
+  type AbortCommand,
+  CANCEL_UPDATE,
+  type CancelAnswer,
+  type CancelCommand,
+  type CarrierMilestoneSignal,
+  type ConfirmCommand,
+  type ChangeDropoffAnswer,
+  type ChangeDropoffCommand,
+  type DroneMilestoneSignal,
+  type ReassignDroneCommand,
+  type RescheduleAnswer,
+  type RescheduleCommand,
+  type ResolveInterventionCommand,
 } from '../messages.ts';
+import { Alarm } from './alarm.ts';
 import type { PendingAnswer } from './answers.ts';
+import { answerByStatus, Cancels, type PendingCancel, refusal } from './cancels.ts';
 import { cutShort } from './cut-short.ts';
 import { DropoffChanges, type PendingDropoffChange } from './dropoff-changes.ts';
-import { OrderedInbox } from './inbox.ts';
+import { type CarriedMilestones, type MilestoneHappening, Milestones } from './milestones.ts';
 import {
   type Answer,
+  BEING_CANCELLED,
   confirmRefusedByStatus,
+  endedBy,
   type OrderHappening,
   Orders,
   refused,
   refusedByStatus,
 } from './orders.ts';
+import type { OrderLog } from './order-log.ts';
 import type { DeliveryRecord } from './record.ts';
 import { type PendingReschedule, Reschedules } from './reschedules.ts';
 import type { Wait } from './registry.ts';
-import { shortStep, StepFailed } from './steps.ts';
+import { StepFailed } from './steps.ts';
 
 export type Happening =
-  | { kind: 'drone'; milestone: DroneMilestoneSignal }
-  | { kind: 'carrier'; milestone: CarrierMilestoneSignal }
+  | MilestoneHappening
   | { kind: 'cancel'; command: CancelCommand }
   | { kind: 'answered'; command: ResolveInterventionCommand }
   | { kind: 'reschedule'; asked: PendingReschedule }
@@ -47,14 +52,6 @@ export type Happening =
   | { kind: 'drone_available' }
   | { kind: 'deadline' };
 
-/** A cancel that the saga has not settled. */
-interface PendingCancel {
-  command: CancelCommand;
-  /** The saga has taken it up. */
-  taken: boolean;
-  answer: CancelAnswer | undefined;
-}
-
 /** What else than a cancel interrupts a step. */
 interface Interrupts {
   byReschedule?: boolean;
@@ -62,17 +59,8 @@ interface Interrupts {
   byReassign?: boolean;
 }
 
-export interface Flight {
-  reservationId: ReservationId;
-  reservationToken: number;
-  inbox: OrderedInbox<DroneMilestoneSignal>;
-}
-
-/** Signals that came for a flight or booking that is not known yet, or not any more. */
-export interface CarriedHappenings {
-  unsorted: DroneMilestoneSignal[];
-  unsortedCarrier: CarrierMilestoneSignal[];
-}
+/** What a run that goes on must know. */
+export type CarriedHappenings = CarriedMilestones;
 
 /** Between two looks for a milestone that is missing: twice as long each time. */
 const GAP_RETRY_MS = 2_000;
@@ -84,43 +72,39 @@ export class Happenings {
   /** What operators have ordered. */
   readonly orders: Orders;
   private readonly record: DeliveryRecord;
-  /** Signals may come before the answer that tells whose they are: they are kept, and sorted when it is known. */
-  private unsorted: DroneMilestoneSignal[] = [];
-  private unsortedCarrier: CarrierMilestoneSignal[] = [];
-  private flight: Flight | undefined;
-  private booking: { bookingId: BookingId; inbox: OrderedInbox<CarrierMilestoneSignal> } | undefined;
-  private cancelling: PendingCancel | undefined;
+  private readonly orderLog: OrderLog;
+  private readonly milestones: Milestones;
+  private readonly cancels = new Cancels();
   private readonly answered: PendingAnswer[] = [];
   private droneIsAvailable = false;
   private step: CancellationScope | undefined;
   private stepYieldsToReschedule = false;
   private stepYieldsToReassign = false;
-  private alarm: { atMs: number; scope: CancellationScope } | undefined;
+  private readonly alarm: Alarm;
 
-  constructor(record: DeliveryRecord, carried?: CarriedHappenings) {
+  constructor(record: DeliveryRecord, orderLog: OrderLog, carried?: CarriedHappenings) {
     this.record = record;
-    this.orders = new Orders(record);
-    if (!carried) return;
-    this.unsorted = carried.unsorted;
-    this.unsortedCarrier = carried.unsortedCarrier;
+    this.orderLog = orderLog;
+    this.orders = new Orders(record, orderLog);
+    this.milestones = new Milestones(carried);
+    this.alarm = new Alarm(record);
   }
 
   /** What a run that goes on must know; undefined while something waits to be taken, or a flight, booking or cancel is open. */
   carried(): CarriedHappenings | undefined {
-    if (this.hasSomething() || this.flight || this.booking || this.cancelling) return undefined;
-    return { unsorted: this.unsorted, unsortedCarrier: this.unsortedCarrier };
+    const { hasFlight, hasBooking } = this.milestones;
+    if (this.hasSomething() || hasFlight || hasBooking || this.cancels.isAsked) return undefined;
+    return this.milestones.carried();
   }
 
   // What signals and updates put in.
 
   droneMilestone(signal: DroneMilestoneSignal): void {
-    this.unsorted.push(signal);
-    this.sort();
+    this.milestones.droneMilestone(signal);
   }
 
   carrierMilestone(signal: CarrierMilestoneSignal): void {
-    this.unsortedCarrier.push(signal);
-    this.sort();
+    this.milestones.carrierMilestone(signal);
   }
 
   droneAvailable(): void {
@@ -150,7 +134,7 @@ export class Happenings {
 
   /** Asks for the delivery to be cancelled and waits for the answer. A second request shares the first one's. */
   async cancel(command: CancelCommand): Promise<CancelAnswer> {
-    const early = this.answerByStatus();
+    const early = answerByStatus(this.record.status);
     if (early) return early;
     const pending = this.askToCancel(command);
     await condition(() => pending.answer !== undefined);
@@ -158,9 +142,9 @@ export class Happenings {
   }
 
   private askToCancel(command: CancelCommand): PendingCancel {
-    this.cancelling ??= { command, taken: false, answer: undefined };
+    const pending = this.cancels.ask(command);
     this.step?.cancel();
-    return this.cancelling;
+    return pending;
   }
 
   /** Asks for another drone and waits for the answer. */
@@ -174,16 +158,19 @@ export class Happenings {
   }
 
   private noDroneToReplace(): Answer | undefined {
-    if (this.cancelling) return refused('being_cancelled', 'The delivery is being cancelled.');
-    if (this.booking) return refused('by_carrier', 'A carrier has the job: there is no drone to replace.');
-    if (!this.flight) return refused('no_drone', 'No drone is assigned: there is none to replace.');
+    if (this.cancels.isAsked) return BEING_CANCELLED;
+    if (this.milestones.hasBooking)
+      return refused('by_carrier', 'A carrier has the job: there is no drone to replace.');
+    if (!this.milestones.hasFlight)
+      return refused('no_drone', 'No drone is assigned: there is none to replace.');
     return undefined;
   }
 
   /** Asks for it to be aborted and waits for the answer: before the pickup it is a cancel. */
   async abort(command: AbortCommand): Promise<Answer> {
     const { status } = this.record;
-    if (isFinal(status)) return refused(`already_${status}`, `The delivery has ended: it is ${status}.`);
+    const ended = endedBy(status);
+    if (ended) return ended;
     const order = this.orders.abort(command);
     if (isBeforePickup(status)) {
       const { actor, why } = command;
@@ -209,59 +196,51 @@ export class Happenings {
     await this.cancel(command);
   }
 
-  /** What the status alone decides about a cancel; undefined when the saga must. */
-  private answerByStatus(): CancelAnswer | undefined {
-    const { status } = this.record;
-    if (status === 'cancelled') return { outcome: 'cancelled', reason: null, detail: null };
-    if (isFinal(status)) return refusal(`already_${status}`);
-    if (!isBeforePickup(status)) return refusal('already_picked_up');
-    return undefined;
-  }
-
   // What the saga takes out.
 
   /** From now on only this flight's milestones count. */
   follow(reservationId: ReservationId, reservationToken: number): void {
-    this.flight = { reservationId, reservationToken, inbox: new OrderedInbox() };
-    this.sort();
+    this.milestones.follow(reservationId, reservationToken);
   }
 
   followBooking(bookingId: BookingId): void {
-    this.booking = { bookingId, inbox: new OrderedInbox() };
-    this.sort();
+    this.milestones.followBooking(bookingId);
   }
 
   /** No flight is followed any more: what it still says is ignored. */
   unfollow(): void {
-    this.flight = undefined;
+    this.milestones.unfollow();
   }
 
   cancelIsPending(): boolean {
-    return this.cancelling !== undefined && this.cancelling.answer === undefined;
+    return this.cancels.isPending;
   }
 
   /** A cancel was answered `pending` and waits for the aircraft to say what it did. */
   get cancelIsUnsettled(): boolean {
-    return this.cancelling?.answer?.outcome === 'pending';
+    return this.cancels.isUnsettled;
   }
 
   get cancelCommand(): CancelCommand | undefined {
-    return this.cancelling?.command;
+    return this.cancels.command;
   }
 
   /** Answers the pending cancel. `pending` keeps it in mind; a refusal forgets it, so that it can be asked again. */
   answerCancel(answer: CancelAnswer): void {
-    if (!this.cancelling) return;
-    this.cancelling.answer = answer;
+    if (!this.cancels.isAsked) return;
+    this.cancels.answer(answer);
     this.orders.cancelAnswered(answer);
-    if (answer.outcome === 'refused') this.cancelling = undefined;
+    this.orderLog.settled(CANCEL_UPDATE, answer);
   }
 
   /** Nobody is left waiting for what can no longer be done: whoever came too late hears how far the delivery is. */
   answerLate(): void {
-    if (this.cancelIsPending()) this.answerCancel(this.answerByStatus() ?? refusal('already_ended'));
+    if (this.cancelIsPending())
+      this.answerCancel(answerByStatus(this.record.status) ?? refusal('already_ended'));
     this.orders.answerLate();
     this.dropoffs.answerLate(this.record.status);
+    const ended = endedBy(this.record.status);
+    if (ended) this.orderLog.close(ended);
   }
 
   /** Forgets an old wake-up. To be called before asking for a drone: one that comes after is a new one. */
@@ -312,9 +291,9 @@ export class Happenings {
       if (happening) return happening;
       // A signal may be late where its fact is not: look before acting on silence.
       const isOver = untilMs !== null && this.record.nowMs() >= untilMs;
-      if ((this.hasGap || isOver) && (await this.fetchMissed())) continue;
+      if ((this.milestones.hasGap || isOver) && (await this.milestones.fetchMissed())) continue;
       if (isOver) return { kind: 'deadline' };
-      if (this.hasGap) {
+      if (this.milestones.hasGap) {
         // Numbers are given without a gap, so the missing one is being committed: it will be there in a moment.
         const summary = 'a milestone is missing: ask again';
         const leftMs = untilMs === null ? LONGEST_GAP_RETRY_MS : Math.ceil(this.record.wallUntilMs(untilMs));
@@ -322,24 +301,19 @@ export class Happenings {
         await condition(() => this.canTake, retryMs, { summary });
         continue;
       }
-      this.arm(untilMs);
-      const { alarm } = this;
-      await condition(() => this.hasSomething() || (alarm !== undefined && this.alarm !== alarm));
+      const hasFired = this.alarm.arm(untilMs);
+      await condition(() => this.hasSomething() || hasFired());
     }
   }
 
   private take(): Happening | undefined {
-    const milestone = this.flight?.inbox.take();
-    if (milestone) return { kind: 'drone', milestone };
-    const carried = this.booking?.inbox.take();
-    if (carried) return { kind: 'carrier', milestone: carried };
+    const milestone = this.milestones.take();
+    if (milestone) return milestone;
     const answer = this.heldAnswer;
     this.answered.splice(0, answer ? this.answered.indexOf(answer) + 1 : this.answered.length);
     if (answer) return { kind: 'answered', command: answer.command };
-    if (this.cancelling && !this.cancelling.taken && this.cancelIsPending()) {
-      this.cancelling.taken = true;
-      return { kind: 'cancel', command: this.cancelling.command };
-    }
+    const cancel = this.cancels.take();
+    if (cancel) return { kind: 'cancel', command: cancel };
     const asked = this.reschedules.take();
     if (asked) return { kind: 'reschedule', asked };
     const change = this.dropoffs.take();
@@ -355,15 +329,14 @@ export class Happenings {
 
   /** Something waits to be taken out, or is missing and to be fetched. */
   hasSomething(): boolean {
-    return this.canTake || this.hasGap;
+    return this.canTake || this.milestones.hasGap;
   }
 
   private get canTake(): boolean {
     return (
-      this.flight?.inbox.hasNext === true ||
-      this.booking?.inbox.hasNext === true ||
+      this.milestones.hasNext ||
       this.heldAnswer !== undefined ||
-      (this.cancelIsPending() && this.cancelling?.taken === false) ||
+      this.cancels.hasNext ||
       this.reschedules.isPending ||
       this.dropoffs.hasNext ||
       this.orders.hasSomething ||
@@ -371,112 +344,8 @@ export class Happenings {
     );
   }
 
-  private get hasGap(): boolean {
-    return this.flight?.inbox.hasGap === true || this.booking?.inbox.hasGap === true;
-  }
-
-  /**
-   * Makes sure that a timer fires no later than at `untilMs`. One that is armed for an earlier time is left alone, and
-   * armed anew when it fires: each timer is billed, and in a normal delivery the deadlines move later and later.
-   */
-  private arm(untilMs: number | null): void {
-    if (untilMs === null) return;
-    if (this.alarm && this.alarm.atMs <= untilMs) return;
-    this.alarm?.scope.cancel();
-    const scope = new CancellationScope({ cancellable: true });
-    const alarm = { atMs: untilMs, scope };
-    this.alarm = alarm;
-    const summary = `deadline: ${this.record.state.waitingFor ?? 'next step'}`;
-    scope
-      .run(() => sleep(Math.ceil(this.record.wallUntilMs(untilMs)), { summary }))
-      .then(() => {
-        if (this.alarm === alarm) this.alarm = undefined;
-      })
-      .catch((error: unknown) => {
-        if (!isCancellation(error)) throw error;
-      });
-  }
-
-  /** No deadline is left: an armed timer must not keep a finished workflow from its end. */
+  /** No deadline is left. */
   disarm(): void {
-    this.alarm?.scope.cancel();
-    this.alarm = undefined;
+    this.alarm.disarm();
   }
-
-  /** Asks the services for milestones whose signals have not come. True when there was one that is next. */
-  private async fetchMissed(): Promise<boolean> {
-    try {
-      return await this.fetchFromServices();
-    } catch (error) {
-      // Refused for good: nothing is learnt, and the wait's own deadline says what becomes of it.
-      if (error instanceof StepFailed) return false;
-      throw error;
-    }
-  }
-
-  private async fetchFromServices(): Promise<boolean> {
-    if (this.flight) {
-      const { reservationId, reservationToken, inbox } = this.flight;
-      const missed = await shortStep(
-        'readDroneMilestones',
-        { reservationId, afterSequence: inbox.lastSequence },
-        'read milestones whose signals have not come',
-      );
-      for (const one of missed) {
-        inbox.add({
-          reservationId,
-          reservationToken,
-          sequence: one.sequence,
-          kind: one.kind,
-          droneId: one.drone_id,
-          occurredAt: one.occurred_at,
-          recordedAt: one.recorded_at,
-          position: one.position,
-          detail: one.detail,
-        });
-      }
-      return inbox.hasNext;
-    }
-    if (this.booking) {
-      const { bookingId, inbox } = this.booking;
-      const missed = await shortStep(
-        'readCarrierMilestones',
-        { bookingId, afterSequence: inbox.lastSequence },
-        'read carrier milestones whose signals have not come',
-      );
-      for (const one of missed) {
-        const { sequence, state, occurred_at: occurredAt, recorded_at: recordedAt } = one;
-        inbox.add({ bookingId, sequence, state, occurredAt, recordedAt });
-      }
-      return inbox.hasNext;
-    }
-    return false;
-  }
-
-  private sort(): void {
-    const { flight, booking } = this;
-    if (flight) {
-      for (const signal of this.unsorted) {
-        const ours =
-          signal.reservationId === flight.reservationId &&
-          signal.reservationToken === flight.reservationToken;
-        if (ours) flight.inbox.add(signal);
-      }
-      this.unsorted = [];
-    }
-    if (booking) {
-      for (const signal of this.unsortedCarrier) {
-        if (signal.bookingId === booking.bookingId) booking.inbox.add(signal);
-      }
-      this.unsortedCarrier = [];
-    }
-  }
-}
-
-export function refusal(reason: string): CancelAnswer {
-  const detail =
-    reason === 'already_picked_up'
-      ? 'The package is aboard the drone. It can no longer be cancelled.'
-      : `The delivery has ended: ${reason.replaceAll('_', ' ')}.`;
-  return { outcome: 'refused', reason, detail };
 }

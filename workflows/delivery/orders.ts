@@ -4,13 +4,16 @@
  * put them here and wait; the saga takes them one at a time and answers. A second order shares the first one's answer.
  */
 import { isBeforePickup, isFinal } from '../../services/delivery/contract/status.ts';
-import type {
-  AbortCommand,
-  CancelAnswer,
-  ConfirmCommand,
-  OperatorAnswer,
-  ReassignDroneCommand,
+import {
+  ABORT_UPDATE,
+  type AbortCommand,
+  type CancelAnswer,
+  type ConfirmCommand,
+  type OperatorAnswer,
+  REASSIGN_DRONE_UPDATE,
+  type ReassignDroneCommand,
 } from '../messages.ts';
+import type { OrderLog } from './order-log.ts';
 import type { DeliveryRecord } from './record.ts';
 
 /** An answer before it is addressed to one of those who asked. */
@@ -32,16 +35,21 @@ export interface Order<C> {
 
 export class Orders {
   private readonly record: DeliveryRecord;
+  private readonly orderLog: OrderLog;
   private reassigning: Order<ReassignDroneCommand> | undefined;
+  private excludesPresent = false;
   private aborting: Order<AbortCommand> | undefined;
   private confirming: Order<ConfirmCommand> | undefined;
   private nativeCancel: 'asked' | 'taken' | undefined;
 
-  constructor(record: DeliveryRecord) {
+  constructor(record: DeliveryRecord, orderLog: OrderLog) {
     this.record = record;
+    this.orderLog = orderLog;
   }
 
   reassign(command: ReassignDroneCommand): Order<ReassignDroneCommand> {
+    if (!this.reassigning) this.excludesPresent = false;
+    this.excludesPresent ||= command.excludePresent !== false;
     this.reassigning ??= { command, taken: false, answer: undefined };
     return this.reassigning;
   }
@@ -63,6 +71,11 @@ export class Orders {
   /** Its drone is to be replaced, and nobody has said yet whether it can be: a step that a cancel interrupts is interrupted. */
   get reassignIsPending(): boolean {
     return this.reassigning !== undefined && this.reassigning.answer === undefined;
+  }
+
+  /** Whether any of those who want another drone wants the present one out of the question from now on. */
+  get reassignExcludesPresent(): boolean {
+    return this.excludesPresent;
   }
 
   /** What aborts it, for the record of the cancel that it became. */
@@ -100,12 +113,14 @@ export class Orders {
   answerReassign(answer: Answer): void {
     if (this.reassigning) this.reassigning.answer = answer;
     if (answer.outcome !== 'pending') this.reassigning = undefined;
+    this.orderLog.settled(REASSIGN_DRONE_UPDATE, answer);
   }
 
   /** `pending` keeps the order in mind: an event will tell how it went. */
   answerAbort(answer: Answer): void {
     if (this.aborting) this.aborting.answer = answer;
     if (answer.outcome !== 'pending') this.aborting = undefined;
+    this.orderLog.settled(ABORT_UPDATE, answer);
   }
 
   answerConfirm(answer: Answer): void {
@@ -118,6 +133,7 @@ export class Orders {
     if (!this.aborting || (outcome === 'refused' && reason === 'already_picked_up')) return;
     this.aborting.answer = { outcome, reason, detail };
     if (outcome === 'refused') this.aborting = undefined;
+    this.orderLog.settled(ABORT_UPDATE, { outcome, reason });
   }
 
   /** Nobody is left waiting for what can no longer be done. */
@@ -133,11 +149,16 @@ export class Orders {
   }
 }
 
+/** What the delivery's end refuses; undefined before it. */
+export function endedBy(status: DeliveryRecord['status']): Answer | undefined {
+  if (!isFinal(status)) return undefined;
+  return refused(`already_${status}`, `The delivery has ended: it is ${status}.`);
+}
+
 /** What the status alone refuses about a drone's replacement; undefined when the saga must say. */
 export function refusedByStatus(status: DeliveryRecord['status']): Answer | undefined {
-  if (isFinal(status)) {
-    return refused(`already_${status}`, `The delivery has ended: it is ${status}.`);
-  }
+  const ended = endedBy(status);
+  if (ended) return ended;
   if (!isBeforePickup(status)) {
     return refused('already_picked_up', 'The package is aboard: the drone can no longer be replaced.');
   }
@@ -147,7 +168,8 @@ export function refusedByStatus(status: DeliveryRecord['status']): Answer | unde
 /** What the status alone refuses about a confirmation; undefined while the package is at the dropoff. */
 export function confirmRefusedByStatus(status: DeliveryRecord['status']): Answer | undefined {
   if (status === 'arrived_at_dropoff') return undefined;
-  if (isFinal(status)) return refused(`already_${status}`, `The delivery has ended: it is ${status}.`);
+  const ended = endedBy(status);
+  if (ended) return ended;
   return refused(
     'not_awaited',
     `Nobody waits for a confirmation: the delivery is ${status.replaceAll('_', ' ')}.`,
@@ -157,3 +179,5 @@ export function confirmRefusedByStatus(status: DeliveryRecord['status']): Answer
 export function refused(reason: string, detail: string): Answer {
   return { outcome: 'refused', reason, detail };
 }
+
+export const BEING_CANCELLED = refused('being_cancelled', 'The delivery is being cancelled.');

@@ -68,16 +68,17 @@ async function renew(run: DeliveryRun, authorized: { key: string; expiresAt: str
  * nothing is in flight.
  */
 export async function continueWhenLong(run: DeliveryRun): Promise<void> {
-  const { happenings, record, policy, input } = run;
+  const { happenings, record, orderLog, policy, input } = run;
   const { continueAsNewSuggested, historyLength } = workflowInfo();
   if (!continueAsNewSuggested && historyLength < Math.max(policy.historyEvents, SHORTEST_HISTORY)) return;
   await record.written();
   // An update that waits for the saga is something to do; one that was answered only has to say so.
   await condition(() => allHandlersFinished() || happenings.hasSomething());
+  while (orderLog.isWriting) await record.written();
   const { compensations } = run;
   if (compensations.isUndoingAside) {
     await condition(
-      () => !compensations.isUndoingAside || happenings.hasSomething() || record.isAskedAboutCompensation,
+      () => !compensations.isUndoingAside || happenings.hasSomething() || compensations.isStuck,
     );
   }
   // What is stuck waits for a person, and this delivery does not: it goes on with the history that it has.

@@ -45,7 +45,7 @@ export async function settledByHand(
     case 'lost':
       throw failed('package_lost', `Given up by ${by}: ${why}`, 'lost');
     case 'delivered':
-      await record.walkTo('delivered', details);
+      await record.walkTo('delivered', { ...details, patch: { undeliverable_reason: null } });
       return { status: 'delivered', charged: 'delivered' };
     case 'returned':
       await record.walkTo('returned', details);

@@ -52,6 +52,7 @@ const NOT_YET_IN_THE_HISTORY: ReadonlyMap<string, string> = new Map([
   ['delivery.dropoff_changed', AFTER_ITS_CAUSE],
   ['delivery.intervention_opened', AFTER_ITS_CAUSE],
   ['delivery.intervention_resolved', AFTER_ITS_CAUSE],
+  ['delivery.order_answered', AFTER_ITS_CAUSE],
   ['delivery.overdue', AFTER_ITS_CAUSE],
   ['delivery.recipient_absent', AFTER_ITS_CAUSE],
   ['delivery.rescheduled', AFTER_ITS_CAUSE],

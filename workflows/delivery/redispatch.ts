@@ -3,12 +3,15 @@
  * has behind it stays behind it. Nothing that goes wrong here ends it, for the package lies somewhere: it waits, or people are asked.
  */
 import { ApplicationFailure } from '@temporalio/workflow';
+import { needsRecipient } from '../../services/delivery/contract/confirmation.ts';
 import { announceTakeOver, dispatch, returnUnloaded } from './assigned-drone.ts';
+import { refusal } from './cancels.ts';
 import { refuse } from './change-dropoff.ts';
+import { KEPT } from './confirmation.ts';
 import { refusedChange } from './dropoff-changes.ts';
 import type { Ending } from './endings.ts';
 import { Flight } from './flight.ts';
-import { type Happening, refusal } from './happenings.ts';
+import type { Happening } from './happenings.ts';
 import { cancelQuestion, isCancelQuestion } from './native-cancel.ts';
 import { type Answer, refused } from './orders.ts';
 import { continueWhenLong } from './patience.ts';
@@ -176,14 +179,16 @@ async function askAPerson(run: DeliveryRun, reason: string): Promise<Ending | un
 
 /** What is asked for while no drone has the package: it can neither be brought back nor taken elsewhere. */
 async function onGround(run: DeliveryRun, happening: Happening): Promise<void> {
-  const { happenings, record } = run;
+  const { happenings, record, input } = run;
   switch (happening.kind) {
     case 'abort':
       happenings.orders.answerAbort(ON_GROUND);
       return;
     case 'confirm':
       happenings.orders.answerConfirm(
-        refused('not_awaited', 'No drone is at the dropoff: the package waits for another one.'),
+        needsRecipient(input.confirmation ?? 'none')
+          ? KEPT
+          : refused('not_awaited', 'No drone is at the dropoff: the package waits for another one.'),
       );
       return;
     case 'reassign':

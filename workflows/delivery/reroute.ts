@@ -62,6 +62,7 @@ export class Reroute {
     if (offer === undefined || run.record.nowMs() < this.answerByMs) return;
     this.answerByMs = Number.POSITIVE_INFINITY;
     const { dropoff, actor, why } = offer.asked.command;
+    run.orderLog.tell(offer.asked.command);
     await run.record.note('dropoff_change_requested', {
       data: { dropoff: dropoff.location, by: nameOf(actor), why },
     });

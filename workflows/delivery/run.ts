@@ -9,6 +9,7 @@ import { Compensations } from './compensation.ts';
 import { type Ending, Ended } from './endings.ts';
 import { HandledUpdates } from './handled.ts';
 import { Happenings } from './happenings.ts';
+import { OrderLog } from './order-log.ts';
 import { DEFAULT_POLICY } from './policy.ts';
 import { DeliveryRecord } from './record.ts';
 import { undoerOf } from './undo.ts';
@@ -84,6 +85,7 @@ export class DeliveryRun {
   readonly policy: DeliveryPolicy;
   readonly record: DeliveryRecord;
   readonly happenings: Happenings;
+  readonly orderLog: OrderLog;
   readonly compensations: Compensations;
   readonly handled: HandledUpdates;
   /** It goes on where an earlier run ended. */
@@ -122,7 +124,8 @@ export class DeliveryRun {
     this.handled = new HandledUpdates(carried?.handled);
     this.policy = { ...DEFAULT_POLICY, ...input.policy };
     this.record = new DeliveryRecord(input, carried?.record);
-    this.happenings = new Happenings(this.record, carried?.happenings);
+    this.orderLog = new OrderLog(this.record);
+    this.happenings = new Happenings(this.record, this.orderLog, carried?.happenings);
     const stuckMs = wallDurationMs(input.clock, this.policy.compensationStuckS * 1000);
     const undoer = undoerOf(input, this.record);
     this.compensations = new Compensations(this.record, stuckMs, undoer, carried?.compensations);
@@ -164,6 +167,8 @@ export class DeliveryRun {
   cancelled(charged: Ending['charged']): Ended {
     const { cancelCommand: command, orders } = this.happenings;
     const { abortCommand } = orders;
+    this.orderLog.tell(command);
+    this.orderLog.tell(abortCommand);
     return new Ended({
       status: 'cancelled',
       charged,

@@ -156,6 +156,7 @@ export async function move(
   // A new window is a new wait for a drone.
   run.awaiting = undefined;
   const by = `${actor.role}:${actor.id}`;
+  run.orderLog.tell(asked.command);
   await record.note('rescheduled', { data: { from: old, to, by, why }, patch: { pickup_window: to } });
   // Whatever it waited for, or had promised, was for the old window.
   if (record.status === 'awaiting_drone' || record.status === 'confirmed') {

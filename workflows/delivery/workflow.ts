@@ -1,86 +1,17 @@
 /**
- * The delivery: one durable workflow, from the accept to the final event. Here are its doors (signals, updates, query) and its
- * end (compensation, charge); what it does in between is the saga.
+ * The delivery: one durable workflow, from the accept to the final event. Here are its beginning and its end (compensation,
+ * charge); what it does in between is the saga.
  */
-import {
-  allHandlersFinished,
-  ApplicationFailure,
-  CancellationScope,
-  condition,
-  defineQuery,
-  defineSignal,
-  defineUpdate,
-  patched,
-  setHandler,
-} from '@temporalio/workflow';
-import { utcWindow, windowRefusals } from '../../services/delivery/contract/schedule.ts';
+import { allHandlersFinished, ApplicationFailure, CancellationScope, condition } from '@temporalio/workflow';
 import type { Money } from '../../shared/schemas.ts';
-import {
-  ABORT_UPDATE,
-  type AbortCommand,
-  CANCEL_UPDATE,
-  type CancelAnswer,
-  type CancelCommand,
-  CARRIER_MILESTONE_SIGNAL,
-  type CarrierMilestoneSignal,
-  CONFIRM_UPDATE,
-  type ConfirmCommand,
-  CHANGE_DROPOFF_UPDATE,
-  type ChangeDropoffAnswer,
-  type ChangeDropoffCommand,
-  type DeliveryInput,
-  type DeliveryOutcome,
-  type DeliveryState,
-  DRONE_AVAILABLE_SIGNAL,
-  DRONE_MILESTONE_SIGNAL,
-  type DroneMilestoneSignal,
-  IMPOSSIBLE_WINDOW,
-  type OperatorAnswer,
-  type OperatorCommand,
-  REASSIGN_DRONE_UPDATE,
-  type ReassignDroneCommand,
-  RESCHEDULE_UPDATE,
-  type RescheduleAnswer,
-  type RescheduleCommand,
-  RESOLVE_INTERVENTION_UPDATE,
-  type ResolveInterventionCommand,
-  RETRY_COMPENSATION_UPDATE,
-  type RetryCompensationCommand,
-  STATE_QUERY,
-} from '../messages.ts';
+import type { DeliveryInput, DeliveryOutcome } from '../messages.ts';
 import type { CarriedDelivery } from './carried.ts';
-import {
-  checkAbort,
-  checkCancel,
-  checkConfirm,
-  checkChangeDropoff,
-  checkReassignDrone,
-  checkRescheduleForm,
-  checkResolveIntervention,
-  checkRetryCompensation,
-} from './commands.ts';
+import { openDoors } from './doors.ts';
 import { Ended, type Ending, failed } from './endings.ts';
-import { ACCEPTED } from './answers.ts';
-import type { Answer } from './orders.ts';
 import { DeliveryRun } from './run.ts';
 import { captureInsteadOfVoid, chargeOf, creditWhatWasLost, VOID_AUTHORIZATION } from './money.ts';
 import { saga } from './saga.ts';
 import { StepFailed } from './steps.ts';
-
-const droneMilestone = defineSignal<[DroneMilestoneSignal]>(DRONE_MILESTONE_SIGNAL);
-const carrierMilestone = defineSignal<[CarrierMilestoneSignal]>(CARRIER_MILESTONE_SIGNAL);
-const droneAvailable = defineSignal(DRONE_AVAILABLE_SIGNAL);
-const cancel = defineUpdate<CancelAnswer, [CancelCommand]>(CANCEL_UPDATE);
-const reschedule = defineUpdate<RescheduleAnswer, [RescheduleCommand]>(RESCHEDULE_UPDATE);
-const changeDropoff = defineUpdate<ChangeDropoffAnswer, [ChangeDropoffCommand]>(CHANGE_DROPOFF_UPDATE);
-const reassignDrone = defineUpdate<OperatorAnswer, [ReassignDroneCommand]>(REASSIGN_DRONE_UPDATE);
-const confirm = defineUpdate<OperatorAnswer, [ConfirmCommand]>(CONFIRM_UPDATE);
-const abort = defineUpdate<OperatorAnswer, [AbortCommand]>(ABORT_UPDATE);
-const resolveIntervention = defineUpdate<OperatorAnswer, [ResolveInterventionCommand]>(
-  RESOLVE_INTERVENTION_UPDATE,
-);
-const retryCompensation = defineUpdate<OperatorAnswer, [RetryCompensationCommand]>(RETRY_COMPENSATION_UPDATE);
-const state = defineQuery<DeliveryState>(STATE_QUERY);
 
 /**
  * Completes with any business outcome; a workflow that is *Failed* has met a bug.
@@ -97,6 +28,10 @@ export async function delivery(input: DeliveryInput, carried?: CarriedDelivery):
     run.happenings.disarm();
     run.record.answers.refuseAll('the delivery has ended');
     await condition(allHandlersFinished);
+    while (run.orderLog.isWriting) {
+      await run.record.written();
+      await condition(allHandlersFinished);
+    }
     if (bug) throw bug;
     return {
       status: run.record.status,
@@ -106,97 +41,6 @@ export async function delivery(input: DeliveryInput, carried?: CarriedDelivery):
     };
   });
 }
-
-function openDoors(run: DeliveryRun): void {
-  const { happenings, record, handled } = run;
-  setHandler(droneMilestone, (signal) => happenings.droneMilestone(signal));
-  setHandler(carrierMilestone, (signal) => happenings.carrierMilestone(signal));
-  setHandler(droneAvailable, () => happenings.droneAvailable());
-  setHandler(state, () => record.state);
-
-  setHandler(cancel, (command) => handled.once(() => happenings.cancel(command)), {
-    validator: unlessHandled(checkCancel),
-  });
-  setHandler(
-    reschedule,
-    (command) =>
-      handled.once(() =>
-        happenings.reschedule({ ...command, pickupWindow: utcWindow(command.pickupWindow) }),
-      ),
-    { validator: unlessHandled((command: RescheduleCommand) => checkReschedule(run, command)) },
-  );
-  setHandler(changeDropoff, (command) => handled.once(() => happenings.changeDropoff(command)), {
-    validator: unlessHandled((command: ChangeDropoffCommand) => checkChangeDropoff(run.input, command)),
-  });
-  setHandler(
-    reassignDrone,
-    (command) => handled.once(async () => addressed(await happenings.reassignDrone(command), command)),
-    { validator: unlessHandled(checkReassignDrone) },
-  );
-  setHandler(
-    abort,
-    (command) => handled.once(async () => addressed(await happenings.abort(command), command)),
-    { validator: unlessHandled(checkAbort) },
-  );
-  setHandler(
-    confirm,
-    (command) => handled.once(async () => addressed(await happenings.confirm(command), command)),
-    { validator: unlessHandled(checkConfirm) },
-  );
-  setHandler(resolveIntervention, (command) => handled.once(() => answerOf(run, command)), {
-    validator: unlessHandled((command) => checkResolveIntervention(record, command)),
-  });
-  setHandler(
-    retryCompensation,
-    (command) => handled.once(() => answerOf(run, { ...command, answer: 'retry' })),
-    { validator: unlessHandled((command) => checkRetryCompensation(record, command)) },
-  );
-
-  /** An update that an earlier run handled gets that answer, whatever the delivery has come to since. */
-  function unlessHandled<C>(check: (command: C) => void): (command: C) => void {
-    return (command) => {
-      if (!handled.knows()) check(command);
-    };
-  }
-}
-
-/** Hands an answer to the one who asked, and says whether it was this one that closed the intervention. */
-function answerOf(
-  { record, happenings }: DeliveryRun,
-  command: ResolveInterventionCommand,
-): OperatorAnswer | Promise<OperatorAnswer> {
-  const pending = record.holdAnswer(command);
-  if (record.isAboutJourney(command.interventionId)) happenings.interventionAnswered(pending);
-  // Deliveries that began before answers were held are told so at once, in the same moment as ever.
-  if (!patched('answers-are-held')) return addressed(ACCEPTED, command);
-  return condition(() => pending.settled !== undefined).then(() =>
-    addressed(pending.settled ?? ACCEPTED, command),
-  );
-}
-
-/** @throws {ApplicationFailure} for a window that is none, or that cannot be served: then its detail are the field errors */
-function checkReschedule({ record, policy, input }: DeliveryRun, command: RescheduleCommand): void {
-  checkRescheduleForm(command);
-  const { pickupWindow } = command;
-  const { deadline } = input;
-  const errors = windowRefusals(pickupWindow, {
-    nowMs: record.nowMs(),
-    aheadS: policy.scheduleAheadS,
-    deadline,
-  });
-  if (errors.length === 0) return;
-  throw ApplicationFailure.create({
-    message: errors.map(({ field, message }) => `${field} ${message}`).join('; '),
-    type: IMPOSSIBLE_WINDOW,
-    nonRetryable: true,
-    details: [errors],
-  });
-}
-
-const addressed = (answer: Answer, { request }: Pick<OperatorCommand, 'request'>): OperatorAnswer => ({
-  ...answer,
-  request: request ?? null,
-});
 
 /** The *Cancel* button of the Temporal UI acts as the cancel update; with the package aboard it asks a person what was meant. */
 function watchNativeCancel({ happenings }: DeliveryRun): void {

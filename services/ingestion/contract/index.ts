@@ -164,10 +164,10 @@ export const ingestionContract = defineContract({
     summary:
       'The recipient has confirmed it, or cannot any more: the workflow’s `confirm` update, which looks at what was given',
     description:
-      'Safe to repeat: the first answer again. 409 with the reason when the drone does not (or no longer) wait for it: `not_awaited`, `too_late`, `attempts_exhausted`, `already_<status>`; 503 when the workflow did not answer in time. What was given counts all the same: the workflow looks for it before the time is over.',
+      'Safe to repeat: the first answer again. 409 with the reason when the drone does not (or no longer) wait for it: `not_awaited`, `too_late`, `attempts_exhausted`, `already_<status>`; `pending`: the drone has come down with the package, and what was given counts for the one that takes over. 503 when the workflow did not answer in time. What was given counts all the same: the workflow looks for it before the time is over.',
     params: DeliveryParams,
     body: Closed({ given: OneOf(['confirmed', 'exhausted'] as const) }),
-    response: Closed({ outcome: Type.Literal('accepted'), detail: Nullable(Type.String()) }),
+    response: Closed({ outcome: OneOf(['accepted', 'pending'] as const), detail: Nullable(Type.String()) }),
   },
   backlog: {
     method: 'GET',

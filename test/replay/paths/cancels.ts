@@ -112,6 +112,16 @@ export const CANCELS: Readonly<Record<string, Path>> = {
     return delivery;
   },
   'cancelled-natively-after-the-pickup-unanswered': natively((scenes) => scenes.at('enroute_to_dropoff')),
+  // What waits when the button is pressed is answered all the same.
+  'cancelled-natively-while-an-abort-waits': async (scenes) => {
+    const delivery = await scenes.at('enroute_to_dropoff');
+    scenes.lab.faults.arm({ activity: 'returnToSender', how: 'down' });
+    await scenes.orderAtOnce(delivery, 'abort', {});
+    await delivery.handle.cancel();
+    await scenes.untilTried(delivery, 'returnToSender', 3);
+    scenes.lab.faults.clear();
+    return delivery;
+  },
   'cancelled-natively-while-it-returns': natively(async (scenes) => {
     const delivery = await scenes.withFailure({ failure: 'dropoff_blocked' });
     await delivery.untilStatus('enroute_to_return');

@@ -132,6 +132,28 @@ export const FAILURES: Readonly<Record<string, Path>> = {
     await scenes.resolve(delivery, 'done');
     return delivery;
   },
+  'compensation-is-stuck-and-retried-in-vain': async (scenes) => {
+    const delivery = await scenes.compensating('down', { policy: { compensationStuckS: 60 } });
+    await scenes.resolve(delivery, 'retry');
+    await scenes.untilAsked(delivery, 2);
+    await scenes.resolve(delivery, 'done');
+    return delivery;
+  },
+  // The aircraft does not say whether it has loaded.
+  'compensation-is-pending-and-retried-in-vain': async (scenes) => {
+    scenes.lab.faults.arm(
+      { activity: 'appendEvents', how: 'refuse', key: /event_arrived_at_pickup/, times: 1 },
+      { activity: 'recallDrone', how: 'lie', answer: { outcome: 'pending' } },
+    );
+    const delivery = await scenes.withFailure(
+      { failure: 'sender_absent' },
+      { policy: { compensationStuckS: 60 } },
+    );
+    await scenes.resolve(delivery, 'retry');
+    await scenes.untilAsked(delivery, 2);
+    scenes.lab.faults.clear();
+    return delivery;
+  },
   'compensation-fails-again-when-retried': async (scenes) => {
     const delivery = await scenes.compensating();
     await scenes.resolve(delivery, 'retry');

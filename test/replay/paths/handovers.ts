@@ -15,6 +15,8 @@ async function awaited(
   return delivery;
 }
 
+const DOWN = { failure: 'motor_failure', stage: 'at_dropoff', at: 0.5 } as const;
+
 /** The recipient gives the right PIN, and the workflow is told. */
 async function confirm(delivery: LabDelivery): Promise<void> {
   const { pin } = await delivery.recipient();
@@ -95,6 +97,43 @@ export const HANDOVERS: Readonly<Record<string, Path>> = {
     const delivery = await scenes.byCarrier({ confirmation: 'pin' });
     await delivery.untilStatus('arrived_at_dropoff');
     await confirm(delivery);
+    return delivery;
+  },
+  'confirmed-while-its-drone-is-down-and-taken-over': async (scenes) => {
+    const delivery = await awaited(scenes, {}, DOWN);
+    await scenes.untilAsked(delivery, 2);
+    await confirm(delivery);
+    await scenes.resolve(delivery, 'another_drone');
+    await delivery.tellConfirmed('on-the-ground');
+    await delivery.scene.addDrone();
+    return delivery;
+  },
+  // The order to let go does not get through until it is down.
+  'confirmed-as-its-drone-comes-down': async (scenes) => {
+    const { lab } = scenes;
+    const delivery = await awaited(scenes, {}, DOWN);
+    const [droneId] = delivery.scene.droneIds;
+    if (droneId === undefined) throw new Error('no drone');
+    lab.faults.arm({ activity: 'lowerPackage', how: 'down' });
+    const { pin } = await delivery.recipient();
+    await delivery.give({ pin });
+    await scenes.orderAtOnce(delivery, 'confirm', { actor: { role: 'recipient', id: 'recorder' } });
+    await lab.until('it is down', () => lab.pilot.look(droneId).activity.kind === 'down');
+    lab.faults.clear();
+    await delivery.scene.addDrone();
+    await lab.until('a person is asked', async () =>
+      (await delivery.read()).interventions.some((one) => one.id.includes('package_set_down')),
+    );
+    await scenes.resolve(delivery, 'another_drone');
+    return delivery;
+  },
+  'confirmed-by-nobody-as-its-drone-falls-silent': async (scenes) => {
+    const delivery = await awaited(
+      scenes,
+      { policy: { confirmationS: 200, dropoffHoverS: 300 } },
+      { failure: 'lost_link', stage: 'at_dropoff', at: 0.2, forS: 600 },
+    );
+    await scenes.untilAsked(delivery);
     return delivery;
   },
   'confirmation-awaited-and-aborted': async (scenes) => {

@@ -59,6 +59,18 @@ export const ORDERS: Readonly<Record<string, Path>> = {
     await scenes.resolve(delivery, 'retry');
     return delivery;
   },
+  // With a long history, which it would give up if nothing were being undone; the person's retry comes to nothing.
+  'reassigned-and-the-release-is-stuck-while-it-waits': async (scenes) => {
+    const policy = { awaitDroneS: 60, compensationStuckS: 120, historyEvents: 50 };
+    const delivery = await scenes.at('enroute_to_pickup', { policy });
+    scenes.lab.faults.arm({ activity: 'releaseDrone', how: 'down', key: /release\/[12]$/ });
+    await scenes.reassign(delivery);
+    await scenes.resolve(delivery, 'retry');
+    await delivery.handle.signal('droneAvailable');
+    await delivery.untilStatus('failed');
+    scenes.lab.faults.clear();
+    return delivery;
+  },
   'reassigned-on-the-ground': async (scenes) => {
     const delivery = await scenes.scheduled(2);
     await scenes.untilPlanned(delivery);
@@ -75,6 +87,15 @@ export const ORDERS: Readonly<Record<string, Path>> = {
     const delivery = await scenes.loading();
     await delivery.scene.addDrone();
     await scenes.reassign(delivery);
+    return delivery;
+  },
+  // The cancel is taken first, and waits for the aircraft's word.
+  'reassigned-and-cancelled-while-loading-in-silence': async (scenes) => {
+    scenes.lab.faults.arm({ activity: 'appendEvents', how: 'down', key: /event_arrived_at_pickup/ });
+    const delivery = await scenes.loadingInSilence(300);
+    await scenes.orderAtOnce(delivery, 'reassignDrone', {});
+    await scenes.orderAtOnce(delivery, 'cancel', { reason: 'requested_by_sender' });
+    scenes.lab.faults.clear();
     return delivery;
   },
   'reassigned-as-it-is-loaded': async (scenes) => {
@@ -182,6 +203,21 @@ export const ORDERS: Readonly<Record<string, Path>> = {
     await scenes.untilAsked(delivery);
     await scenes.abort(delivery);
     await scenes.resolve(delivery, 'lost');
+    return delivery;
+  },
+  // Two operators, who share what the first one's order causes.
+  'aborted-twice-at-once': async (scenes) => {
+    const delivery = await scenes.at('enroute_to_dropoff');
+    scenes.lab.faults.arm({ activity: 'returnToSender', how: 'down' });
+    await scenes.orderAtOnce(delivery, 'abort', {});
+    await scenes.orderAtOnce(delivery, 'abort', {});
+    scenes.lab.faults.clear();
+    return delivery;
+  },
+  // The news that it is loaded settles what was answered pending.
+  'cancelled-by-an-operator-while-loading-in-silence': async (scenes) => {
+    const delivery = await scenes.loadingInSilence(30);
+    await scenes.orderAtOnce(delivery, 'cancel', { reason: 'requested_by_operator' });
     return delivery;
   },
   'orders-while-compensating-are-refused': async (scenes) => {

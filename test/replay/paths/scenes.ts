@@ -36,6 +36,15 @@ export class Scenes {
     await delivery.order(update, given, `order-${(this.updates += 1)}`);
   }
 
+  /** Sends an update, which the workflow has when this returns. */
+  async orderAtOnce(delivery: LabDelivery, update: string, command: object): Promise<void> {
+    await delivery.handle.startUpdate(update, {
+      args: [update === 'confirm' ? command : { ...BY, ...command }] as [unknown],
+      updateId: `order-${(this.updates += 1)}`,
+      waitForStage: WorkflowUpdateStage.ACCEPTED,
+    });
+  }
+
   reassign(delivery: LabDelivery, excludePresent = true): Promise<void> {
     return this.order(delivery, 'reassignDrone', { excludePresent });
   }
@@ -67,11 +76,7 @@ export class Scenes {
     await this.lab.until('a person is asked', async () => (await ids()).length > 0);
     const [interventionId] = await ids();
     for (const answer of answers) {
-      await delivery.handle.startUpdate('resolveIntervention', {
-        args: [{ ...BY, interventionId, answer }] as [unknown],
-        updateId: `order-${(this.updates += 1)}`,
-        waitForStage: WorkflowUpdateStage.ACCEPTED,
-      });
+      await this.orderAtOnce(delivery, 'resolveIntervention', { interventionId, answer });
     }
     this.lab.faults.clear();
   }
@@ -238,8 +243,8 @@ export class Scenes {
   }
 
   /** Has failed, and cannot undo the registration of its packages. */
-  async compensating(how: 'refuse' | 'down' = 'refuse'): Promise<LabDelivery> {
+  async compensating(how: 'refuse' | 'down' = 'refuse', options: DeliveryOptions = {}): Promise<LabDelivery> {
     this.lab.faults.arm({ activity: 'reserveDrone', how: 'refuse' }, { activity: 'voidPackages', how });
-    return this.lab.start();
+    return this.lab.start(options);
   }
 }

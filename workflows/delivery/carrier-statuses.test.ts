@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canTransition, DELIVERY_STATUSES } from '../../services/delivery/contract/status.ts';
-import { stepsOnTo } from './carrier-journey.ts';
+import { stepsOnTo } from './carrier-statuses.ts';
 
 const TOLD = [
   'enroute_to_pickup',

@@ -1,0 +1,192 @@
+/** The doors of a delivery: its signals, updates and query, and what is checked there. */
+import {
+  ApplicationFailure,
+  condition,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  patched,
+  setHandler,
+} from '@temporalio/workflow';
+import { utcWindow, windowRefusals } from '../../services/delivery/contract/schedule.ts';
+import {
+  ABORT_UPDATE,
+  type AbortCommand,
+  CANCEL_UPDATE,
+  type CancelAnswer,
+  type CancelCommand,
+  CARRIER_MILESTONE_SIGNAL,
+  type CarrierMilestoneSignal,
+  CONFIRM_UPDATE,
+  type ConfirmCommand,
+  CHANGE_DROPOFF_UPDATE,
+  type ChangeDropoffAnswer,
+  type ChangeDropoffCommand,
+  type DeliveryState,
+  DRONE_AVAILABLE_SIGNAL,
+  DRONE_MILESTONE_SIGNAL,
+  type DroneMilestoneSignal,
+  IMPOSSIBLE_WINDOW,
+  type OperatorAnswer,
+  type OperatorCommand,
+  REASSIGN_DRONE_UPDATE,
+  type ReassignDroneCommand,
+  RESCHEDULE_UPDATE,
+  type RescheduleAnswer,
+  type RescheduleCommand,
+  RESOLVE_INTERVENTION_UPDATE,
+  type ResolveInterventionCommand,
+  RETRY_COMPENSATION_UPDATE,
+  type RetryCompensationCommand,
+  STATE_QUERY,
+} from '../messages.ts';
+import { ACCEPTED } from './answers.ts';
+import {
+  checkAbort,
+  checkCancel,
+  checkConfirm,
+  checkChangeDropoff,
+  checkReassignDrone,
+  checkRescheduleForm,
+  checkResolveIntervention,
+  checkRetryCompensation,
+} from './commands.ts';
+import type { LoggedAnswer, LoggedCommand } from './order-log.ts';
+import type { Answer } from './orders.ts';
+import type { DeliveryRun } from './run.ts';
+
+const droneMilestone = defineSignal<[DroneMilestoneSignal]>(DRONE_MILESTONE_SIGNAL);
+const carrierMilestone = defineSignal<[CarrierMilestoneSignal]>(CARRIER_MILESTONE_SIGNAL);
+const droneAvailable = defineSignal(DRONE_AVAILABLE_SIGNAL);
+const cancel = defineUpdate<CancelAnswer, [CancelCommand]>(CANCEL_UPDATE);
+const reschedule = defineUpdate<RescheduleAnswer, [RescheduleCommand]>(RESCHEDULE_UPDATE);
+const changeDropoff = defineUpdate<ChangeDropoffAnswer, [ChangeDropoffCommand]>(CHANGE_DROPOFF_UPDATE);
+const reassignDrone = defineUpdate<OperatorAnswer, [ReassignDroneCommand]>(REASSIGN_DRONE_UPDATE);
+const confirm = defineUpdate<OperatorAnswer, [ConfirmCommand]>(CONFIRM_UPDATE);
+const abort = defineUpdate<OperatorAnswer, [AbortCommand]>(ABORT_UPDATE);
+const resolveIntervention = defineUpdate<OperatorAnswer, [ResolveInterventionCommand]>(
+  RESOLVE_INTERVENTION_UPDATE,
+);
+const retryCompensation = defineUpdate<OperatorAnswer, [RetryCompensationCommand]>(RETRY_COMPENSATION_UPDATE);
+const state = defineQuery<DeliveryState>(STATE_QUERY);
+
+/** Opens them: what comes in is put where the saga takes it. */
+export function openDoors(run: DeliveryRun): void {
+  const { happenings, record, handled, orderLog } = run;
+  setHandler(droneMilestone, (signal) => happenings.droneMilestone(signal));
+  setHandler(carrierMilestone, (signal) => happenings.carrierMilestone(signal));
+  setHandler(droneAvailable, () => happenings.droneAvailable());
+  setHandler(state, () => record.state);
+
+  setHandler(
+    cancel,
+    (command) => handled.once(() => happenings.cancel(command), logged(CANCEL_UPDATE, command)),
+    { validator: unlessHandled(checkCancel) },
+  );
+  setHandler(
+    reschedule,
+    (given) => {
+      const command = { ...given, pickupWindow: utcWindow(given.pickupWindow) };
+      return handled.once(() => happenings.reschedule(command), logged(RESCHEDULE_UPDATE, command));
+    },
+    { validator: unlessHandled((command: RescheduleCommand) => checkReschedule(run, command)) },
+  );
+  setHandler(
+    changeDropoff,
+    (command) =>
+      handled.once(() => happenings.changeDropoff(command), logged(CHANGE_DROPOFF_UPDATE, command)),
+    {
+      validator: unlessHandled((command: ChangeDropoffCommand) => checkChangeDropoff(run.input, command)),
+    },
+  );
+  setHandler(
+    reassignDrone,
+    (command) =>
+      handled.once(
+        async () => addressed(await happenings.reassignDrone(command), command),
+        logged(REASSIGN_DRONE_UPDATE, command),
+      ),
+    { validator: unlessHandled(checkReassignDrone) },
+  );
+  setHandler(
+    abort,
+    (command) =>
+      handled.once(
+        async () => addressed(await happenings.abort(command), command),
+        logged(ABORT_UPDATE, command),
+      ),
+    { validator: unlessHandled(checkAbort) },
+  );
+  setHandler(
+    confirm,
+    (command) =>
+      handled.once(
+        async () => addressed(await happenings.confirm(command), command),
+        logged(CONFIRM_UPDATE, command),
+      ),
+    { validator: unlessHandled(checkConfirm) },
+  );
+  setHandler(
+    resolveIntervention,
+    (command) => handled.once(() => answerOf(run, command), logged(RESOLVE_INTERVENTION_UPDATE, command)),
+    { validator: unlessHandled((command) => checkResolveIntervention(record, command)) },
+  );
+  setHandler(
+    retryCompensation,
+    (given) => {
+      const command = { ...given, answer: 'retry' };
+      return handled.once(() => answerOf(run, command), logged(RETRY_COMPENSATION_UPDATE, command));
+    },
+    { validator: unlessHandled((command) => checkRetryCompensation(record, command)) },
+  );
+
+  /** Sees to it that an operator's order is in the timeline, however it is answered. */
+  function logged(order: string, command: LoggedCommand): (answer: LoggedAnswer) => void {
+    return (answer) => orderLog.answered(order, command, answer);
+  }
+
+  /** An update that an earlier run handled gets that answer, whatever the delivery has come to since. */
+  function unlessHandled<C>(check: (command: C) => void): (command: C) => void {
+    return (command) => {
+      if (!handled.knows()) check(command);
+    };
+  }
+}
+
+/** Hands an answer to the one who asked, and says whether it was this one that closed the intervention. */
+function answerOf(
+  { record, happenings }: DeliveryRun,
+  command: ResolveInterventionCommand,
+): OperatorAnswer | Promise<OperatorAnswer> {
+  const pending = record.holdAnswer(command);
+  if (record.isAboutJourney(command.interventionId)) happenings.interventionAnswered(pending);
+  // Deliveries that began before answers were held are told so at once, in the same moment as ever.
+  if (!patched('answers-are-held')) return addressed(ACCEPTED, command);
+  return condition(() => pending.settled !== undefined).then(() =>
+    addressed(pending.settled ?? ACCEPTED, command),
+  );
+}
+
+/** @throws {ApplicationFailure} for a window that is none, or that cannot be served: then its detail are the field errors */
+function checkReschedule({ record, policy, input }: DeliveryRun, command: RescheduleCommand): void {
+  checkRescheduleForm(command);
+  const { pickupWindow } = command;
+  const { deadline } = input;
+  const errors = windowRefusals(pickupWindow, {
+    nowMs: record.nowMs(),
+    aheadS: policy.scheduleAheadS,
+    deadline,
+  });
+  if (errors.length === 0) return;
+  throw ApplicationFailure.create({
+    message: errors.map(({ field, message }) => `${field} ${message}`).join('; '),
+    type: IMPOSSIBLE_WINDOW,
+    nonRetryable: true,
+    details: [errors],
+  });
+}
+
+const addressed = (answer: Answer, { request }: Pick<OperatorCommand, 'request'>): OperatorAnswer => ({
+  ...answer,
+  request: request ?? null,
+});
