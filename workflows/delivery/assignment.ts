@@ -1,6 +1,7 @@
 /** Step 4: the best drone, or the wait for one, or nobody: then the carrier takes over if it may. */
 import { patched } from '@temporalio/workflow';
 import type { FailureReason } from '../../services/delivery/contract/status.ts';
+import { REASSIGN_CROSSES, REASSIGNING } from './assigned-drone.ts';
 import { changeUnassigned } from './change-dropoff.ts';
 import { failed } from './endings.ts';
 import { continueWhenLong, waitPatiently } from './patience.ts';
@@ -69,7 +70,11 @@ async function lookForDrone(run: DeliveryRun): Promise<Found> {
     });
     happenings.expectDrone();
     record.waiting('the drone service', null);
-    const answer = await happenings.interruptible(reserve, { byReschedule: true });
+    const { orders } = happenings;
+    // No drone is assigned that could be replaced; only in deliveries from before may one still be asked for here.
+    if (orders.reassignIsPending && patched(REASSIGN_CROSSES)) orders.answerReassign(REASSIGNING);
+    const interrupts = { byReschedule: true, byReassign: orders.reassignIsPending };
+    const answer = await happenings.interruptible(reserve, interrupts);
     if (answer === 'interrupted') {
       if (happenings.cancelIsPending()) throw run.cancelled('cancelled_before_dispatch');
       await compensations.undo(release);

@@ -21,6 +21,7 @@ import {
   dispatch,
   etaBack,
   giveBack,
+  REASSIGN_CROSSES,
   REASSIGNED,
   recall,
   returnUnloaded,
@@ -656,6 +657,8 @@ export class Flight {
     run.happenings.unfollow();
     // Whatever it said before it failed: it had the package.
     if (isBeforePickup(record.status)) await record.walkTo('picked_up', {});
+    const { orders } = run.happenings;
+    if (orders.reassignIsPending && patched(REASSIGN_CROSSES)) orders.answerLate();
     compensations.discharge(drone.recall);
     compensations.discharge(drone.release);
     compensations.register({

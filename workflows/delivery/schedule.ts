@@ -5,6 +5,7 @@
 import { sameWindow } from '../../services/delivery/contract/schedule.ts';
 import { isoTime } from '../../shared/clock.ts';
 import type { ReassignDroneCommand, RescheduleAnswer } from '../messages.ts';
+import { grantReassign } from './assigned-drone.ts';
 import { changeDropoffsAsAsked, changeUnassigned, changeUnsent } from './change-dropoff.ts';
 import { waitPatiently } from './patience.ts';
 import { type PendingReschedule, refusedReschedule } from './reschedules.ts';
@@ -196,5 +197,6 @@ async function giveBackUnsent(run: DeliveryRun, drone: DroneAssignment): Promise
   happenings.unfollow();
   record.state.droneId = null;
   record.state.attempt -= 1;
+  await grantReassign(run, drone);
   await compensations.undo(drone.release);
 }
