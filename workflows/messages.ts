@@ -44,6 +44,8 @@ export interface DeliveryPolicy {
   awaitDroneS: number;
   /** With a deadline and a carrier allowed: how long before it the wait for a drone is given up. */
   carrierLeadS: number;
+  /** With a pickup window and a carrier allowed: how long before its end the wait for a drone is given up. */
+  carrierPickupLeadS: number;
   /** Beyond the promised arrival at the pickup, until the drone counts as failed. */
   pickupArrivalSlackS: number;
   /** The sender must have loaded within this after the arrival. */

@@ -42,7 +42,7 @@ async function lookForDrone(run: DeliveryRun): Promise<Found> {
       });
     }
   }
-  run.awaiting ??= { giveUpAtMs: giveUpAt(run), place: undefined };
+  run.awaiting ??= { giveUpAtMs: searchUntil(run), place: undefined };
   const { awaiting } = run;
   for (;;) {
     const reserveKey = record.key('reserve');
@@ -62,6 +62,8 @@ async function lookForDrone(run: DeliveryRun): Promise<Found> {
         expedited: input.expedited,
         wait: true,
         exclude_drone_ids: run.failedDrones,
+        ...(run.pickupWindow && { pickup_from: run.pickupWindow.start, pickup_by: run.pickupWindow.end }),
+        ...(input.deadline !== null && { deliver_by: input.deadline }),
         ...(lease_s !== undefined && { lease_s }),
       },
       summary: `reserve the best drone (try ${ordinal})`,
@@ -173,10 +175,7 @@ async function pauseAfterFailures(run: DeliveryRun): Promise<'over' | 'reschedul
   }
 }
 
-/**
- * Until when a free drone is worth waiting for: until the sender's window is over, or the deadline can no longer be met. With a
- * carrier to fall back on, early enough for it to make the deadline.
- */
+/** Until when a drone is of any use: until the sender's window is over, or the deadline can no longer be met. */
 function giveUpAt({ input, policy, authorized, record, pickupWindow }: DeliveryRun): number {
   const windowEndMs = pickupWindow === null ? Number.POSITIVE_INFINITY : Date.parse(pickupWindow.end);
   if (input.deadline === null) {
@@ -184,6 +183,19 @@ function giveUpAt({ input, policy, authorized, record, pickupWindow }: DeliveryR
   }
   const carrierLeadMs = authorized?.preferences.carrier_fallback === true ? policy.carrierLeadS * 1000 : 0;
   return Math.min(windowEndMs, Date.parse(input.deadline) - carrierLeadMs);
+}
+
+/**
+ * Until when a free drone is waited for, from now on. With a carrier to fall back on, early enough for it to be there while the
+ * sender is; but a drone is asked for first.
+ */
+function searchUntil(run: DeliveryRun): number {
+  const { pickupWindow, policy, authorized, record } = run;
+  const untilMs = giveUpAt(run);
+  const hasCarrier = authorized?.preferences.carrier_fallback === true;
+  if (pickupWindow === null || !hasCarrier || !patched('give-up-in-time-for-a-carrier')) return untilMs;
+  const forCarrierMs = Date.parse(pickupWindow.end) - policy.carrierPickupLeadS * 1000;
+  return Math.min(untilMs, Math.max(forCarrierMs, record.nowMs()));
 }
 
 /** The carrier takes over if the account allows one. @throws {Ended} failed, if not */

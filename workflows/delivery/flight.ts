@@ -76,6 +76,8 @@ export class Flight {
   /** It flies to where another drone has set the package down. */
   private readonly takesOver: boolean;
   private stage: Stage = 'to_pickup';
+  /** When it came to the pickup, Unix milliseconds by the delivery's clock. */
+  private atPickupMs: number | undefined;
   private untilMs: number;
   private waitingFor: Wait;
   /** A recall was asked for and the aircraft, which may load, has not said: for whom is it. */
@@ -185,6 +187,7 @@ export class Flight {
       case 'arrived_at_pickup':
         await this.advance('arrived_at_pickup', milestone, details);
         this.stage = 'at_pickup';
+        this.atPickupMs = occurredAtMs;
         return this.takesOver
           ? this.expect('the package to be loaded')
           : this.expect('the sender to load', this.loadingBeginsMs());
@@ -544,11 +547,24 @@ export class Flight {
       packageOnGround.ask = `It has landed beside the package, but ${why}.`;
       return returnUnloaded(this.run, this.drone, why, { isToBlame: false });
     }
+    if (this.cameTooLate() && patched('late-for-the-window-is-no-absence')) {
+      const { end = '' } = this.run.pickupWindow ?? {};
+      throw failed(
+        'pickup_window_missed',
+        `The drone came at ${isoTime(this.atPickupMs ?? 0)}, after the pickup window had ended at ${end}; nothing was loaded within ${loadingS} s.`,
+      );
+    }
     throw failed(
       'sender_absent',
       `Nothing was loaded within ${loadingS} s of the drone’s arrival.`,
       'sender_absent',
     );
+  }
+
+  /** The sender need not be there any more when it comes. */
+  private cameTooLate(): boolean {
+    const { pickupWindow } = this.run;
+    return pickupWindow !== null && (this.atPickupMs ?? 0) > Date.parse(pickupWindow.end);
   }
 
   private async onDeadline(): Promise<Next> {

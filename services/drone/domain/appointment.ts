@@ -13,9 +13,10 @@ export interface Appointment {
   deliverByMs: number | null;
 }
 
-/** @param arrivalS at the pickup, seconds from now, were it sent at once */
-export function isLateForPickup(arrivalS: number, { nowMs, pickupByMs }: Appointment): boolean {
-  return pickupByMs !== null && timeMs(nowMs, arrivalS) > pickupByMs;
+/** A drone's arrivals, seconds from now: at the pickup, were it sent at once; at the dropoff, sent in time for the sender. */
+export interface Arrivals {
+  arrivalS: number;
+  dropoffS: number;
 }
 
 /** When a drone with this plan is at the dropoff, seconds from now: sent at once, or in time for the sender. */
@@ -27,38 +28,46 @@ export function dropoffArrivalS({ timeline }: MissionPlan, appointment: Appointm
   return timeline.atDropoffS + Math.max(0, fromS - timeline.atPickupS);
 }
 
-export function isLateForDropoff(arrivalS: number, { nowMs, deliverByMs }: Appointment): boolean {
-  return deliverByMs !== null && timeMs(nowMs, arrivalS) > deliverByMs;
+export function isLate(one: Arrivals, appointment: Appointment): boolean {
+  return isLateForPickup(one, appointment) || isLateForDropoff(one, appointment);
 }
 
-/** To the millisecond, as times are written. */
-const timeMs = (nowMs: number, inS: number): number => Math.round(nowMs + inS * 1000);
+/** Times are compared as they are written, to the millisecond. */
+const timeMs = ({ nowMs }: Appointment, inS: number): number => Math.round(nowMs + inS * 1000);
 
-/** A drone that is free and able and would be late: for the dropoff where its arrival there was reckoned, else for the pickup. */
-export interface Late {
-  /** Seconds from now. */
-  arrivalS: number | null;
-  dropoffS: number | null;
+function isLateForPickup({ arrivalS }: Arrivals, appointment: Appointment): boolean {
+  const { pickupByMs } = appointment;
+  return pickupByMs !== null && timeMs(appointment, arrivalS) > pickupByMs;
 }
 
-/** Why none of those that are free will do, in words with the times; undefined when time is not the reason. */
-export function latenessDetail(
-  late: readonly Late[],
-  { nowMs, pickupByMs, deliverByMs }: Appointment,
-): string | undefined {
+function isLateForDropoff({ dropoffS }: Arrivals, appointment: Appointment): boolean {
+  const { deliverByMs } = appointment;
+  return deliverByMs !== null && timeMs(appointment, dropoffS) > deliverByMs;
+}
+
+/**
+ * Why none of those that are free and able will do, in words with the times; undefined when time is not the reason.
+ * @param late those of them that would be late
+ */
+export function latenessDetail(late: readonly Arrivals[], appointment: Appointment): string | undefined {
+  const { nowMs, pickupByMs, deliverByMs } = appointment;
   if (pickupByMs !== null && pickupByMs < nowMs) return `The pickup window ended at ${isoTime(pickupByMs)}.`;
   if (deliverByMs !== null && deliverByMs < nowMs) return `The deadline was ${isoTime(deliverByMs)}.`;
   if (late.length === 0) return undefined;
-  const firstAt = (arrivals: readonly number[]) => isoTime(timeMs(nowMs, Math.min(...arrivals)));
-  const toDropoff = late.flatMap((one) => one.dropoffS ?? []);
-  const toPickup = late.flatMap((one) => (one.dropoffS === null ? (one.arrivalS ?? []) : []));
-  const first = [
-    ...(toPickup.length > 0 && pickupByMs !== null
-      ? [`the first at the pickup at ${firstAt(toPickup)}, where the window ends at ${isoTime(pickupByMs)}`]
+  const first = (arrivalsS: number[]) => isoTime(timeMs(appointment, Math.min(...arrivalsS)));
+  const missPickup = late.filter((one) => isLateForPickup(one, appointment));
+  const missDropoff = late.filter((one) => isLateForDropoff(one, appointment));
+  const misses = [
+    ...(missPickup.length > 0 && pickupByMs !== null
+      ? [
+          `at the pickup the first at ${first(missPickup.map((one) => one.arrivalS))}, where the window ends at ${isoTime(pickupByMs)}`,
+        ]
       : []),
-    ...(toDropoff.length > 0 && deliverByMs !== null
-      ? [`the first at the dropoff at ${firstAt(toDropoff)}; the deadline is ${isoTime(deliverByMs)}`]
+    ...(missDropoff.length > 0 && deliverByMs !== null
+      ? [
+          `at the dropoff the first at ${first(missDropoff.map((one) => one.dropoffS))}, where the deadline is ${isoTime(deliverByMs)}`,
+        ]
       : []),
   ];
-  return `Whichever is free for it (${late.length}) would be too late: ${first.join('; ')}.`;
+  return `Whichever is free for it (${late.length}) would be too late: ${misses.join('; ')}.`;
 }

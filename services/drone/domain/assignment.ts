@@ -7,7 +7,7 @@ import type { BaseId, DeliveryId, DroneId, ModelId } from '../../../shared/ids.t
 import type { Location, PackageSize } from '../../../shared/schemas.ts';
 import type { Base, Candidate, DroneModel, DroneState } from '../contract/index.ts';
 import { legProfile, type MissionPlan, planMission } from '../contract/flight.ts';
-import { type Appointment, dropoffArrivalS, isLateForDropoff, isLateForPickup } from './appointment.ts';
+import { type Appointment, dropoffArrivalS, isLate } from './appointment.ts';
 import { PLANNED_WAITS } from './missions.ts';
 
 export interface Job {
@@ -96,17 +96,17 @@ export function choose(job: Job, fleet: Fleet, rules: ChoiceRules): Choice {
         preference(a) - preference(b) || a.arrivalS - b.arrivalS || (a.drone.id < b.drone.id ? -1 : 1),
     );
   const ranked: Able[] = [];
-  for (const { drone, model, base, candidate } of free) {
+  for (const { drone, model, base, arrivalS, candidate } of free) {
     if (ranked.length === PLANNED_AT_MOST) break;
     const plan = planFrom(job, model, base, drone);
     candidate.batteryAtLanding = plan.batteryAtLanding(drone.battery);
     if (plan.feasible(drone.battery)) {
       candidate.dropoffS = dropoffArrivalS(plan, appointment);
-      if (appointment !== null && isLateForDropoff(candidate.dropoffS, appointment)) {
+      if (appointment !== null && isLate({ arrivalS, dropoffS: candidate.dropoffS }, appointment)) {
         candidate.verdict = 'too_late';
-        continue;
+      } else {
+        ranked.push({ droneId: drone.id, baseId: drone.baseId, plan, changedAt: drone.changedAt });
       }
-      ranked.push({ droneId: drone.id, baseId: drone.baseId, plan, changedAt: drone.changedAt });
       continue;
     }
     const fullPlan = planFrom(job, model, base, { position: base.location, altitudeM: 0 });
@@ -154,18 +154,15 @@ function judgeDrone(
   if (verdict) return refused(verdict);
   const leg = legProfile(model, position, job.pickup, { fromAltitudeM: Math.max(0, drone.altitudeM) });
   const arrivalS = leg.durationS;
-  const { appointment = null } = rules;
-  const isLate = appointment !== null && isLateForPickup(arrivalS, appointment);
   const candidate: Judged = {
     droneId,
-    verdict: isLate ? 'too_late' : 'later_arrival',
+    verdict: 'later_arrival',
     arrivalS,
     dropoffS: null,
     distanceM: leg.distanceM,
     battery,
     batteryAtLanding: null,
   };
-  if (isLate) return { candidate };
   return { candidate, free: { drone, model, base, arrivalS, candidate } };
 }
 

@@ -86,7 +86,9 @@ async function tryToReserve(engine: Engine, stepKey: string, body: Body): Promis
     );
     return { outcome: 'infeasible', reason, detail };
   }
-  const late = choice.candidates.filter((one) => one.verdict === 'too_late');
+  const late = choice.candidates.flatMap(({ verdict, arrivalS, dropoffS }) =>
+    verdict === 'too_late' && arrivalS !== null && dropoffS !== null ? [{ arrivalS, dropoffS }] : [],
+  );
   const detail = unavailableDetail(fleet, latenessDetail(late, step.appointment));
   await keepRefusal(
     database,

@@ -152,7 +152,7 @@ describe('the choice', () => {
         {
           verdict: 'too_late',
           arrivalS: timeline.atPickupS,
-          dropoffS: by === 'pickupByMs' ? null : timeline.atDropoffS,
+          dropoffS: timeline.atDropoffS,
         },
       ]);
     });
