@@ -3,6 +3,7 @@
  * wrong field and an example of a right one, and leaves no trace in the delivery. Pure and synchronous, as validators must be.
  */
 import { ApplicationFailure } from '@temporalio/common';
+import { recipientRefusals } from '../../services/delivery/contract/confirmation.ts';
 import { CANCELLATION_REASONS } from '../../services/delivery/contract/status.ts';
 import { ARRIVED_WITHIN_M } from '../../services/drone/contract/flight.ts';
 import type { FieldError } from '../../shared/errors.ts';
@@ -181,13 +182,17 @@ const RETRY_COMPENSATION: Form = {
 export const checkCancel = (command: unknown): void => void checked(CANCEL, command);
 export const checkRescheduleForm = (command: unknown): void => void checked(RESCHEDULE, command);
 /** @throws {ApplicationFailure} for what is no dropoff, or cannot be this delivery's: then its detail are the field errors */
-export function checkChangeDropoff({ pickup }: DeliveryInput, command: unknown): void {
+export function checkChangeDropoff({ pickup, confirmation = 'none' }: DeliveryInput, command: unknown): void {
   checked(CHANGE_DROPOFF, command);
   // What has just been checked.
   const { dropoff } = command as ChangeDropoffCommand;
-  if (distanceM(pickup.location, dropoff.location) >= ARRIVED_WITHIN_M) return;
-  const error = { field: 'dropoff.location', message: 'must be another place than the pickup' };
-  throw rejected(IMPOSSIBLE_DROPOFF, `${error.field} ${error.message}`, [error]);
+  const errors = recipientRefusals(confirmation, dropoff);
+  if (distanceM(pickup.location, dropoff.location) < ARRIVED_WITHIN_M) {
+    errors.unshift({ field: 'dropoff.location', message: 'must be another place than the pickup' });
+  }
+  if (errors.length === 0) return;
+  const list = errors.map(({ field, message }) => `${field} ${message}`);
+  throw rejected(IMPOSSIBLE_DROPOFF, list.join('; '), errors);
 }
 
 export const checkReassignDrone = (command: unknown): void => void checked(REASSIGN_DRONE, command);
