@@ -209,12 +209,17 @@ export class Happenings {
     await this.cancel(command);
   }
 
+  private get holder(): Holder {
+    if (this.booking) return 'carrier';
+    return this.flight ? 'drone' : 'nobody';
+  }
+
   /** What the status alone decides about a cancel; undefined when the saga must. */
   private answerByStatus(): CancelAnswer | undefined {
     const { status } = this.record;
     if (status === 'cancelled') return { outcome: 'cancelled', reason: null, detail: null };
     if (isFinal(status)) return refusal(`already_${status}`);
-    if (!isBeforePickup(status)) return refusal('already_picked_up');
+    if (!isBeforePickup(status)) return refusal('already_picked_up', this.holder);
     return undefined;
   }
 
@@ -473,10 +478,20 @@ export class Happenings {
   }
 }
 
-export function refusal(reason: string): CancelAnswer {
+/** Who has a package that has been picked up. `nobody`: it lies where its drone has set it down. */
+type Holder = 'drone' | 'carrier' | 'nobody';
+
+const PICKED_UP: Readonly<Record<Holder, string>> = {
+  drone: 'The package is aboard the drone.',
+  carrier: 'The carrier has the package.',
+  nobody: 'The package has been picked up, and waits for another drone.',
+};
+
+/** @param holder who has the package, where that is the reason */
+export function refusal(reason: string, holder: Holder = 'drone'): CancelAnswer {
   const detail =
     reason === 'already_picked_up'
-      ? 'The package is aboard the drone. It can no longer be cancelled.'
+      ? `${PICKED_UP[holder]} It can no longer be cancelled.`
       : `The delivery has ended: ${reason.replaceAll('_', ' ')}.`;
   return { outcome: 'refused', reason, detail };
 }

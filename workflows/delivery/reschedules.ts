@@ -8,8 +8,8 @@ export interface PendingReschedule {
   answer: RescheduleAnswer | undefined;
 }
 
-/** Why the pickup can no longer be moved: from when the drone, or the carrier, is sent. */
-export type Closed = 'drone_dispatched' | 'carrier_booked';
+/** Why the pickup can no longer be moved: from when the drone is sent, or a carrier is asked. */
+export type Closed = 'drone_dispatched' | 'carrier_being_asked' | 'carrier_booked';
 
 export class Reschedules {
   private readonly waiting: PendingReschedule[] = [];
@@ -55,13 +55,16 @@ export function refusedReschedule(reason: string, detail: string): RescheduleAns
   return { outcome: 'refused', reason, detail };
 }
 
-const tooLate = (why: Closed): RescheduleAnswer =>
-  refusedReschedule(
-    why,
-    why === 'drone_dispatched'
-      ? 'The drone has been sent. The pickup can no longer be moved, but the delivery can be cancelled until it has loaded.'
-      : 'A carrier has been booked. The pickup can no longer be moved, but the delivery can be cancelled until it is picked up.',
-  );
+const TOO_LATE: Readonly<Record<Closed, string>> = {
+  drone_dispatched:
+    'The drone has been sent. The pickup can no longer be moved, but the delivery can be cancelled until it has loaded.',
+  carrier_being_asked:
+    'No drone could be had, and a carrier is being asked to come. The pickup cannot be moved, but the delivery can be cancelled.',
+  carrier_booked:
+    'A carrier has been booked. The pickup can no longer be moved, but the delivery can be cancelled until it is picked up.',
+};
+
+const tooLate = (why: Closed): RescheduleAnswer => refusedReschedule(why, TOO_LATE[why]);
 
 const ended = (status: DeliveryStatus): RescheduleAnswer =>
   refusedReschedule(`already_${status}`, `The delivery has ended: it is ${status}.`);
