@@ -188,6 +188,8 @@ describe('PATCH /v1/deliveries/{id} with a dropoff', () => {
       ['dropoff.location.latitude', 'pickup_window.start', 'pickup_window.end'],
     ],
     ['no place', { dropoff: { address: 'somewhere' } }, ['dropoff.location']],
+    ['an address that cannot be stored', { dropoff: { ...ELSEWHERE, address: 'a\0b' } }, ['dropoff.address']],
+    ['a reason that cannot be stored', { dropoff: ELSEWHERE, why: 'a\ud800b' }, ['why']],
   ])('names %s', async (_, body, fields) => {
     const { id } = await created();
     const answer = await patch(id, body);

@@ -1,4 +1,4 @@
-/** Reschedules that were asked for and not answered yet, in the order they came; and whether there is still something to move. */
+/** Reschedules that were asked for, in the order they came, each until it is answered; and whether there is still something to move. */
 import { condition } from '@temporalio/workflow';
 import { isFinal, type DeliveryStatus } from '../../services/delivery/contract/status.ts';
 import type { RescheduleAnswer, RescheduleCommand } from '../messages.ts';
@@ -13,6 +13,8 @@ export type Closed = 'drone_dispatched' | 'carrier_being_asked' | 'carrier_booke
 
 export class Reschedules {
   private readonly waiting: PendingReschedule[] = [];
+  /** Taken up by the saga, and perhaps not answered yet. */
+  private current: PendingReschedule | undefined;
   private closed: Closed | undefined;
 
   /** Asks for another window and waits for the answer. */
@@ -31,7 +33,9 @@ export class Reschedules {
 
   /** The next one, to be answered by whoever takes it. */
   take(): PendingReschedule | undefined {
-    return this.waiting.shift();
+    const next = this.waiting.shift();
+    if (next) this.current = next;
+    return next;
   }
 
   /** No drone and no carrier is on its way (any more): the pickup can be moved. */
@@ -45,9 +49,11 @@ export class Reschedules {
     for (const pending of this.waiting.splice(0)) pending.answer = tooLate(why);
   }
 
-  /** The delivery has ended: nobody is left waiting. */
+  /** The delivery has ended: nobody is left waiting, not even for what it has failed at. */
   end(status: DeliveryStatus): void {
-    for (const pending of this.waiting.splice(0)) pending.answer = ended(status);
+    for (const pending of [...(this.current ? [this.current] : []), ...this.waiting.splice(0)])
+      pending.answer ??= ended(status);
+    this.current = undefined;
   }
 }
 

@@ -153,11 +153,11 @@ export async function move(
     return false;
   }
   await before();
+  const by = `${actor.role}:${actor.id}`;
+  await record.note('rescheduled', { data: { from: old, to, by, why }, patch: { pickup_window: to } });
   run.pickupWindow = to;
   // A new window is a new wait for a drone.
   run.awaiting = undefined;
-  const by = `${actor.role}:${actor.id}`;
-  await record.note('rescheduled', { data: { from: old, to, by, why }, patch: { pickup_window: to } });
   // Whatever it waited for, or had promised, was for the old window.
   if (record.status === 'awaiting_drone' || record.status === 'confirmed') {
     await record.change('scheduled', {
