@@ -1,5 +1,6 @@
 /** The schemas that every room shares: places, times, money, contacts, problems, pages. Units stand in the names. */
 import { type Static, type TSchema, Type } from 'typebox';
+import { STOP_LIMITS } from './limits.ts';
 
 /** A value or null. */
 export const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
@@ -40,9 +41,9 @@ export type Money = Static<typeof Money>;
 
 export const Contact = Closed(
   {
-    name: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
-    phone: Type.Optional(Type.String({ pattern: '^\\+[1-9][0-9]{6,14}$', description: 'E.164' })),
-    email: Type.Optional(Type.String({ format: 'email', maxLength: 254 })),
+    name: Type.Optional(Type.String({ minLength: 1, maxLength: STOP_LIMITS.nameLength })),
+    phone: Type.Optional(Type.String({ pattern: STOP_LIMITS.phone, description: 'E.164' })),
+    email: Type.Optional(Type.String({ format: 'email', maxLength: STOP_LIMITS.emailLength })),
   },
   { title: 'Contact' },
 );
@@ -50,9 +51,9 @@ export const Contact = Closed(
 export const Stop = Closed(
   {
     location: Location,
-    address: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })),
+    address: Type.Optional(Type.String({ minLength: 1, maxLength: STOP_LIMITS.addressLength })),
     contact: Type.Optional(Contact),
-    notes: Type.Optional(Type.String({ maxLength: 1000 })),
+    notes: Type.Optional(Type.String({ maxLength: STOP_LIMITS.notesLength })),
   },
   { title: 'Stop' },
 );

@@ -44,6 +44,8 @@ export interface DeliveryPolicy {
   awaitDroneS: number;
   /** With a deadline and a carrier allowed: how long before it the wait for a drone is given up. */
   carrierLeadS: number;
+  /** With a pickup window and a carrier allowed: how long before its end the wait for a drone is given up. */
+  carrierPickupLeadS: number;
   /** Beyond the promised arrival at the pickup, until the drone counts as failed. */
   pickupArrivalSlackS: number;
   /** The sender must have loaded within this after the arrival. */
@@ -170,7 +172,7 @@ export interface RescheduleCommand {
 }
 export interface RescheduleAnswer {
   outcome: 'rescheduled' | 'refused';
-  /** For `refused`: `drone_dispatched`, `carrier_booked`, `window_changed`, `already_cancelled`, … */
+  /** For `refused`: `drone_dispatched`, `carrier_being_asked`, `carrier_booked`, `window_changed`, `already_cancelled`, … */
   reason: string | null;
   detail: string | null;
 }
@@ -188,7 +190,7 @@ export interface ChangeDropoffCommand {
 /** `pending`: the aircraft has not said yet whether it flies there; settled by event. */
 export interface ChangeDropoffAnswer {
   outcome: 'changed' | 'pending' | 'refused';
-  /** For `refused`: `out_of_range`, `after_deadline`, `arrived_at_dropoff`, `credit_exceeded`, `carrier_booked`, `dropoff_changed`, … */
+  /** For `refused`: `out_of_range`, `after_deadline`, `arrived_at_dropoff`, `credit_exceeded`, `carrier_being_asked`, `carrier_booked`, `dropoff_changed`, … */
   reason: string | null;
   detail: string | null;
 }

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { MODELS } from '../../local/seed/index.ts';
 import { CREATE_DELIVERY_EXAMPLE } from '../contract/examples.ts';
 import { canonicalJson, fingerprintOf } from './fingerprint.ts';
-import { type FleetLimits, refusals } from './index.ts';
+import { changeRefusals, type FleetLimits, refusals } from './index.ts';
+import type { ConfirmationKind, DeliveryStatus } from '../../services/delivery/contract/index.ts';
 import type { CreateDeliveryRequest } from '../../services/ingestion/contract/index.ts';
 
 const NOW_MS = Date.parse('2026-03-01T12:00:00Z');
@@ -77,6 +78,18 @@ describe('The door', () => {
     expect(fields({ deadline: inSeconds(3600) })).toEqual([]);
   });
 
+  it('refuses a deadline before the flight alone could end that begins with the pickup window', () => {
+    const pickup_window = { start: inSeconds(3600), end: inSeconds(7200) };
+    expect(fields({ pickup_window, deadline: inSeconds(3690) })).toEqual(['deadline']);
+    expect(fields({ pickup_window, deadline: inSeconds(7200) })).toEqual([]);
+    // One that has begun counts from now.
+    const begun = { start: inSeconds(-3600), end: inSeconds(3600) };
+    expect(fields({ pickup_window: begun, deadline: inSeconds(90) })).toEqual(['deadline']);
+    expect(fields({ pickup_window: begun, deadline: inSeconds(1800) })).toEqual([]);
+    // Not the deadline but the window is what is wrong here.
+    expect(fields({ pickup_window, deadline: inSeconds(3500) })).toEqual(['pickup_window.start']);
+  });
+
   it.each(['pin', 'signature', 'barcode'] as const)(
     'refuses confirmation by %s of a recipient who cannot be reached, or when it is to be left there',
     (confirmation) => {
@@ -110,6 +123,40 @@ describe('The door', () => {
     };
     expect(fields(changes, null)).toEqual([]);
     expect(fields({ ...changes, deadline: inSeconds(-1) }, null)).toEqual(['deadline']);
+  });
+});
+
+describe('The door, asked for a change', () => {
+  const delivery = {
+    confirmation: 'pin' as ConfirmationKind,
+    status: 'scheduled' as DeliveryStatus,
+    deadline: inSeconds(3600) as string | null,
+    pickup: request().pickup,
+    dropoff: request().dropoff,
+    pickup_window: { start: inSeconds(1800), end: inSeconds(2700) },
+  };
+  const changed = (
+    change: Parameters<typeof changeRefusals>[1],
+    of: Partial<typeof delivery> = {},
+    limits: FleetLimits | null = LIMITS,
+  ) => changeRefusals({ ...delivery, ...of }, change, limits, NOW_MS).map((one) => one.field);
+  const contact = { email: 'r@example.com' };
+
+  it('refuses a recipient who cannot be reached, where one has to confirm', () => {
+    expect(changed({ dropoff: at(47.63, -122.13) })).toEqual(['dropoff.contact']);
+    expect(changed({ dropoff: { ...at(47.63, -122.13), contact } })).toEqual([]);
+    expect(changed({ dropoff: at(47.63, -122.13) }, { confirmation: 'photo' })).toEqual([]);
+  });
+
+  it('refuses a window, or a dropoff, with which no drone makes the deadline', () => {
+    const late = { start: inSeconds(3510), end: inSeconds(3600) };
+    expect(changed({ pickup_window: late })).toEqual(['pickup_window.start']);
+    expect(changed({ pickup_window: late }, { deadline: null })).toEqual([]);
+    expect(changed({ pickup_window: late }, {}, null)).toEqual([]);
+    const far = { dropoff: { ...at(48.6, -122.13), contact } };
+    expect(changed(far)).toEqual(['dropoff.location']);
+    // With the package on its way, what is left to fly is the drone service's to know.
+    expect(changed(far, { status: 'enroute_to_dropoff' })).toEqual([]);
   });
 });
 

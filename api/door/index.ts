@@ -5,10 +5,16 @@
 import { timeMsOf } from '../../shared/clock.ts';
 import { distanceM } from '../../shared/geodesy.ts';
 import { type FieldError, Problem } from '../../shared/errors.ts';
-import type { PackageSize } from '../../shared/schemas.ts';
+import type { Location, PackageSize, PickupWindow, Stop } from '../../shared/schemas.ts';
 import type { DroneModel } from '../../services/drone/contract/index.ts';
 import { ARRIVED_WITHIN_M, legProfile } from '../../services/drone/contract/flight.ts';
-import { needsRecipient, windowRefusals } from '../../services/delivery/contract/index.ts';
+import {
+  type Delivery,
+  isBeforePickup,
+  needsRecipient,
+  recipientRefusals,
+  windowRefusals,
+} from '../../services/delivery/contract/index.ts';
 import type { CreateDeliveryRequest } from '../../services/ingestion/contract/index.ts';
 
 /** What the fleet can do at best. */
@@ -78,7 +84,7 @@ function goods(request: CreateDeliveryRequest, limits: FleetLimits | null): Fiel
 }
 
 function flight(
-  { pickup, dropoff, deadline }: CreateDeliveryRequest,
+  { pickup, dropoff, deadline, pickup_window }: CreateDeliveryRequest,
   limits: FleetLimits | null,
   nowMs: number,
 ): FieldError[] {
@@ -92,19 +98,65 @@ function flight(
       message: `is ${kilometres(distance)} km from the pickup; the longest delivery is ${kilometres(limits.maxDistanceM)} km`,
     });
   }
-  if (deadline !== undefined) {
-    const leftS = (timeMsOf(deadline) - nowMs) / 1000;
-    const flightS = shortestFlightS(limits, pickup.location, dropoff.location);
-    if (leftS <= 0) errors.push({ field: 'deadline', message: 'must be in the future' });
-    else if (leftS < flightS) {
-      errors.push({
-        field: 'deadline',
-        message: `is too soon: the flight from pickup to dropoff alone takes ${Math.ceil(flightS)} s`,
-      });
-    }
+  if (deadline === undefined) return errors;
+  if (timeMsOf(deadline) <= nowMs) {
+    return [...errors, { field: 'deadline', message: 'must be in the future' }];
   }
-  return errors;
+  const lateness = missedDeadline(
+    { pickup: pickup.location, dropoff: dropoff.location, deadline, window: pickup_window ?? null },
+    limits,
+    nowMs,
+  );
+  return lateness === undefined
+    ? errors
+    : [...errors, { field: 'deadline', message: `is too soon: ${lateness}` }];
 }
+
+/**
+ * Why no drone whatever could keep the deadline, in words: it begins when the sender is there, and flies as fast as the fastest. Undefined
+ * when one might, or what is wrong is the window itself.
+ */
+function missedDeadline(
+  trip: { pickup: Location; dropoff: Location; deadline: string; window: PickupWindow | null },
+  limits: FleetLimits | null,
+  nowMs: number,
+): string | undefined {
+  const { pickup, dropoff, deadline, window } = trip;
+  const startMs = window === null ? nowMs : timeMsOf(window.start);
+  const leftS = (timeMsOf(deadline) - Math.max(startMs, nowMs)) / 1000;
+  const flightS = shortestFlightS(limits, pickup, dropoff);
+  if (leftS <= 0 || leftS >= flightS) return undefined;
+  const takes = `the flight from pickup to dropoff alone takes ${Math.ceil(flightS)} s`;
+  return startMs > nowMs ? `${takes}, from the start of the pickup window on` : takes;
+}
+
+/**
+ * Every reason why a delivery cannot have another window, or dropoff, as far as known data decide; empty: the workflow says.
+ * @param limits and nowMs as for `refusals`
+ */
+export function changeRefusals(
+  { confirmation, status, deadline, pickup, dropoff, pickup_window }: ChangeableDelivery,
+  change: { pickup_window: PickupWindow } | { dropoff: Stop },
+  limits: FleetLimits | null,
+  nowMs: number,
+): FieldError[] {
+  const to = 'dropoff' in change ? change.dropoff : dropoff;
+  const window = 'pickup_window' in change ? change.pickup_window : pickup_window;
+  const lateness =
+    deadline === null || !isBeforePickup(status)
+      ? undefined
+      : missedDeadline({ pickup: pickup.location, dropoff: to.location, deadline, window }, limits, nowMs);
+  const field = 'dropoff' in change ? 'dropoff.location' : 'pickup_window.start';
+  return [
+    ...('dropoff' in change ? recipientRefusals(confirmation, change.dropoff) : []),
+    ...(lateness === undefined ? [] : [{ field, message: `misses the deadline, ${deadline}: ${lateness}` }]),
+  ];
+}
+
+type ChangeableDelivery = Pick<
+  Delivery,
+  'confirmation' | 'status' | 'deadline' | 'pickup' | 'dropoff' | 'pickup_window'
+>;
 
 function window({ pickup_window, deadline }: CreateDeliveryRequest, nowMs: number): FieldError[] {
   if (pickup_window === undefined) return [];
@@ -120,23 +172,17 @@ function shortestFlightS(limits: FleetLimits | null, ...[from, to]: Parameters<t
 function handover({
   confirmation = 'none',
   undeliverable_action,
-  dropoff: { contact },
+  dropoff,
 }: CreateDeliveryRequest): FieldError[] {
-  if (!needsRecipient(confirmation)) return [];
-  const errors: FieldError[] = [];
-  if (undeliverable_action === 'leave') {
-    errors.push({
+  const errors = recipientRefusals(confirmation, dropoff);
+  if (!needsRecipient(confirmation) || undeliverable_action !== 'leave') return errors;
+  return [
+    {
       field: 'undeliverable_action',
       message: `must be return with confirmation ${confirmation}: nobody would be there to give it`,
-    });
-  }
-  if (contact?.phone === undefined && contact?.email === undefined) {
-    errors.push({
-      field: 'dropoff.contact',
-      message: `must have a phone or an email with confirmation ${confirmation}: the recipient is sent there what it takes`,
-    });
-  }
-  return errors;
+    },
+    ...errors,
+  ];
 }
 
 function currencies({ packages }: CreateDeliveryRequest): FieldError[] {

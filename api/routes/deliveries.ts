@@ -12,7 +12,7 @@ import { deliveryOperations } from '../contract/deliveries.ts';
 import { type DeliveryReader, isNotFound } from '../delivery-reader.ts';
 import { fingerprintOf } from '../door/fingerprint.ts';
 import type { FleetLimitsWatch } from '../door/fleet-limits.ts';
-import { refusals, refuse } from '../door/index.ts';
+import { changeRefusals, refusals, refuse } from '../door/index.ts';
 import { implementPublic, NO_BODY } from '../operation.ts';
 import type { Services } from '../services.ts';
 import { forViewer, mayRead, ownFilter } from '../tenancy.ts';
@@ -67,9 +67,11 @@ export function deliveryRoutes(
       const isUnchanged = ifMatch === undefined || matches(ifMatch, etagOf(before));
       // What was done already is answered as it was, whatever has changed since.
       if (!isUnchanged && idempotencyKey === null) throw changedSince();
+      const errors = changeRefusals(before, change, fleetLimits.current(), clock.nowMs());
+      if (errors.length > 0 && idempotencyKey === null) refuse(errors);
       const asked = {
         account_id: principal.account_id,
-        replay_only: !isUnchanged,
+        replay_only: !isUnchanged || errors.length > 0,
         why: body.why ?? 'not said',
         actor: { role: principal.role === 'operator' ? 'operator' : 'business', id: principal.key_id },
         idempotency_key: idempotencyKey,
@@ -85,6 +87,7 @@ export function deliveryRoutes(
               params,
               body: { ...asked, ...change, ...(ifMatch !== undefined && { from: before.dropoff.location }) },
             });
+      if (outcome === 'unknown' && errors.length > 0) refuse(errors);
       if (outcome === 'unknown' || reason === 'window_changed' || reason === 'dropoff_changed') {
         throw changedSince();
       }

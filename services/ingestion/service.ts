@@ -13,7 +13,12 @@ import { createServiceApp } from '../app.ts';
 import type { deliveryContract } from '../delivery/contract/index.ts';
 import { ingestionContract } from './contract/index.ts';
 import { findRequest, readBacklog } from './data/requests.ts';
-import { acceptedDocument, cancelledDelivery, requestedDelivery } from './domain/accepted.ts';
+import {
+  acceptedDocument,
+  cancelledDelivery,
+  refuseUnstorableCommand,
+  requestedDelivery,
+} from './domain/accepted.ts';
 import { Acceptor } from './domain/acceptor.ts';
 import { Canceller } from './domain/canceller.ts';
 import { Changer } from './domain/changer.ts';
@@ -204,11 +209,14 @@ function handlers(
       };
     },
 
-    cancel: async ({ params, body: { account_id: accountId, ...command } }) =>
-      canceller.cancel(params.delivery_id, accountId, command, clock),
+    cancel: async ({ params, body: { account_id: accountId, ...command } }) => {
+      refuseUnstorableCommand(command);
+      return canceller.cancel(params.delivery_id, accountId, command, clock);
+    },
 
-    reschedule: async ({ params, body }) =>
-      changer.reschedule({
+    reschedule: async ({ params, body }) => {
+      refuseUnstorableCommand(body);
+      return changer.reschedule({
         deliveryId: params.delivery_id,
         accountId: body.account_id,
         command: {
@@ -219,10 +227,12 @@ function handlers(
         },
         idempotencyKey: body.idempotency_key,
         replayOnly: body.replay_only ?? false,
-      }),
+      });
+    },
 
-    changeDropoff: async ({ params, body }) =>
-      changer.changeDropoff({
+    changeDropoff: async ({ params, body }) => {
+      refuseUnstorableCommand(body);
+      return changer.changeDropoff({
         deliveryId: params.delivery_id,
         accountId: body.account_id,
         command: {
@@ -233,7 +243,8 @@ function handlers(
         },
         idempotencyKey: body.idempotency_key,
         replayOnly: body.replay_only ?? false,
-      }),
+      });
+    },
 
     order: async ({ params, body }, { idempotencyKey }) => {
       const { outcome, reason, detail } = await commander.order(

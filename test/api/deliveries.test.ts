@@ -297,6 +297,16 @@ describe('POST /v1/deliveries/{id}/cancel', () => {
     }
   });
 
+  it('with a reason that cannot be stored is malformed, and cancels nothing', async () => {
+    const { id } = await create();
+    for (const why of ['a\0b', 'a\ud800b']) {
+      const answer = await cancel(id, { why });
+      expect(answer.status).toBe(400);
+      expect(answer.json.errors).toMatchObject([{ field: 'why' }]);
+    }
+    expect((await world.call('GET', `/v1/deliveries/${id}`, { key })).json['status']).toBe('created');
+  });
+
   it('an operator’s needs a reason in words: it is kept, also before the start', async () => {
     const release = world.temporal.holdStarts();
     try {

@@ -138,6 +138,28 @@ describe('PATCH /v1/deliveries/{id} with a dropoff', () => {
     expect((await patch(id, { dropoff: ELSEWHERE }, headers)).status).toBe(200);
   });
 
+  it('without a contact, where the recipient has to confirm, is 422 naming the field, and no workflow is asked', async () => {
+    const seen = workflowChanges();
+    const reachable = { ...THERE, contact: { phone: '+14255550100' } };
+    const { json } = await world.call('POST', '/v1/deliveries', {
+      key,
+      body: aRequest({ confirmation: 'pin', dropoff: reachable }),
+    });
+    const id = String(json['id']);
+    await world.projected(id as Delivery['id']);
+    const headers = { 'idempotency-key': 'unreachable' };
+    const answer = await patch(id, { dropoff: ELSEWHERE }, headers);
+    expect(answer.status).toBe(422);
+    expect(fieldsOf(answer)).toEqual(['dropoff.contact']);
+    expect(seen).toEqual([]);
+    // Its key is free.
+    const dropoff = { ...ELSEWHERE, contact: { email: 'r@example.com' } };
+    expect((await patch(id, { dropoff }, headers)).status).toBe(200);
+    // Whoever repeats what was answered gets that.
+    const again = await patch(id, { dropoff }, headers);
+    expect(again.headers.get('idempotent-replayed')).toBe('true');
+  });
+
   it('that the drone has not answered is 202, and shows the old one', async () => {
     answers({ outcome: 'pending', reason: 'aircraft_unreachable', detail: 'Not yet.' });
     const { id, dropoff } = await created();
@@ -166,6 +188,8 @@ describe('PATCH /v1/deliveries/{id} with a dropoff', () => {
       ['dropoff.location.latitude', 'pickup_window.start', 'pickup_window.end'],
     ],
     ['no place', { dropoff: { address: 'somewhere' } }, ['dropoff.location']],
+    ['an address that cannot be stored', { dropoff: { ...ELSEWHERE, address: 'a\0b' } }, ['dropoff.address']],
+    ['a reason that cannot be stored', { dropoff: ELSEWHERE, why: 'a\ud800b' }, ['why']],
   ])('names %s', async (_, body, fields) => {
     const { id } = await created();
     const answer = await patch(id, body);

@@ -76,6 +76,14 @@ describe('POST /v1/deliveries with a pickup_window', () => {
     expect(fieldsOf(refused)).toEqual(['pickup_window.start']);
   });
 
+  it('refuses a deadline that no drone meets which has it at the beginning of the window', async () => {
+    const window = hours(5);
+    const deadline = isoTime(Date.parse(window.start) + 10_000);
+    const refused = await post(aRequest({ pickup_window: window, deadline }));
+    expect(refused.status).toBe(422);
+    expect(fieldsOf(refused)).toEqual(['deadline']);
+  });
+
   it.each([
     ['a time in words', { start: 'tomorrow', end: 'later' }, ['pickup_window.start', 'pickup_window.end']],
     ['no end', { start: hours(5).start }, ['pickup_window.end']],

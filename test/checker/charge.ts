@@ -9,6 +9,7 @@ import {
   priceOf,
   priceOfReturn,
 } from '../../services/account/contract/index.ts';
+import { timeMsOf } from '../../shared/clock.ts';
 import { distanceM } from '../../shared/geodesy.ts';
 import type { Money } from '../../shared/schemas.ts';
 import type { Dossier } from './dossier.ts';
@@ -40,14 +41,27 @@ export function chargeFaults(dossier: Dossier): string[] {
         ]
       : []),
     ...(outcome === 'returned' ? unbelievableRefusals(dossier) : []),
-    ...(outcome === 'sender_absent' && !dossier.milestones.some(({ kind }) => kind === 'arrived_at_pickup')
-      ? ['the sender is said to have been absent, and no drone had come']
-      : []),
+    ...absenceFaults(dossier),
     ...creditFaults(dossier, outcome === 'lost' ? creditNoteFor(price, delivery.packages).amount : 0),
     ...authorizations
       .filter(({ state }) => state === 'authorized')
       .map(({ id, amount }) => `${amount.amount} still authorized (${id})`),
   ];
+}
+
+/** Nobody loaded it: the sender's absence where its drone came in time, our lateness where that came after the pickup window. */
+function absenceFaults({ delivery: { failure_reason, pickup_window }, milestones }: Dossier): string[] {
+  const isAbsence = failure_reason === 'sender_absent';
+  if (!isAbsence && failure_reason !== 'pickup_window_missed') return [];
+  const said = isAbsence
+    ? 'the sender is said to have been absent'
+    : 'the window is said to have been missed';
+  const arrival = milestones.findLast(({ kind }) => kind === 'arrived_at_pickup');
+  if (arrival === undefined) return [`${said}, and no drone had come`];
+  const endMs = pickup_window === null ? Number.POSITIVE_INFINITY : timeMsOf(pickup_window.end);
+  const cameLate = timeMsOf(arrival.occurredAt) > endMs;
+  if (cameLate !== isAbsence) return [];
+  return [`${said}, and the drone came ${cameLate ? 'after' : 'before the end of'} the pickup window`];
 }
 
 /** What was lost is credited, once; nothing else is. */

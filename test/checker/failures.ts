@@ -113,6 +113,9 @@ const AGAINST: Readonly<Record<FailureReason, (dossier: Dossier) => string[]>> =
     return gaveUp || isGivenUp ? [] : ['no carrier gave it up'];
   },
   sender_absent: absenceFaults,
+  // That its drone came after it, its charge depends on.
+  pickup_window_missed: ({ delivery }) =>
+    delivery.pickup_window === null ? ['it has no pickup window'] : [],
   package_lost: ({ delivery, reservations, events }) => [
     ...(lostAt({ delivery }).length > 0 ? [] : ['nobody has given it up for lost']),
     ...(reservations.some(({ loading }) => loading === 'loaded') ||

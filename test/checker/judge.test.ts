@@ -444,6 +444,23 @@ const PLANTS: Plant[] = [
     says: /no drone had come/,
   },
   {
+    name: 'a fee of a sender to whom the drone came after the pickup window',
+    plant: (history) => {
+      told(history, 'del_absent', { kind: 'reschedule', answer: 'done', window: window(-90) });
+      replace(history.deliveries, ({ id }) => id === 'del_absent', { pickup_window: window(-90) });
+    },
+    kind: 'charge',
+    of: 'del_absent',
+    says: /absent, and the drone came after the pickup window/,
+  },
+  {
+    name: 'a missed pickup window, to which the drone came in time',
+    plant: (history) => charge(history, 'del_absent', 0, { failure_reason: 'pickup_window_missed' }),
+    kind: 'charge',
+    of: 'del_absent',
+    says: /missed, and the drone came before the end of the pickup window/,
+  },
+  {
     name: 'a wrong price, charged as it was written down',
     plant: (history) => charge(history, 'del_1', 500, { price: { ...PRICE, amount: 500 } }),
     kind: 'charge',

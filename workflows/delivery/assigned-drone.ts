@@ -1,4 +1,5 @@
 /** What is done with a drone that is assigned: the delivery is confirmed, it is sent, called back, given back. */
+import { patched } from '@temporalio/workflow';
 import { isoTime } from '../../shared/clock.ts';
 import type { DroneMilestoneSignal, ReassignDroneCommand } from '../messages.ts';
 import type { Answer } from './orders.ts';
@@ -12,6 +13,9 @@ export const REASSIGNING: Answer = {
   reason: null,
   detail: 'The drone is recalled and released; another one is being reserved.',
 };
+
+/** Since when a wish for another drone is granted by whatever gives the drone back, and holds up no other step. */
+export const REASSIGN_CROSSES = 'reassign-crosses-what-gives-back';
 
 export async function confirm({ record, happenings }: DeliveryRun, drone: DroneAssignment): Promise<void> {
   happenings.follow(drone.reservationId, drone.reservationToken);
@@ -78,6 +82,28 @@ export async function recall({ record, input }: DeliveryRun, drone: DroneAssignm
   return (await plainStep('recallDrone', step, `recall the drone: ${reason}`)).outcome;
 }
 
+/**
+ * The drone is given back for another reason than the wish of an operator that has just come: the wish is granted with that. It is
+ * answered, and kept with who and why.
+ */
+export async function grantReassign(
+  { record, happenings, failedDrones, orderLog }: DeliveryRun,
+  drone: DroneAssignment,
+) {
+  const { orders } = happenings;
+  const { reassignCommand: command } = orders;
+  // Deliveries from before went round for ever: whatever was to interrupt a step did so, but nobody took it.
+  if (!command || !patched(REASSIGN_CROSSES)) return;
+  if (orders.reassignExcludesPresent && !failedDrones.includes(drone.droneId)) {
+    failedDrones.push(drone.droneId);
+  }
+  orderLog.tell(command);
+  orders.answerReassign(REASSIGNING);
+  await record.note('reassign_requested', {
+    data: { by: nameOf(command.actor), why: command.why, drone_id: drone.droneId },
+  });
+}
+
 /** This drone does not do it: it is recalled and released, and the delivery waits for another. */
 export async function giveBack(
   run: DeliveryRun,
@@ -91,6 +117,7 @@ export async function giveBack(
   run.orderLog.tell(order);
   record.state.droneId = null;
   happenings.unfollow();
+  if (!order) await grantReassign(run, drone);
   await record.closeQuestions('another drone takes over');
   await record.change('awaiting_drone', {
     data: order

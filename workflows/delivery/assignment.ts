@@ -1,6 +1,7 @@
 /** Step 4: the best drone, or the wait for one, or nobody: then the carrier takes over if it may. */
 import { patched } from '@temporalio/workflow';
 import type { FailureReason } from '../../services/delivery/contract/status.ts';
+import { REASSIGN_CROSSES, REASSIGNING } from './assigned-drone.ts';
 import { changeUnassigned } from './change-dropoff.ts';
 import { failed } from './endings.ts';
 import { continueWhenLong, waitPatiently } from './patience.ts';
@@ -41,7 +42,7 @@ async function lookForDrone(run: DeliveryRun): Promise<Found> {
       });
     }
   }
-  run.awaiting ??= { giveUpAtMs: giveUpAt(run), place: undefined };
+  run.awaiting ??= { giveUpAtMs: searchUntil(run), place: undefined };
   const { awaiting } = run;
   for (;;) {
     const reserveKey = record.key('reserve');
@@ -61,6 +62,8 @@ async function lookForDrone(run: DeliveryRun): Promise<Found> {
         expedited: input.expedited,
         wait: true,
         exclude_drone_ids: run.failedDrones,
+        ...(run.pickupWindow && { pickup_from: run.pickupWindow.start, pickup_by: run.pickupWindow.end }),
+        ...(input.deadline !== null && { deliver_by: input.deadline }),
         ...(lease_s !== undefined && { lease_s }),
       },
       summary: `reserve the best drone (try ${ordinal})`,
@@ -69,7 +72,11 @@ async function lookForDrone(run: DeliveryRun): Promise<Found> {
     });
     happenings.expectDrone();
     record.waiting('the drone service', null);
-    const answer = await happenings.interruptible(reserve, { byReschedule: true });
+    const { orders } = happenings;
+    // No drone is assigned that could be replaced; only in deliveries from before may one still be asked for here.
+    if (orders.reassignIsPending && patched(REASSIGN_CROSSES)) orders.answerReassign(REASSIGNING);
+    const interrupts = { byReschedule: true, byReassign: orders.reassignIsPending };
+    const answer = await happenings.interruptible(reserve, interrupts);
     if (answer === 'interrupted') {
       if (happenings.cancelIsPending()) throw run.cancelled('cancelled_before_dispatch');
       await compensations.undo(release);
@@ -168,10 +175,7 @@ async function pauseAfterFailures(run: DeliveryRun): Promise<'over' | 'reschedul
   }
 }
 
-/**
- * Until when a free drone is worth waiting for: until the sender's window is over, or the deadline can no longer be met. With a
- * carrier to fall back on, early enough for it to make the deadline.
- */
+/** Until when a drone is of any use: until the sender's window is over, or the deadline can no longer be met. */
 function giveUpAt({ input, policy, authorized, record, pickupWindow }: DeliveryRun): number {
   const windowEndMs = pickupWindow === null ? Number.POSITIVE_INFINITY : Date.parse(pickupWindow.end);
   if (input.deadline === null) {
@@ -179,6 +183,19 @@ function giveUpAt({ input, policy, authorized, record, pickupWindow }: DeliveryR
   }
   const carrierLeadMs = authorized?.preferences.carrier_fallback === true ? policy.carrierLeadS * 1000 : 0;
   return Math.min(windowEndMs, Date.parse(input.deadline) - carrierLeadMs);
+}
+
+/**
+ * Until when a free drone is waited for, from now on. With a carrier to fall back on, early enough for it to be there while the
+ * sender is; but a drone is asked for first.
+ */
+function searchUntil(run: DeliveryRun): number {
+  const { pickupWindow, policy, authorized, record } = run;
+  const untilMs = giveUpAt(run);
+  const hasCarrier = authorized?.preferences.carrier_fallback === true;
+  if (pickupWindow === null || !hasCarrier || !patched('give-up-in-time-for-a-carrier')) return untilMs;
+  const forCarrierMs = Date.parse(pickupWindow.end) - policy.carrierPickupLeadS * 1000;
+  return Math.min(untilMs, Math.max(forCarrierMs, record.nowMs()));
 }
 
 /** The carrier takes over if the account allows one. @throws {Ended} failed, if not */

@@ -56,18 +56,28 @@ export class Cancels {
   }
 }
 
+/** Who has a package that has been picked up. `nobody`: it lies where its drone has set it down. */
+export type Holder = 'drone' | 'carrier' | 'nobody';
+
+const PICKED_UP: Readonly<Record<Holder, string>> = {
+  drone: 'The package is aboard the drone.',
+  carrier: 'The carrier has the package.',
+  nobody: 'The package has been picked up, and waits for another drone.',
+};
+
 /** What the status alone decides about a cancel; undefined when the saga must. */
-export function answerByStatus(status: DeliveryStatus): CancelAnswer | undefined {
+export function answerByStatus(status: DeliveryStatus, holder: Holder): CancelAnswer | undefined {
   if (status === 'cancelled') return { outcome: 'cancelled', reason: null, detail: null };
   if (isFinal(status)) return refusal(`already_${status}`);
-  if (!isBeforePickup(status)) return refusal('already_picked_up');
+  if (!isBeforePickup(status)) return refusal('already_picked_up', holder);
   return undefined;
 }
 
-export function refusal(reason: string): CancelAnswer {
+/** @param holder who has the package, where that is the reason */
+export function refusal(reason: string, holder: Holder = 'drone'): CancelAnswer {
   const detail =
     reason === 'already_picked_up'
-      ? 'The package is aboard the drone. It can no longer be cancelled.'
+      ? `${PICKED_UP[holder]} It can no longer be cancelled.`
       : `The delivery has ended: ${reason.replaceAll('_', ' ')}.`;
   return { outcome: 'refused', reason, detail };
 }

@@ -21,9 +21,8 @@ const QUOTES = 3;
 const ASKED_ANEW = 'ask-anew-for-an-expired-quote';
 
 async function book(run: DeliveryRun, instead: Instead): Promise<Booked> {
-  const { happenings, compensations } = run;
-  happenings.reschedules.close('carrier_booked');
-  happenings.dropoffs.close('carrier_booked');
+  const { compensations } = run;
+  closeChanges(run, 'carrier_being_asked');
   for (let quotes = 1; ; quotes += 1) {
     const quote = await quoteWithinCap(run, instead);
     const { bookKey, answer } = await bookQuote(run, quote);
@@ -37,6 +36,12 @@ async function book(run: DeliveryRun, instead: Instead): Promise<Booked> {
     // A refusal stands under its key for good: there is nothing that could be cancelled.
     compensations.discharge(CANCEL_BOOKING);
   }
+}
+
+/** Its contract would know no other window and no other dropoff than it was asked for. */
+function closeChanges({ happenings }: DeliveryRun, why: 'carrier_being_asked' | 'carrier_booked'): void {
+  happenings.reschedules.close(why);
+  happenings.dropoffs.close(why);
 }
 
 /** What is to be carried, as it was quoted and is booked. */
@@ -55,12 +60,21 @@ async function quoteWithinCap(run: DeliveryRun, instead: Instead): Promise<Quote
   const quote = await run.beforeDispatch(() =>
     plainStep(
       'quoteCarrier',
-      { key: record.key('quote'), ...jobOf(run), deadline: input.deadline },
+      {
+        key: record.key('quote'),
+        ...jobOf(run),
+        deadline: input.deadline,
+        pickup_window: run.pickupWindow,
+      },
       'ask the carrier for a quote',
     ),
   );
   if (quote.outcome === 'refused') {
     throw failed('carrier_unavailable', `${instead.detail} The carrier refused: ${quote.detail}`);
+  }
+  const late = lateness(run, quote);
+  if (late !== undefined && patched('a-late-quote-is-not-booked')) {
+    throw failed('carrier_unavailable', `${instead.detail} The carrier would come too late: ${late}.`);
   }
   const cap = run.authorized?.preferences.carrier_price_cap ?? run.price;
   if (quote.price.currency !== cap.currency || quote.price.amount > cap.amount) {
@@ -70,6 +84,20 @@ async function quoteWithinCap(run: DeliveryRun, instead: Instead): Promise<Quote
     );
   }
   return quote;
+}
+
+/** Why what is quoted is of no use, in words; undefined when it keeps to the pickup window and the deadline. */
+function lateness(
+  { pickupWindow, input: { deadline } }: DeliveryRun,
+  { pickup_eta, dropoff_eta }: Quoted,
+): string | undefined {
+  if (pickupWindow !== null && Date.parse(pickup_eta) > Date.parse(pickupWindow.end)) {
+    return `at the pickup at ${pickup_eta}, whose window ends at ${pickupWindow.end}`;
+  }
+  if (deadline !== null && Date.parse(dropoff_eta) > Date.parse(deadline)) {
+    return `at the dropoff at ${dropoff_eta}; the deadline is ${deadline}`;
+  }
+  return undefined;
 }
 
 /** @throws {Ended} cancelled */
@@ -86,11 +114,13 @@ async function bookQuote(run: DeliveryRun, { quote_id, carrier }: Quoted) {
 
 /** A carrier has taken it: the delivery is confirmed. */
 async function confirm(
-  { record, happenings }: DeliveryRun,
+  run: DeliveryRun,
   instead: Instead,
   bookKey: string,
   booking: Booking,
 ): Promise<Booked> {
+  const { record, happenings } = run;
+  closeChanges(run, 'carrier_booked');
   record.state.bookingId = booking.id;
   record.state.droneId = null;
   happenings.followBooking(booking.id);

@@ -199,7 +199,7 @@ export class CarrierJourney {
     switch (await this.cancelBooking()) {
       case 'already_picked_up':
         // Its milestone that says so is on the way.
-        happenings.answerCancel(refusal('already_picked_up'));
+        happenings.answerCancel(refusal('already_picked_up', 'carrier'));
         return;
       case 'already_ended':
         // Delivered or given up: whoever cancels hears which, as soon as it is known here.

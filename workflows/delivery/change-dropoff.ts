@@ -2,6 +2,7 @@
  * Another dropoff, step by step: the price anew, the difference authorized, then the flight changed. When one of them does not
  * work out, those before it are undone and the old dropoff stands. On the ground here; in the air in reroute.ts.
  */
+import { patched } from '@temporalio/workflow';
 import { priceOf } from '../../services/account/contract/tariff.ts';
 import { ARRIVED_WITHIN_M } from '../../services/drone/contract/flight.ts';
 import { isoTime } from '../../shared/clock.ts';
@@ -62,12 +63,10 @@ export async function stand(
 ): Promise<void> {
   const { record, compensations } = run;
   const { dropoff, why, actor } = asked.command;
-  const [from, priceBefore] = [run.dropoff.location, run.price];
-  run.dropoff = dropoff;
-  run.price = price;
-  run.orderLog.tell(asked.command);
+  const data = { from: run.dropoff.location, to: dropoff.location, price, price_before: run.price };
+  // What could not be written down does not stand.
   await record.note('dropoff_changed', {
-    data: { from, to: dropoff.location, price, price_before: priceBefore, by: nameOf(actor), why },
+    data: { ...data, by: nameOf(actor), why },
     changeDropoff: { dropoff, price },
     ...(dropoffAtMs !== null && {
       patch: {
@@ -79,6 +78,9 @@ export async function stand(
       },
     }),
   });
+  run.orderLog.tell(asked.command);
+  run.dropoff = dropoff;
+  run.price = price;
   if (dropoffAtMs !== null) record.showPhase({ dropoffEta: new Date(dropoffAtMs) });
   asked.answer ??= CHANGED;
   compensations.undoAside(...spareRaises(run));
@@ -123,8 +125,8 @@ export async function changeUnsent(
   const stuck = await tryOnGround(run, asked, async (price, done) => {
     const { step, undo } = rerouteStep(run, drone, dropoff, done);
     const answer = await run.beforeDispatch(step);
-    run.compensations.discharge(undo);
     if (answer.outcome === 'refused') {
+      run.compensations.discharge(undo);
       // The one that was chosen for being there first: no other one would make it.
       if (answer.reason === 'after_deadline') return refusedChange(answer.reason, answer.detail);
       const refused = await unflyable(run, dropoff);
@@ -134,8 +136,16 @@ export async function changeUnsent(
       return CHANGED;
     }
     const waitMs = Math.max(0, drone.takeOffAtMs - run.record.nowMs());
-    drone.dropoffEtaMs = Date.parse(answer.eta.dropoff_at) + waitMs;
-    await stand(run, asked, { price, dropoffAtMs: drone.dropoffEtaMs, pickupAtMs: drone.pickupEtaMs });
+    const dropoffAtMs = Date.parse(answer.eta.dropoff_at) + waitMs;
+    try {
+      await stand(run, asked, { price, dropoffAtMs, pickupAtMs: drone.pickupEtaMs });
+    } catch (error) {
+      // Before, its drone flew to the dropoff that could not be written down.
+      if (!patched('undo-a-reroute-that-does-not-stand')) run.compensations.discharge(undo);
+      throw error;
+    }
+    run.compensations.discharge(undo);
+    drone.dropoffEtaMs = dropoffAtMs;
     return CHANGED;
   });
   // It may fly to a dropoff that does not stand, so it does not fly.

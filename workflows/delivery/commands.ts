@@ -3,6 +3,7 @@
  * wrong field and an example of a right one, and leaves no trace in the delivery. Pure and synchronous, as validators must be.
  */
 import { ApplicationFailure } from '@temporalio/common';
+import { recipientRefusals } from '../../services/delivery/contract/confirmation.ts';
 import { CANCELLATION_REASONS } from '../../services/delivery/contract/status.ts';
 import { ARRIVED_WITHIN_M } from '../../services/drone/contract/flight.ts';
 import type { FieldError } from '../../shared/errors.ts';
@@ -23,11 +24,14 @@ import {
 } from '../messages.ts';
 import { COMPENSATION_KIND } from './compensation.ts';
 import type { DeliveryRecord, OpenedIntervention } from './record.ts';
+import { isPlace, isRecord, isText, isWindow, stopErrors } from './shapes.ts';
 
 interface Field {
   isRight: (value: unknown) => boolean;
   /** What would be right: `must …`. */
   must: string;
+  /** What is wrong inside of it, where that can be said of an object. */
+  inside?: (value: unknown) => FieldError[];
   optional?: boolean;
 }
 
@@ -36,10 +40,6 @@ interface Form {
   fields: Record<string, Field>;
   example: object;
 }
-
-const isText = (value: unknown) => typeof value === 'string' && value.trim() !== '' && value.length <= 500;
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const ROLES = ['business', 'operator'];
 const ACTOR_EXAMPLE = { role: 'operator', id: 'jo' };
@@ -72,9 +72,6 @@ const CANCEL: Form = {
   example: { reason: 'requested_by_operator', why: 'the sender called', actor: ACTOR_EXAMPLE },
 };
 
-const isWindow = (value: unknown) =>
-  isRecord(value) &&
-  ['start', 'end'].every((end) => typeof value[end] === 'string' && !Number.isNaN(Date.parse(value[end])));
 const WINDOW = 'must be {"start": "…", "end": "…"}, both RFC 3339';
 
 const RESCHEDULE: Form = {
@@ -96,29 +93,15 @@ const RESCHEDULE: Form = {
   },
 };
 
-const isShortText = (value: unknown) => typeof value === 'string' && value.length <= 1000;
-const isDegrees = (value: unknown, most: number) => typeof value === 'number' && Math.abs(value) <= most;
-const isPlace = (value: unknown) =>
-  isRecord(value) &&
-  Object.keys(value).every((key) => key === 'latitude' || key === 'longitude') &&
-  isDegrees(value['latitude'], 90) &&
-  isDegrees(value['longitude'], 180);
-const isStop = (value: unknown) =>
-  isRecord(value) &&
-  Object.keys(value).every((key) => ['location', 'address', 'contact', 'notes'].includes(key)) &&
-  isPlace(value['location']) &&
-  ['address', 'notes'].every((key) => value[key] === undefined || isShortText(value[key])) &&
-  (value['contact'] === undefined ||
-    (isRecord(value['contact']) && Object.values(value['contact']).every(isShortText)));
-
 const CHANGE_DROPOFF: Form = {
   update: CHANGE_DROPOFF_UPDATE,
   fields: {
     actor,
     why,
     dropoff: {
-      isRight: isStop,
+      isRight: (value) => stopErrors(value, 'dropoff').length === 0,
       must: 'must be {"location": {"latitude": …, "longitude": …}}, with address, contact and notes if there are any',
+      inside: (value) => stopErrors(value, 'dropoff'),
     },
     from: {
       isRight: isPlace,
@@ -181,13 +164,17 @@ const RETRY_COMPENSATION: Form = {
 export const checkCancel = (command: unknown): void => void checked(CANCEL, command);
 export const checkRescheduleForm = (command: unknown): void => void checked(RESCHEDULE, command);
 /** @throws {ApplicationFailure} for what is no dropoff, or cannot be this delivery's: then its detail are the field errors */
-export function checkChangeDropoff({ pickup }: DeliveryInput, command: unknown): void {
+export function checkChangeDropoff({ pickup, confirmation = 'none' }: DeliveryInput, command: unknown): void {
   checked(CHANGE_DROPOFF, command);
   // What has just been checked.
   const { dropoff } = command as ChangeDropoffCommand;
-  if (distanceM(pickup.location, dropoff.location) >= ARRIVED_WITHIN_M) return;
-  const error = { field: 'dropoff.location', message: 'must be another place than the pickup' };
-  throw rejected(IMPOSSIBLE_DROPOFF, `${error.field} ${error.message}`, [error]);
+  const errors = recipientRefusals(confirmation, dropoff);
+  if (distanceM(pickup.location, dropoff.location) < ARRIVED_WITHIN_M) {
+    errors.unshift({ field: 'dropoff.location', message: 'must be another place than the pickup' });
+  }
+  if (errors.length === 0) return;
+  const list = errors.map(({ field, message }) => `${field} ${message}`);
+  throw rejected(IMPOSSIBLE_DROPOFF, list.join('; '), errors);
 }
 
 export const checkReassignDrone = (command: unknown): void => void checked(REASSIGN_DRONE, command);
@@ -223,11 +210,12 @@ function openIntervention(record: DeliveryRecord, fields: Record<string, unknown
 /** The command's fields. @throws {ApplicationFailure} `invalid_command` naming every wrong one */
 function checked(form: Form, command: unknown): Record<string, unknown> {
   if (!isRecord(command)) throw invalid(form, [{ field: '', message: 'must be one JSON object' }]);
-  const wrong = Object.entries(form.fields).flatMap(([field, { isRight, must, optional }]) => {
+  const wrong = Object.entries(form.fields).flatMap(([field, { isRight, must, inside, optional }]) => {
     const value = command[field];
-    return (value === undefined && optional === true) || isRight(value) ? [] : [{ field, message: must }];
+    if ((value === undefined && optional === true) || isRight(value)) return [];
+    return inside && isRecord(value) ? inside(value) : [{ field, message: must }];
   });
-  const unknown = Object.keys(command).filter((field) => !(field in form.fields));
+  const unknown = Object.keys(command).filter((field) => !Object.hasOwn(form.fields, field));
   const errors = [
     ...wrong,
     ...unknown.map((field) => ({ field, message: `is not known; there are ${knownOf(form)}` })),

@@ -8,6 +8,7 @@ import { isBeforePickup } from '../../services/delivery/contract/status.ts';
 import { isoTime } from '../../shared/clock.ts';
 import type { Location } from '../../shared/schemas.ts';
 import type { DroneMilestoneSignal, ResolveInterventionCommand } from '../messages.ts';
+import { REASSIGN_CROSSES } from './assigned-drone.ts';
 import type { FlightProgress, Next } from './flight-progress.ts';
 import { lookAgainInMs } from './overdue.ts';
 import { ANOTHER_DRONE, answersAbout, placeOf, settledByHand } from './questions.ts';
@@ -161,6 +162,8 @@ export class DroneTrouble {
     run.happenings.unfollow();
     // Whatever it said before it failed: it had the package.
     if (isBeforePickup(record.status)) await record.walkTo('picked_up', {});
+    const { orders } = run.happenings;
+    if (orders.reassignIsPending && patched(REASSIGN_CROSSES)) orders.answerLate();
     compensations.discharge(drone.recall);
     compensations.discharge(drone.release);
     compensations.register({

@@ -8,15 +8,18 @@ export interface PendingDropoffChange {
   answer: ChangeDropoffAnswer | undefined;
 }
 
+/** Why it can no longer be changed whatever the status: from when a carrier is asked. */
+type Closed = 'carrier_being_asked' | 'carrier_booked';
+
 export class DropoffChanges {
   private waiting: PendingDropoffChange[] = [];
   /** Taken up, and not answered yet. */
   private current: PendingDropoffChange | undefined;
-  private closed: 'carrier_booked' | undefined;
+  private closed: Closed | undefined;
 
   /** Asks for another dropoff and waits for the answer. */
   async ask(command: ChangeDropoffCommand, status: DeliveryStatus): Promise<ChangeDropoffAnswer> {
-    const early = refusedByStatus(status) ?? (this.closed && BY_CARRIER);
+    const early = refusedByStatus(status) ?? (this.closed && BY_CARRIER[this.closed]);
     if (early) return early;
     const pending: PendingDropoffChange = { command, answer: undefined };
     this.waiting.push(pending);
@@ -46,15 +49,15 @@ export class DropoffChanges {
     this.waiting.unshift(change);
   }
 
-  /** No carrier has it (any more): the dropoff can be changed. */
+  /** No carrier has it, or is to have it (any more): the dropoff can be changed. */
   open(): void {
     this.closed = undefined;
   }
 
   /** Too late from now on, also for those that wait. */
-  close(why: 'carrier_booked'): void {
+  close(why: Closed): void {
     this.closed = why;
-    this.answerAll(BY_CARRIER);
+    this.answerAll(BY_CARRIER[why]);
   }
 
   /** Nobody is left waiting for what the status no longer allows. */
@@ -75,10 +78,16 @@ export function refusedChange(reason: string, detail: string): ChangeDropoffAnsw
   return { outcome: 'refused', reason, detail };
 }
 
-const BY_CARRIER = refusedChange(
-  'carrier_booked',
-  'A carrier has been booked, and its contract knows no other dropoff. The delivery can be cancelled until it is picked up.',
-);
+const BY_CARRIER: Readonly<Record<Closed, ChangeDropoffAnswer>> = {
+  carrier_being_asked: refusedChange(
+    'carrier_being_asked',
+    'No drone could be had, and a carrier is being asked to take it to this dropoff. The delivery can be cancelled.',
+  ),
+  carrier_booked: refusedChange(
+    'carrier_booked',
+    'A carrier has been booked, and its contract knows no other dropoff. The delivery can be cancelled until it is picked up.',
+  ),
+};
 
 /** What the status alone refuses; undefined when the saga must say. */
 export function refusedByStatus(status: DeliveryStatus): ChangeDropoffAnswer | undefined {

@@ -134,6 +134,7 @@ export class Flight {
       case 'arrived_at_pickup':
         await this.advance('arrived_at_pickup', milestone, details);
         progress.stage = 'at_pickup';
+        this.race.arrivedAtPickup(occurredAtMs);
         return this.takesOver
           ? progress.expect('the package to be loaded')
           : progress.expect('the sender to load', this.loadingBeginsMs());

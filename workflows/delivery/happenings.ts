@@ -22,7 +22,7 @@ import {
 } from '../messages.ts';
 import { Alarm } from './alarm.ts';
 import type { PendingAnswer } from './answers.ts';
-import { answerByStatus, Cancels, type PendingCancel, refusal } from './cancels.ts';
+import { answerByStatus, Cancels, type Holder, type PendingCancel, refusal } from './cancels.ts';
 import { cutShort } from './cut-short.ts';
 import { DropoffChanges, type PendingDropoffChange } from './dropoff-changes.ts';
 import { type CarriedMilestones, type MilestoneHappening, Milestones } from './milestones.ts';
@@ -134,7 +134,7 @@ export class Happenings {
 
   /** Asks for the delivery to be cancelled and waits for the answer. A second request shares the first one's. */
   async cancel(command: CancelCommand): Promise<CancelAnswer> {
-    const early = answerByStatus(this.record.status);
+    const early = answerByStatus(this.record.status, this.holder);
     if (early) return early;
     const pending = this.askToCancel(command);
     await condition(() => pending.answer !== undefined);
@@ -196,6 +196,11 @@ export class Happenings {
     await this.cancel(command);
   }
 
+  private get holder(): Holder {
+    if (this.milestones.hasBooking) return 'carrier';
+    return this.milestones.hasFlight ? 'drone' : 'nobody';
+  }
+
   // What the saga takes out.
 
   /** From now on only this flight's milestones count. */
@@ -236,7 +241,7 @@ export class Happenings {
   /** Nobody is left waiting for what can no longer be done: whoever came too late hears how far the delivery is. */
   answerLate(): void {
     if (this.cancelIsPending())
-      this.answerCancel(answerByStatus(this.record.status) ?? refusal('already_ended'));
+      this.answerCancel(answerByStatus(this.record.status, this.holder) ?? refusal('already_ended'));
     this.orders.answerLate();
     this.dropoffs.answerLate(this.record.status);
     const ended = endedBy(this.record.status);

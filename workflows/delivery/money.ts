@@ -11,6 +11,8 @@ import { shortStep, StepFailed } from './steps.ts';
 
 export const VOID_AUTHORIZATION = 'void_authorization';
 
+type RaisedRun = Pick<DeliveryRun, 'record' | 'compensations' | 'ids' | 'raises' | 'givenUpRaises' | 'input'>;
+
 /**
  * Sees to it that `amount` is authorized: the difference to what is, if that is less.
  * @param done the name of the compensation is added to it, before the step
@@ -19,7 +21,7 @@ export const VOID_AUTHORIZATION = 'void_authorization';
  * @throws {StepFailed} and whatever interrupts it; then its compensation stands
  */
 export async function raiseTo(
-  run: DeliveryRun,
+  run: RaisedRun,
   { amount, currency }: Money,
   done: string[],
   limited: <T>(step: () => Promise<T>) => Promise<T>,
@@ -39,6 +41,8 @@ export async function raiseTo(
   });
   done.push(compensation);
   const answer = await limited(authorize);
+  // Whoever asked has gone on without it meanwhile, and what it took is being voided.
+  if (run.givenUpRaises.has(compensation)) return NOT_IN_TIME;
   if (answer.outcome === 'refused') {
     compensations.discharge(compensation);
     return { reason: answer.reason, detail: answer.detail };
@@ -47,14 +51,18 @@ export async function raiseTo(
   return undefined;
 }
 
-/** These are being voided: they do not count any more. */
-export function forgetRaises({ raises }: DeliveryRun, compensations: readonly string[]): void {
+/** These are being voided: they do not count any more, nor once one of them that is still under way has its answer. */
+export function forgetRaises(
+  { raises, givenUpRaises }: Pick<DeliveryRun, 'raises' | 'givenUpRaises'>,
+  compensations: readonly string[],
+): void {
+  for (const name of compensations) givenUpRaises.add(name);
   const kept = raises.filter((one) => !compensations.includes(one.compensation));
   raises.splice(0, raises.length, ...kept);
 }
 
 /** Everything that is authorized, minor units. */
-function authorizedAmount({ input, raises }: DeliveryRun): number {
+function authorizedAmount({ input, raises }: Pick<DeliveryRun, 'input' | 'raises'>): number {
   return raises.reduce((sum, one) => sum + one.amount.amount, input.price.amount);
 }
 

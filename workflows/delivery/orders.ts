@@ -78,6 +78,11 @@ export class Orders {
     return this.excludesPresent;
   }
 
+  /** The wish for another drone that nobody has answered yet. */
+  get reassignCommand(): ReassignDroneCommand | undefined {
+    return this.reassignIsPending ? this.reassigning?.command : undefined;
+  }
+
   /** What aborts it, for the record of the cancel that it became. */
   get abortCommand(): AbortCommand | undefined {
     return this.aborting?.command;

@@ -6,6 +6,7 @@ import {
   patched,
   workflowInfo,
 } from '@temporalio/workflow';
+import { REASSIGN_CROSSES, REASSIGNING } from './assigned-drone.ts';
 import type { delivery } from './workflow.ts';
 import { failed } from './endings.ts';
 import type { Happening } from './happenings.ts';
@@ -26,6 +27,11 @@ export async function waitPatiently(run: DeliveryRun, waitingFor: Wait, untilMs:
   for (;;) {
     await continueWhenLong(run);
     const happening = await happenings.next(waitingFor, Math.min(untilMs, renewalAtMs(run)));
+    if (happening.kind === 'reassign' && patched(REASSIGN_CROSSES)) {
+      // There is no drone to replace, and another one is being looked for.
+      happenings.orders.answerReassign(REASSIGNING);
+      continue;
+    }
     if (happening.kind !== 'deadline' || record.nowMs() >= untilMs) return happening;
     await renewAuthorizations(run);
   }

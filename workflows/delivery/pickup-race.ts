@@ -4,6 +4,7 @@
  */
 import { patched } from '@temporalio/workflow';
 import { isBeforePickup } from '../../services/delivery/contract/status.ts';
+import { isoTime } from '../../shared/clock.ts';
 import type { ReassignDroneCommand } from '../messages.ts';
 import { giveBack, REASSIGNED, recall, returnUnloaded } from './assigned-drone.ts';
 import { refusal } from './cancels.ts';
@@ -23,6 +24,8 @@ export class PickupRace {
   /** A recall was asked for and the aircraft, which may load, has not said: for whom is it. */
   private recalling: 'cancel' | 'sender_absent' | 'overdue' | 'reassign' | undefined;
   private reassignCommand: ReassignDroneCommand | undefined;
+  /** When it came to the pickup, Unix milliseconds by the delivery's clock. */
+  private atPickupMs: number | undefined;
 
   constructor(
     run: DeliveryRun,
@@ -33,6 +36,10 @@ export class PickupRace {
     this.drone = drone;
     this.progress = progress;
     this.takesOver = takesOver;
+  }
+
+  arrivedAtPickup(atMs: number): void {
+    this.atPickupMs = atMs;
   }
 
   /** It is over: nothing may give this drone back any more but its own landing. */
@@ -132,7 +139,7 @@ export class PickupRace {
     return this.recalling !== undefined;
   }
 
-  /** @throws {Ended} failed: the sender is absent */
+  /** @throws {Ended} failed: the sender is absent, or need not be there any more */
   async onNothingLoaded(): Promise<Next> {
     switch (await recall(this.run, this.drone, 'sender absent')) {
       case 'recalled':
@@ -183,10 +190,23 @@ export class PickupRace {
       packageOnGround.ask = `It has landed beside the package, but ${why}.`;
       return returnUnloaded(this.run, this.drone, why, { isToBlame: false });
     }
+    if (this.cameTooLate() && patched('late-for-the-window-is-no-absence')) {
+      const { end = '' } = this.run.pickupWindow ?? {};
+      throw failed(
+        'pickup_window_missed',
+        `The drone came at ${isoTime(this.atPickupMs ?? 0)}, after the pickup window had ended at ${end}; nothing was loaded within ${loadingS} s.`,
+      );
+    }
     throw failed(
       'sender_absent',
       `Nothing was loaded within ${loadingS} s of the drone’s arrival.`,
       'sender_absent',
     );
+  }
+
+  /** The sender need not be there any more when it comes. */
+  private cameTooLate(): boolean {
+    const { pickupWindow } = this.run;
+    return pickupWindow !== null && (this.atPickupMs ?? 0) > Date.parse(pickupWindow.end);
   }
 }

@@ -5,6 +5,7 @@ import type { DeliveryPolicy } from '../messages.ts';
 export const DEFAULT_POLICY: DeliveryPolicy = {
   awaitDroneS: 60 * 60,
   carrierLeadS: 45 * 60,
+  carrierPickupLeadS: 15 * 60,
   pickupArrivalSlackS: 5 * 60,
   loadingS: 10 * 60,
   dropoffArrivalSlackS: 5 * 60,

@@ -195,7 +195,7 @@ async function onGround(run: DeliveryRun, happening: Happening): Promise<void> {
       happenings.orders.answerReassign(refused('no_drone', 'No drone is assigned.'));
       return;
     case 'cancel':
-      happenings.answerCancel(refusal('already_picked_up'));
+      happenings.answerCancel(refusal('already_picked_up', 'nobody'));
       return;
     case 'dropoff':
       return refuse(

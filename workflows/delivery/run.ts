@@ -92,6 +92,8 @@ export class DeliveryRun {
   readonly resumed: boolean;
   authorized: Authorized | undefined;
   readonly raises: Raise[];
+  /** The compensations of raises that were given up before, or after, they were made. Nothing is under way where a run goes on. */
+  readonly givenUpRaises = new Set<string>();
   /** Where it goes, and what that costs: as asked for at the accept, until it is changed. */
   dropoff: Stop;
   price: Money;

@@ -5,6 +5,7 @@
 import { sameWindow } from '../../services/delivery/contract/schedule.ts';
 import { isoTime } from '../../shared/clock.ts';
 import type { ReassignDroneCommand, RescheduleAnswer } from '../messages.ts';
+import { grantReassign } from './assigned-drone.ts';
 import { changeDropoffsAsAsked, changeUnassigned, changeUnsent } from './change-dropoff.ts';
 import { waitPatiently } from './patience.ts';
 import { type PendingReschedule, refusedReschedule } from './reschedules.ts';
@@ -152,12 +153,12 @@ export async function move(
     return false;
   }
   await before();
+  const by = `${actor.role}:${actor.id}`;
+  await record.note('rescheduled', { data: { from: old, to, by, why }, patch: { pickup_window: to } });
+  run.orderLog.tell(asked.command);
   run.pickupWindow = to;
   // A new window is a new wait for a drone.
   run.awaiting = undefined;
-  const by = `${actor.role}:${actor.id}`;
-  run.orderLog.tell(asked.command);
-  await record.note('rescheduled', { data: { from: old, to, by, why }, patch: { pickup_window: to } });
   // Whatever it waited for, or had promised, was for the old window.
   if (record.status === 'awaiting_drone' || record.status === 'confirmed') {
     await record.change('scheduled', {
@@ -197,5 +198,6 @@ async function giveBackUnsent(run: DeliveryRun, drone: DroneAssignment): Promise
   happenings.unfollow();
   record.state.droneId = null;
   record.state.attempt -= 1;
+  await grantReassign(run, drone);
   await compensations.undo(drone.release);
 }

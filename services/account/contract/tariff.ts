@@ -31,7 +31,10 @@ export function priceOf({ distanceM, weightKg, expedited }: Priced): Money {
   return { amount: Math.round(cents * (expedited ? TARIFF.expeditedFactor : 1)), currency: TARIFF.currency };
 }
 
-/** Outcomes of a delivery that a charge depends on. */
+/**
+ * Outcomes of a delivery that a charge depends on. A drone that came after the pickup window, so that nobody loaded it, is
+ * `our_failure`.
+ */
 export type ChargedOutcome =
   | 'delivered'
   | 'returned'

@@ -10,6 +10,7 @@ import {
   OneOf,
   Page,
   PageQuery,
+  PickupWindow,
   Stop,
   Timestamp,
 } from '../../../shared/schemas.ts';
@@ -64,7 +65,13 @@ export const carrierContract = defineContract({
     method: 'POST',
     path: '/quotes',
     summary: 'What a carrier would take and when it would arrive; refused when it cannot do the job',
-    body: Closed({ ...job, deadline: Nullable(Timestamp) }),
+    description:
+      'With a `pickup_window` the carrier is at the pickup within it: it does not come before, and refuses what it could only pick up later (`too_late`). A booking keeps to the times of its quote.',
+    body: Closed({
+      ...job,
+      deadline: Nullable(Timestamp),
+      pickup_window: Type.Optional(Nullable(PickupWindow)),
+    }),
     response: Type.Union([
       Closed({
         outcome: Type.Literal('quoted'),

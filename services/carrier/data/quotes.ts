@@ -21,13 +21,16 @@ export type Carried = Pick<
   'pickupLatitude' | 'pickupLongitude' | 'dropoffLatitude' | 'dropoffLongitude' | 'weightKg'
 >;
 
+export type JobTimes = Pick<CarrierJob, 'deadlineMs' | 'pickupFromMs' | 'pickupByMs'>;
+
 export interface Quote {
   id: QuoteId;
   accountId: string;
   deliveryId: string;
   carrier: string;
   carried: Carried;
-  deadlineMs: number | null;
+  /** When it has to be where, as it was quoted. */
+  times: JobTimes;
   answer: { price: Money; pickupEtaMs: number; dropoffEtaMs: number; expiresAtMs: number } | CarrierRefusal;
 }
 
@@ -56,6 +59,8 @@ export function quoteStore(prisma: PrismaClient) {
           carrier,
           ...carriedOf(job),
           deadline: time(job.deadlineMs),
+          pickupFrom: time(job.pickupFromMs),
+          pickupBy: time(job.pickupByMs),
           ...('refused' in answer
             ? { outcome: 'refused', refusalReason: answer.refused, refusalDetail: answer.detail }
             : {
@@ -94,7 +99,11 @@ function quoteOf(row: QuoteRow): Quote {
     deliveryId: row.deliveryId,
     carrier: row.carrier,
     carried: { pickupLatitude, pickupLongitude, dropoffLatitude, dropoffLongitude, weightKg },
-    deadlineMs: row.deadline?.getTime() ?? null,
+    times: {
+      deadlineMs: row.deadline?.getTime() ?? null,
+      pickupFromMs: row.pickupFrom?.getTime() ?? null,
+      pickupByMs: row.pickupBy?.getTime() ?? null,
+    },
     answer: answerOf(row),
   };
 }

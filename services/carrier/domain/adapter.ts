@@ -12,6 +12,9 @@ export interface CarrierJob {
   weightKg: number;
   /** At the dropoff no later than, Unix milliseconds on the delivery's clock; null: no matter when. */
   deadlineMs: number | null;
+  /** The sender hands it over from then on, and no later than; null: at once, and no matter when. */
+  pickupFromMs: number | null;
+  pickupByMs: number | null;
 }
 
 /** When the carrier means to arrive, Unix milliseconds on the delivery's clock. */

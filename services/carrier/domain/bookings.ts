@@ -11,11 +11,11 @@ import type { BodyOf, Output } from '../../../shared/http/contract.ts';
 import { newId } from '../../../shared/ids.ts';
 import type { carrierContract } from '../contract/index.ts';
 import type { BookingRecord, BookingStore } from '../data/bookings.ts';
-import { carriedOf, type Quote, type QuoteStore } from '../data/quotes.ts';
+import { carriedOf, type JobTimes, type Quote, type QuoteStore } from '../data/quotes.ts';
 import type { CarrierAdapter, CarrierJob } from './adapter.ts';
 
 type Contract = typeof carrierContract;
-type JobBody = Omit<BodyOf<Contract, 'quote'>, 'deadline'>;
+type JobBody = Omit<BodyOf<Contract, 'quote'>, 'deadline' | 'pickup_window'>;
 
 export interface BookingsOptions {
   quotes: QuoteStore;
@@ -32,7 +32,7 @@ export function carrierBookings({ quotes, bookings, carrier, wallMs, clock, onBo
   return {
     async quote(stepKey: string, body: BodyOf<Contract, 'quote'>): Promise<Output<Contract['quote']>> {
       const nowMs = nowOn(body.clock, wallMs());
-      const job = jobOf(body, deadlineOf(body.deadline));
+      const job = jobOf(body, timesOf(body));
       let quote = await quotes.findByKey(stepKey);
       if (!quote) {
         const answer = await carrier.quote(job, nowMs);
@@ -72,7 +72,7 @@ export function carrierBookings({ quotes, bookings, carrier, wallMs, clock, onBo
       const quote = await quotes.find(body.quote_id);
       if (quote?.deliveryId !== body.delivery_id) throw notFound('quote of this delivery', body.quote_id);
       if (!isOffer(quote)) throw conflict('quote_refused', 'The carrier refused this quote.');
-      const job = jobOf(body, quote.deadlineMs);
+      const job = jobOf(body, quote.times);
       assertAsQuoted(quote, job);
 
       let record = await bookings.findByKey(stepKey);
@@ -225,14 +225,14 @@ function settledAnswer(
   }
 }
 
-function jobOf(body: JobBody, deadlineMs: number | null): CarrierJob {
+function jobOf(body: JobBody, times: JobTimes): CarrierJob {
   return {
     deliveryId: body.delivery_id,
     livemode: body.livemode,
     pickup: body.pickup,
     dropoff: body.dropoff,
     weightKg: body.weight_kg,
-    deadlineMs,
+    ...times,
   };
 }
 
@@ -246,11 +246,19 @@ function nowOn(clock: ClockSettings, wallMs: number): number {
   throw malformed('clock', 'must show a time between 1970 and 9999');
 }
 
-function deadlineOf(deadline: string | null): number | null {
-  if (deadline === null) return null;
-  const deadlineMs = Date.parse(deadline);
-  if (deadlineMs > 0 && deadlineMs < LATEST_MS) return deadlineMs;
-  throw malformed('deadline', 'must be a time between 1970 and 9999');
+function timesOf({ deadline, pickup_window }: BodyOf<Contract, 'quote'>): JobTimes {
+  return {
+    deadlineMs: timeOf('deadline', deadline),
+    pickupFromMs: timeOf('pickup_window.start', pickup_window?.start ?? null),
+    pickupByMs: timeOf('pickup_window.end', pickup_window?.end ?? null),
+  };
+}
+
+function timeOf(field: string, time: string | null): number | null {
+  if (time === null) return null;
+  const timeMs = Date.parse(time);
+  if (timeMs > 0 && timeMs < LATEST_MS) return timeMs;
+  throw malformed(field, 'must be a time between 1970 and 9999');
 }
 
 function malformed(field: string, message: string): Problem {

@@ -57,6 +57,13 @@ export function offerFor(job: CarrierJob, nowMs: number, pricePercent = 100): Ca
     };
   }
   const promised = promiseOf(itineraryOf(job, nowMs));
+  if (job.pickupByMs !== null && promised.pickupEtaMs > job.pickupByMs) {
+    const lateS = Math.ceil((promised.pickupEtaMs - job.pickupByMs) / 1000);
+    return {
+      refused: 'too_late',
+      detail: `The courier would arrive at the pickup ${lateS} s after the end of its window.`,
+    };
+  }
   if (job.deadlineMs !== null && promised.dropoffEtaMs > job.deadlineMs) {
     const lateS = Math.ceil((promised.dropoffEtaMs - job.deadlineMs) / 1000);
     return {
@@ -71,10 +78,11 @@ export function offerFor(job: CarrierJob, nowMs: number, pricePercent = 100): Ca
   };
 }
 
-/** All steps of a job booked now, in their order, with their times. */
+/** All steps of a job booked now, in their order, with their times. It sets out so that it is not there before the sender. */
 export function itineraryOf(job: CarrierJob, bookedAtMs: number): CarrierStep[] {
   const steps: CarrierStep[] = [];
-  let atMs = bookedAtMs;
+  const earliestMs = bookedAtMs + (COURIER.dispatchS + driveS(COURIER.approachKm)) * 1000;
+  let atMs = bookedAtMs + Math.max(0, Math.round((job.pickupFromMs ?? 0) - earliestMs));
   const after = (seconds: number, state: CarrierStep['state']) => {
     atMs += Math.round(seconds * 1000);
     steps.push({ state, atMs });

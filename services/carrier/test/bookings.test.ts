@@ -9,6 +9,7 @@ import { carrierContract } from '../contract/index.ts';
 import { buildCarrierService } from '../service.ts';
 import { itineraryOf, promiseOf } from '../simulated/rules.ts';
 import {
+  ANY_TIME,
   type CarrierUnderTest,
   DROPOFF,
   HeardSignals,
@@ -60,7 +61,7 @@ const promised = (atMs = NOON_MS) =>
         pickup: PICKUP,
         dropoff: DROPOFF,
         weightKg: 1,
-        deadlineMs: null,
+        ...ANY_TIME,
       },
       atMs,
     ),
@@ -100,6 +101,7 @@ describe('quote', () => {
     ['too_heavy', { weightKg: 25 }],
     ['too_far', { dropoff: { location: { latitude: 47.0, longitude: -122.9 } } }],
     ['too_late', { deadline: '2026-03-01T12:20:00Z' }],
+    ['too_late', { pickup_window: { start: '2026-03-01T11:00:00Z', end: '2026-03-01T12:09:00Z' } }],
   ])('refuses what is %s', async (reason, over) => {
     expect(await stepsOf(service, undefined, over).quote()).toMatchObject({ outcome: 'refused', reason });
   });
@@ -214,6 +216,27 @@ describe('book', () => {
       ...refused,
       detail: 'The courier would arrive at the dropoff 1 s after the deadline.',
     });
+  });
+
+  test('keeps to the window that was quoted: it is not there before, nor taken when it could only be there after', async () => {
+    const window = (startMin: number, endMin: number) => ({
+      pickup_window: {
+        start: isoTime(NOON_MS + startMin * 60_000),
+        end: isoTime(NOON_MS + endMin * 60_000),
+      },
+    });
+    const ahead = stepsOf(service, undefined, window(60, 90));
+    const booking = await ahead.booked();
+    expect(booking.pickup_eta).toBe(isoTime(NOON_MS + 3_600_000));
+    // The repetition of a step, and of one whose answer was lost, promises the same.
+    expect(await ahead.book(await ahead.quoteId())).toEqual({ outcome: 'booked', booking });
+
+    const late = stepsOf(service, undefined, window(0, 10));
+    const quoteId = await late.quoteId();
+    wallMs += 61_000;
+    const refused = await late.book(quoteId);
+    expect(refused).toMatchObject({ outcome: 'refused', reason: 'unavailable' });
+    expect(JSON.stringify(refused)).toMatch(/at the pickup \d+ s after the end of its window/);
   });
 
   test('takes only the quote of its own delivery, for the job that was quoted', async () => {
@@ -488,6 +511,11 @@ test('names every wrong field, and refuses a clock that shows no time', async ()
   await expect(
     stepsOf(service, undefined, { deadline: '0000-01-01T00:00:00Z' }).quote(),
   ).rejects.toMatchObject({ status: 400, errors: [{ field: 'deadline' }] });
+  const pickup_window = { start: '0000-01-01T00:00:00Z', end: '2026-03-01T13:00:00Z' };
+  await expect(stepsOf(service, undefined, { pickup_window }).quote()).rejects.toMatchObject({
+    status: 400,
+    errors: [{ field: 'pickup_window.start' }],
+  });
   await expect(service.client.getBooking({ params: { booking_id: newId('booking') } })).rejects.toMatchObject(
     { status: 404 },
   );
@@ -534,7 +562,7 @@ function itineraryTimes() {
     pickup: PICKUP,
     dropoff: DROPOFF,
     weightKg: 1.2,
-    deadlineMs: null,
+    ...ANY_TIME,
   };
   const times = Object.fromEntries(itineraryOf(job, NOON_MS).map(({ state, atMs }) => [state, atMs]));
   return { picked_up: times['picked_up']!, delivered: times['delivered']! };

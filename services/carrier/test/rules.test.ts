@@ -12,7 +12,7 @@ import {
   offerFor,
   promiseOf,
 } from '../simulated/rules.ts';
-import { DROPOFF, NOON_MS, PICKUP } from './support.ts';
+import { ANY_TIME, DROPOFF, NOON_MS, PICKUP } from './support.ts';
 
 const deliveryId = newId('delivery');
 const JOB: CarrierJob = {
@@ -21,7 +21,7 @@ const JOB: CarrierJob = {
   pickup: PICKUP,
   dropoff: DROPOFF,
   weightKg: 1.2,
-  deadlineMs: null,
+  ...ANY_TIME,
 };
 const job = (over: Partial<CarrierJob>): CarrierJob => ({ ...JOB, ...over });
 const awayKm = (km: number) => ({ location: destination(PICKUP.location, 45, km * 1000) });
@@ -51,6 +51,19 @@ describe('an itinerary', () => {
       ['arrived_at_dropoff', 120 + 432 + 240 + 30 + 868],
       ['delivered', 120 + 432 + 240 + 30 + 868 + 180],
     ]);
+  });
+
+  test('with a pickup window is at the pickup with its start, or as soon as it can', () => {
+    const arrivalMs = NOON_MS + (120 + 432) * 1000;
+    const at = (pickupFromMs: number) => {
+      const itinerary = itineraryOf(job({ pickupFromMs, pickupByMs: pickupFromMs + 1 }), NOON_MS);
+      // It sets out so late that it need not wait there.
+      expect(itinerary[1]!.atMs - itinerary[0]!.atMs).toBe(432_000);
+      return promiseOf(itinerary).pickupEtaMs;
+    };
+    expect(at(arrivalMs + 600_000)).toBe(arrivalMs + 600_000);
+    expect(at(arrivalMs - 1)).toBe(arrivalMs);
+    expect(at(NOON_MS - 600_000)).toBe(arrivalMs);
   });
 
   test('always goes forward, and drives no faster than the courier does', () => {
@@ -118,6 +131,12 @@ describe('an offer', () => {
   });
 
   test('is refused when it would come too late, to the millisecond', () => {
+    const { pickupEtaMs } = promiseOf(itineraryOf(JOB, NOON_MS));
+    expect(offerFor(job({ pickupByMs: pickupEtaMs }), NOON_MS)).not.toHaveProperty('refused');
+    expect(offerFor(job({ pickupByMs: pickupEtaMs - 1 }), NOON_MS)).toEqual({
+      refused: 'too_late',
+      detail: 'The courier would arrive at the pickup 1 s after the end of its window.',
+    });
     const { dropoffEtaMs } = promiseOf(itineraryOf(JOB, NOON_MS));
     expect(offerFor(job({ deadlineMs: dropoffEtaMs }), NOON_MS)).not.toHaveProperty('refused');
     expect(offerFor(job({ deadlineMs: dropoffEtaMs - 1 }), NOON_MS)).toEqual({

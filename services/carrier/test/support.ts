@@ -1,6 +1,7 @@
 // A carrier service whose wall the test moves, and a workflow port that keeps what it is told.
 import { LIVE_CLOCK, type ClockSettings } from '../../../shared/clock.ts';
 import { newId, type DeliveryId, type QuoteId } from '../../../shared/ids.ts';
+import type { PickupWindow } from '../../../shared/schemas.ts';
 import type { DeliveryWorkflows } from '../../../shared/temporal/delivery-workflows.ts';
 import type { ServiceDatabase } from '../../../test/support/postgres.ts';
 import { serve, silentLogger, type ServedService } from '../../../test/support/service.ts';
@@ -13,6 +14,9 @@ export const NOON_MS = Date.parse('2026-03-01T12:00:00Z');
 /** Two places in Seattle, 5.02 km apart. */
 export const PICKUP = { location: { latitude: 47.6205, longitude: -122.3493 } };
 export const DROPOFF = { location: { latitude: 47.6615, longitude: -122.3212 } };
+
+/** No matter when. */
+export const ANY_TIME = { deadlineMs: null, pickupFromMs: null, pickupByMs: null };
 
 export class HeardSignals implements Pick<DeliveryWorkflows, 'signal'> {
   readonly signals: { deliveryId: DeliveryId; signal: CarrierMilestoneSignal }[] = [];
@@ -65,7 +69,13 @@ const accountId = newId('account');
 export function stepsOf(
   { client }: ServedService<typeof carrierContract>,
   deliveryId: DeliveryId = newId('delivery'),
-  over: { clock?: ClockSettings; weightKg?: number; dropoff?: typeof DROPOFF; deadline?: string | null } = {},
+  over: {
+    clock?: ClockSettings;
+    weightKg?: number;
+    dropoff?: typeof DROPOFF;
+    deadline?: string | null;
+    pickup_window?: PickupWindow;
+  } = {},
 ) {
   const job = {
     delivery_id: deliveryId,
@@ -77,8 +87,12 @@ export function stepsOf(
     clock: over.clock ?? LIVE_CLOCK,
   };
   const bookKey = `${deliveryId}/book/1`;
+  const times = {
+    deadline: over.deadline ?? null,
+    ...(over.pickup_window && { pickup_window: over.pickup_window }),
+  };
   const quote = (key = `${deliveryId}/quote/1`) =>
-    client.quote({ body: { ...job, deadline: over.deadline ?? null } }, { idempotencyKey: key });
+    client.quote({ body: { ...job, ...times } }, { idempotencyKey: key });
   return {
     deliveryId,
     bookKey,

@@ -1,4 +1,6 @@
 /** Proof of delivery: which kinds there are and who gives each. Pure: workflow code imports it. */
+import type { FieldError } from '../../../shared/errors.ts';
+import type { Stop } from '../../../shared/schemas.ts';
 
 export const CONFIRMATION_KINDS = ['none', 'pin', 'signature', 'photo', 'barcode'] as const;
 export type ConfirmationKind = (typeof CONFIRMATION_KINDS)[number];
@@ -24,6 +26,20 @@ const BY_RECIPIENT: ReadonlySet<ConfirmationKind> = new Set(['pin', 'signature',
 /** Somebody at the dropoff must give it before the package is lowered. A photo is the drone's own. */
 export function needsRecipient(kind: ConfirmationKind): boolean {
   return BY_RECIPIENT.has(kind);
+}
+
+/**
+ * Why this cannot be the dropoff of a delivery that is to be confirmed so, by field; empty: it can. The door asks it before the accept
+ * and before a change, the workflow when it is changed, so that all say the same.
+ */
+export function recipientRefusals(kind: ConfirmationKind, { contact }: Pick<Stop, 'contact'>): FieldError[] {
+  if (!needsRecipient(kind) || contact?.phone !== undefined || contact?.email !== undefined) return [];
+  return [
+    {
+      field: 'dropoff.contact',
+      message: `must have a phone or an email with confirmation ${kind}: the recipient is sent there what it takes`,
+    },
+  ];
 }
 
 /** At the beginning of a delivery. */

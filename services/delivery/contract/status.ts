@@ -119,6 +119,8 @@ export const FAILURE_REASONS = [
   'carrier_unavailable',
   'carrier_failed',
   'sender_absent',
+  /** Its drone came after the pickup window, and nothing was loaded any more: our lateness, and not the sender's absence. */
+  'pickup_window_missed',
   'drone_lost',
   'package_lost',
   'aborted',

@@ -255,10 +255,14 @@ export const Candidate = Closed(
       'too_big',
       'out_of_range',
       'low_battery',
+      'too_late',
       'excluded',
       'unavailable',
     ] as const),
+    /** At the pickup, were it sent at once. */
     arrival_at: Nullable(Timestamp),
+    /** At the dropoff, sent so that it is at the pickup when that begins; null when not computed. */
+    dropoff_at: Nullable(Timestamp),
     distance_m: Type.Number(),
     battery: Type.Number(),
     /** What is left at landing after the worst branch, 0–1; null when not computed. */
@@ -393,7 +397,7 @@ export const droneContract = defineContract({
     summary:
       'Reserves the drone that arrives earliest among those that can carry it there and back, atomically',
     description:
-      '`unavailable`: able drones exist but none is free; with `wait` the delivery joins the waiting list and gets a `droneAvailable` signal when one frees itself. `infeasible`: no drone of the fleet can ever do it. Idempotent by key; after `release` with the same key it reserves nothing (`released`).',
+      '`unavailable`: able drones exist but none is free, or none that would be there in time (`pickup_by`, `deliver_by`; `detail` says which); with `wait` the delivery joins the waiting list and gets a `droneAvailable` signal when one frees itself. `infeasible`: no drone of the fleet can ever do it. Idempotent by key; after `release` with the same key it reserves nothing (`released`).',
     body: Closed({
       ...job,
       /** Where the package goes back to; the pickup unless told. */
@@ -402,6 +406,12 @@ export const droneContract = defineContract({
       expedited: Type.Boolean(),
       wait: Type.Boolean(),
       exclude_drone_ids: Type.Array(idSchema('drone'), { maxItems: 200 }),
+      /** The delivery's clock. A drone that would be at the pickup before `pickup_from` is sent later. */
+      pickup_from: Type.Optional(Timestamp),
+      /** One that would be there later is no candidate: nobody hands the package over. */
+      pickup_by: Type.Optional(Timestamp),
+      /** Nor is one that would be at the dropoff later. */
+      deliver_by: Type.Optional(Timestamp),
       lease_s: Type.Optional(
         Type.Number({ exclusiveMinimum: 0, description: 'Of the delivery’s clock; default 120' }),
       ),

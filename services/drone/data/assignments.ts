@@ -3,6 +3,7 @@ import type { ClockSettings } from '../../../shared/clock.ts';
 import { isoTime } from '../../../shared/clock.ts';
 import type { AccountId, BaseId, DeliveryId, DroneId, ReservationId } from '../../../shared/ids.ts';
 import type { Candidate } from '../contract/index.ts';
+import type { Appointment } from '../domain/appointment.ts';
 import type { Able, Job, Judged } from '../domain/assignment.ts';
 import { type Eta, etaOf } from '../domain/missions.ts';
 import type { Database } from './database.ts';
@@ -14,6 +15,7 @@ export interface ReserveStep {
   livemode: boolean;
   clock: ClockSettings;
   job: Job;
+  appointment: Appointment;
   expedited: boolean;
   excludedDroneIds: readonly DroneId[];
   /** By the delivery's clock. */
@@ -46,7 +48,8 @@ export interface KeptAnswer {
   } | null;
 }
 
-type CompactCandidate = [string, string, number | null, number, number, number | null];
+/** Those that were kept before arrivals at the dropoff were reckoned have no last one. */
+type CompactCandidate = [string, string, number | null, number, number, number | null, (number | null)?];
 
 /** As it is kept for each decision: short, for it is one entry for each drone of the fleet. */
 function compact(candidates: readonly Judged[]): string {
@@ -59,6 +62,7 @@ function compact(candidates: readonly Judged[]): string {
       Math.round(one.distanceM),
       round(one.battery, 3),
       one.batteryAtLanding === null ? null : round(one.batteryAtLanding, 3),
+      one.dropoffS === null ? null : round(one.dropoffS, 3),
     ]),
   );
 }
@@ -150,6 +154,8 @@ export async function keepRefusal(
   candidates: readonly Judged[],
 ): Promise<void> {
   const { pickup, dropoff, returnTo = null, payloadKg, packageSizes } = step.job;
+  const { pickupFromMs, pickupByMs, deliverByMs } = step.appointment;
+  const time = (ms: number | null) => (ms === null ? null : isoTime(ms));
   const joins = refusal.outcome === 'unavailable' && refusal.wait;
   await database.$executeRaw`
     WITH kept AS (
@@ -163,19 +169,21 @@ export async function keepRefusal(
     INSERT INTO waiting_list (delivery_id, step_key, account_id, livemode, expedited,
       pickup_latitude, pickup_longitude, dropoff_latitude, dropoff_longitude, return_latitude, return_longitude,
       payload_kg, package_sizes,
-      exclude_drone_ids, joined_wall, offers)
+      exclude_drone_ids, pickup_from, pickup_by, deliver_by, clock, joined_wall, offers)
     SELECT ${step.deliveryId}, ${step.stepKey}, ${step.accountId}, ${step.livemode}, ${step.expedited},
       ${pickup.latitude}::float8, ${pickup.longitude}::float8, ${dropoff.latitude}::float8, ${dropoff.longitude}::float8,
       ${returnTo?.latitude ?? null}::float8, ${returnTo?.longitude ?? null}::float8,
       ${payloadKg}::float8, ${[...packageSizes]}::text[], ${[...step.excludedDroneIds]}::text[],
-      ${step.wall}::timestamptz, 0
+      ${time(pickupFromMs)}::timestamptz, ${time(pickupByMs)}::timestamptz, ${time(deliverByMs)}::timestamptz,
+      ${JSON.stringify(step.clock)}::jsonb, ${step.wall}::timestamptz, 0
     WHERE ${joins}
     ON CONFLICT (delivery_id) DO UPDATE SET
       step_key = excluded.step_key, pickup_latitude = excluded.pickup_latitude,
       pickup_longitude = excluded.pickup_longitude, dropoff_latitude = excluded.dropoff_latitude,
       dropoff_longitude = excluded.dropoff_longitude, return_latitude = excluded.return_latitude,
       return_longitude = excluded.return_longitude, exclude_drone_ids = excluded.exclude_drone_ids, expedited = excluded.expedited,
-      offers = 0, offered_drone_id = NULL, offered_wall = NULL, signal_due_wall = NULL`;
+      pickup_from = excluded.pickup_from, pickup_by = excluded.pickup_by, deliver_by = excluded.deliver_by,
+      clock = excluded.clock, offers = 0, offered_drone_id = NULL, offered_wall = NULL, signal_due_wall = NULL`;
 }
 
 /** What was answered to this step before; undefined when it is new. */
@@ -270,10 +278,11 @@ export async function readExplanations(database: Database, deliveryId: DeliveryI
     ...row,
     decided_at: isoTime(decided_at.getTime()),
     candidates: (candidates as unknown as CompactCandidate[]).map(
-      ([droneId, verdict, arrivalS, distanceM, battery, batteryAtLanding]): Candidate => ({
+      ([droneId, verdict, arrivalS, distanceM, battery, batteryAtLanding, dropoffS = null]): Candidate => ({
         drone_id: droneId as DroneId,
         verdict: droneId === reservation?.drone_id ? 'chosen' : (verdict as Candidate['verdict']),
         arrival_at: arrivalS === null ? null : isoTime(decided_at.getTime() + arrivalS * 1000),
+        dropoff_at: dropoffS === null ? null : isoTime(decided_at.getTime() + dropoffS * 1000),
         distance_m: distanceM,
         battery,
         battery_at_landing: batteryAtLanding,

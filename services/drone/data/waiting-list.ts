@@ -1,5 +1,5 @@
 /** The waiting list: who waits, what was offered, and the signals that are owed for it. */
-import { isoTime } from '../../../shared/clock.ts';
+import { type ClockSettings, clockTimeMs, isoTime } from '../../../shared/clock.ts';
 import type { AccountId, DeliveryId, DroneId } from '../../../shared/ids.ts';
 import type { PackageSize } from '../../../shared/schemas.ts';
 import type { WaitingPlace } from '../contract/index.ts';
@@ -18,6 +18,10 @@ interface WaiterRow {
   payload_kg: number;
   package_sizes: PackageSize[];
   exclude_drone_ids: DroneId[];
+  pickup_from: Date | null;
+  pickup_by: Date | null;
+  deliver_by: Date | null;
+  clock: ClockSettings | null;
   joined_wall: Date;
   offers: number;
 }
@@ -26,7 +30,8 @@ interface WaiterRow {
 export async function readWaiters(database: Database, wall: Date, limit: number): Promise<Waiter[]> {
   const rows = await database.$queryRaw<WaiterRow[]>`
     SELECT w.delivery_id, w.expedited, w.pickup_latitude, w.pickup_longitude, w.dropoff_latitude, w.dropoff_longitude,
-      w.return_latitude, w.return_longitude, w.payload_kg, w.package_sizes, w.exclude_drone_ids, w.joined_wall, w.offers
+      w.return_latitude, w.return_longitude, w.payload_kg, w.package_sizes, w.exclude_drone_ids,
+      w.pickup_from, w.pickup_by, w.deliver_by, w.clock, w.joined_wall, w.offers
     FROM waiting_list w
     WHERE w.offered_wall IS NULL OR w.offered_wall <= ${wall}::timestamptz
     ORDER BY w.offers, w.expedited DESC, w.joined_wall
@@ -44,6 +49,12 @@ export async function readWaiters(database: Database, wall: Date, limit: number)
       packageSizes: row.package_sizes,
     },
     excludedDroneIds: row.exclude_drone_ids,
+    appointment: row.clock && {
+      nowMs: clockTimeMs(row.clock, wall.getTime()),
+      pickupFromMs: row.pickup_from?.getTime() ?? null,
+      pickupByMs: row.pickup_by?.getTime() ?? null,
+      deliverByMs: row.deliver_by?.getTime() ?? null,
+    },
     expedited: row.expedited,
     joinedWallMs: row.joined_wall.getTime(),
     offers: row.offers,

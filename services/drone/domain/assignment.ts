@@ -7,6 +7,7 @@ import type { BaseId, DeliveryId, DroneId, ModelId } from '../../../shared/ids.t
 import type { Location, PackageSize } from '../../../shared/schemas.ts';
 import type { Base, Candidate, DroneModel, DroneState } from '../contract/index.ts';
 import { legProfile, type MissionPlan, planMission } from '../contract/flight.ts';
+import { type Appointment, dropoffArrivalS, isLate } from './appointment.ts';
 import { PLANNED_WAITS } from './missions.ts';
 
 export interface Job {
@@ -38,11 +39,13 @@ export interface Fleet {
   bases: ReadonlyMap<BaseId, Base>;
 }
 
-/** A candidate as it is judged: arrival in seconds from now, not yet a time. */
+/** A candidate as it is judged: arrivals in seconds from now, not yet times. */
 export interface Judged {
   droneId: DroneId;
   verdict: Candidate['verdict'];
   arrivalS: number | null;
+  /** Null when not computed. */
+  dropoffS: number | null;
   distanceM: number;
   battery: number;
   batteryAtLanding: number | null;
@@ -71,6 +74,8 @@ export interface ChoiceRules {
   excluded: ReadonlySet<DroneId>;
   /** Who asks: a drone that is kept for another delivery is busy. */
   deliveryId: DeliveryId;
+  /** When it has to be where; null or undefined: as soon as can be. */
+  appointment?: Appointment | null;
 }
 
 /** A drone that charges and has enough for the job is free too, only that those that are ready go first. */
@@ -80,6 +85,7 @@ const FREE_STATES: readonly DroneState[] = ['idle', 'charging'];
 const PLANNED_AT_MOST = 32;
 
 export function choose(job: Job, fleet: Fleet, rules: ChoiceRules): Choice {
+  const { appointment = null } = rules;
   const judged = fleet.drones.map((drone) => judgeDrone(job, drone, fleet, rules));
   const preference = ({ drone }: Free) => FREE_STATES.indexOf(drone.state);
   // Equal arrivals (drones side by side at a base) are settled by id, so that the choice can be repeated on paper.
@@ -90,12 +96,17 @@ export function choose(job: Job, fleet: Fleet, rules: ChoiceRules): Choice {
         preference(a) - preference(b) || a.arrivalS - b.arrivalS || (a.drone.id < b.drone.id ? -1 : 1),
     );
   const ranked: Able[] = [];
-  for (const { drone, model, base, candidate } of free) {
+  for (const { drone, model, base, arrivalS, candidate } of free) {
     if (ranked.length === PLANNED_AT_MOST) break;
     const plan = planFrom(job, model, base, drone);
     candidate.batteryAtLanding = plan.batteryAtLanding(drone.battery);
     if (plan.feasible(drone.battery)) {
-      ranked.push({ droneId: drone.id, baseId: drone.baseId, plan, changedAt: drone.changedAt });
+      candidate.dropoffS = dropoffArrivalS(plan, appointment);
+      if (appointment !== null && isLate({ arrivalS, dropoffS: candidate.dropoffS }, appointment)) {
+        candidate.verdict = 'too_late';
+      } else {
+        ranked.push({ droneId: drone.id, baseId: drone.baseId, plan, changedAt: drone.changedAt });
+      }
       continue;
     }
     const fullPlan = planFrom(job, model, base, { position: base.location, altitudeM: 0 });
@@ -131,6 +142,7 @@ function judgeDrone(
       droneId,
       verdict,
       arrivalS: null,
+      dropoffS: null,
       distanceM: distanceM(position, job.pickup),
       battery,
       batteryAtLanding: null,
@@ -146,6 +158,7 @@ function judgeDrone(
     droneId,
     verdict: 'later_arrival',
     arrivalS,
+    dropoffS: null,
     distanceM: leg.distanceM,
     battery,
     batteryAtLanding: null,

@@ -1,5 +1,6 @@
 /** Who on the waiting list is offered which free drone. Pure. */
 import type { DeliveryId, DroneId } from '../../../shared/ids.ts';
+import type { Appointment } from './appointment.ts';
 import { choose, type Fleet, type Job } from './assignment.ts';
 
 /** How long a free drone is kept for the delivery that was told of it, wall milliseconds. */
@@ -9,6 +10,8 @@ export interface Waiter {
   deliveryId: DeliveryId;
   job: Job;
   excludedDroneIds: readonly DroneId[];
+  /** Null: it came before it said when it has to be where. */
+  appointment: Appointment | null;
   expedited: boolean;
   joinedWallMs: number;
   /** Offers that it did not take. */
@@ -30,7 +33,8 @@ export function offersFor(waiters: readonly Waiter[], fleet: Fleet): Offer[] {
   const offers: Offer[] = [];
   for (const waiter of [...waiters].sort(byTurn)) {
     if (free.size === 0) break;
-    const rules = { excluded: new Set(waiter.excludedDroneIds), deliveryId: waiter.deliveryId };
+    const { deliveryId, appointment } = waiter;
+    const rules = { excluded: new Set(waiter.excludedDroneIds), deliveryId, appointment };
     const [able] = choose(waiter.job, { ...fleet, drones: [...free.values()] }, rules).ranked;
     if (!able) continue;
     free.delete(able.droneId);

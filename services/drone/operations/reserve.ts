@@ -1,5 +1,5 @@
 /** Reserving a drone: choose, take, and if another delivery was faster choose again; or join the waiting list. */
-import { clockTimeMs, isoTime, wallDurationMs } from '../../../shared/clock.ts';
+import { clockTimeMs, isoTime, timeMsOf, wallDurationMs } from '../../../shared/clock.ts';
 import { conflict, Problem } from '../../../shared/errors.ts';
 import type { BodyOf, Output } from '../../../shared/http/contract.ts';
 import { type DeliveryId, newId } from '../../../shared/ids.ts';
@@ -15,6 +15,7 @@ import {
 import { isUniqueViolation, Prisma } from '../data/database.ts';
 import { readFleet } from '../data/fleet.ts';
 import { readFlights } from '../data/flights.ts';
+import { latenessDetail } from '../domain/appointment.ts';
 import { choose, type Fleet } from '../domain/assignment.ts';
 import { expireLease } from '../domain/commands.ts';
 import { longestSilenceMs } from '../domain/link-loss.ts';
@@ -61,6 +62,7 @@ async function tryToReserve(engine: Engine, stepKey: string, body: Body): Promis
   const choice = choose(step.job, fleet, {
     excluded: new Set(body.exclude_drone_ids),
     deliveryId: body.delivery_id,
+    appointment: step.appointment,
   });
   if (choice.ranked.length > 0) {
     const detail = `The first to arrive of ${fleet.drones.length} drones that is free and able.`;
@@ -84,7 +86,10 @@ async function tryToReserve(engine: Engine, stepKey: string, body: Body): Promis
     );
     return { outcome: 'infeasible', reason, detail };
   }
-  const detail = unavailableDetail(fleet);
+  const late = choice.candidates.flatMap(({ verdict, arrivalS, dropoffS }) =>
+    verdict === 'too_late' && arrivalS !== null && dropoffS !== null ? [{ arrivalS, dropoffS }] : [],
+  );
+  const detail = unavailableDetail(fleet, latenessDetail(late, step.appointment));
   await keepRefusal(
     database,
     step,
@@ -98,6 +103,8 @@ async function tryToReserve(engine: Engine, stepKey: string, body: Body): Promis
 
 function stepOf({ wall }: Engine, stepKey: string, body: Body): ReserveStep {
   const wallMs = wall();
+  const nowMs = Math.round(clockTimeMs(body.clock, wallMs));
+  const timeOf = (time: string | undefined) => (time === undefined ? null : timeMsOf(time));
   return {
     stepKey,
     deliveryId: body.delivery_id,
@@ -111,9 +118,15 @@ function stepOf({ wall }: Engine, stepKey: string, body: Body): ReserveStep {
       payloadKg: body.payload_kg,
       packageSizes: body.package_sizes,
     },
+    appointment: {
+      nowMs,
+      pickupFromMs: timeOf(body.pickup_from),
+      pickupByMs: timeOf(body.pickup_by),
+      deliverByMs: timeOf(body.deliver_by),
+    },
     expedited: body.expedited,
     excludedDroneIds: body.exclude_drone_ids,
-    now: new Date(Math.round(clockTimeMs(body.clock, wallMs))),
+    now: new Date(nowMs),
     wall: new Date(wallMs),
   };
 }
@@ -155,12 +168,18 @@ function repeated(kept: KeptAnswer, deliveryId: DeliveryId): Answer {
   return { outcome: 'unavailable', detail: kept.detail };
 }
 
-function unavailableDetail({ drones }: Fleet): string {
+/** @param lateness why those that are free will not do; undefined: none is */
+function unavailableDetail({ drones }: Fleet, lateness: string | undefined): string {
   if (drones.length === 0) return 'The fleet has no drones.';
   const inState = (...states: DroneState[]) => drones.filter((one) => states.includes(one.state)).length;
+  const busy = `${inState('held', 'committed', 'returning')} are busy`;
+  const outOfService = `${inState('maintenance', 'grounded', 'lost')} out of service`;
+  const atHome = `${inState('idle', 'charging')} at home`;
+  if (lateness !== undefined) {
+    return `${lateness} Of ${drones.length} drones ${busy}, ${outOfService}, ${atHome}.`;
+  }
   return (
-    `No drone is free for it now: of ${drones.length} drones ${inState('held', 'committed', 'returning')} are busy, ` +
-    `${inState('maintenance', 'grounded', 'lost')} out of service, ${inState('idle', 'charging')} at home, but not able ` +
+    `No drone is free for it now: of ${drones.length} drones ${busy}, ${outOfService}, ${atHome}, but not able ` +
     'with what is in their batteries, kept for deliveries that waited longer, or excluded.'
   );
 }

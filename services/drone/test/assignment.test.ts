@@ -5,6 +5,7 @@ import { type DroneId, newId } from '../../../shared/ids.ts';
 import type { PackageSize } from '../../../shared/schemas.ts';
 import { planMission } from '../contract/flight.ts';
 import type { DroneModel, DroneState } from '../contract/index.ts';
+import type { Appointment } from '../domain/appointment.ts';
 import { choose, type ChoiceRules, type Fleet, type FleetDrone, type Job } from '../domain/assignment.ts';
 import { PLANNED_WAITS } from '../domain/missions.ts';
 import { offersFor, type Waiter } from '../domain/waiting-list.ts';
@@ -114,6 +115,69 @@ describe('the choice', () => {
     }
   });
 
+  describe('with times to keep', () => {
+    const NOW_MS = Date.parse('2026-03-01T12:00:00Z');
+    const one = drone();
+    const { timeline } = planMission(model, {
+      base: CITY,
+      start: CITY,
+      pickup: job.pickup,
+      dropoff: job.dropoff,
+      payloadKg: job.payloadKg,
+      ...PLANNED_WAITS,
+    });
+    const atPickupMs = NOW_MS + timeline.atPickupS * 1000;
+    const atDropoffMs = NOW_MS + timeline.atDropoffS * 1000;
+    const chosenBy = (times: Partial<Appointment>, drones = [one]) => {
+      const appointment = {
+        nowMs: NOW_MS,
+        pickupFromMs: null,
+        pickupByMs: null,
+        deliverByMs: null,
+        ...times,
+      };
+      return choose(job, fleetOf(drones), { ...rules, appointment });
+    };
+
+    test.each([
+      { what: 'at the pickup', by: 'pickupByMs', atMs: atPickupMs },
+      { what: 'at the dropoff', by: 'deliverByMs', atMs: atDropoffMs },
+    ] as const)('leaves out who would be too late $what, and says when', ({ by, atMs }) => {
+      expect(chosenBy({ [by]: Math.ceil(atMs) }).ranked.map((able) => able.droneId)).toEqual([one.id]);
+      const { ranked, candidates, infeasible } = chosenBy({ [by]: Math.floor(atMs) - 1 });
+      expect(ranked).toEqual([]);
+      // It may be in time another day.
+      expect(infeasible).toBeNull();
+      expect(candidates).toMatchObject([
+        {
+          verdict: 'too_late',
+          arrivalS: timeline.atPickupS,
+          dropoffS: timeline.atDropoffS,
+        },
+      ]);
+    });
+
+    test('counts from when the sender is ready, if that is later', () => {
+      const pickupFromMs = atPickupMs + 600_000;
+      const deliverByMs = Math.ceil(atDropoffMs + 600_000);
+      const times = { pickupFromMs, pickupByMs: pickupFromMs + 1_000 };
+      expect(chosenBy({ ...times, deliverByMs }).ranked).toHaveLength(1);
+      expect(chosenBy({ ...times, deliverByMs: deliverByMs - 1_000 }).ranked).toEqual([]);
+    });
+
+    test('takes one that charges where those that are ready would be too late', () => {
+      const far = drone({ position: destination(job.pickup, 90, 4_000) });
+      const charging = drone({ state: 'charging', battery: 0.95 });
+      const { ranked } = chosenBy({ pickupByMs: Math.ceil(atPickupMs) }, [far, charging]);
+      expect(ranked.map((able) => able.droneId)).toEqual([charging.id]);
+    });
+
+    test('has nobody for a window that is over', () => {
+      const there = drone({ position: job.pickup });
+      expect(chosenBy({ pickupByMs: NOW_MS - 1 }, [there]).ranked).toEqual([]);
+    });
+  });
+
   test('stays fast with hundreds of drones', () => {
     const drones = Array.from({ length: 500 }, (_, index) =>
       drone({ position: destination(CITY, index, index * 10) }),
@@ -133,6 +197,7 @@ describe('offers to those who wait', () => {
     deliveryId: newId('delivery'),
     job,
     excludedDroneIds: [],
+    appointment: null,
     expedited: false,
     joinedWallMs: 0,
     offers: 0,
@@ -157,7 +222,7 @@ describe('offers to those who wait', () => {
     );
   });
 
-  test('leave out drones that are kept, excluded or unable, and take a charging one only for want of an idle one', () => {
+  test('leave out drones that are kept, excluded, unable or too late, and take a charging one only for want of an idle one', () => {
     const kept = drone({ offeredTo: newId('delivery') });
     const charging = drone({ state: 'charging', battery: 0.9 });
     const idle = drone({ battery: 0.8 });
@@ -169,5 +234,11 @@ describe('offers to those who wait', () => {
     expect(offersFor([picky], fleetOf(drones)).map((one) => one.droneId)).toEqual([charging.id]);
     const bulky = waiter({ job: { ...job, packageSizes: ['large'] as PackageSize[] } });
     expect(offersFor([bulky], fleetOf(drones))).toEqual([]);
+    const nowMs = Date.parse('2026-03-01T12:00:00Z');
+    const appointment = { nowMs, pickupFromMs: null, pickupByMs: nowMs + 1_000, deliverByMs: null };
+    expect(offersFor([waiter({ appointment })], fleetOf(drones))).toEqual([]);
+    const over = { ...appointment, pickupByMs: nowMs - 1 };
+    const there = drone({ position: job.pickup });
+    expect(offersFor([waiter({ appointment: over })], fleetOf([there]))).toEqual([]);
   });
 });

@@ -3,6 +3,7 @@ import { type ClockSettings, clockTimeMs, isoTime, timeMsOf } from '../../../sha
 import { type FieldError, Problem } from '../../../shared/errors.ts';
 import { distanceM } from '../../../shared/geodesy.ts';
 import { type AccountId, newId, type PackageId } from '../../../shared/ids.ts';
+import { unstorable } from '../../../shared/storable.ts';
 import type { DeliveryInput, DeliveryPolicy } from '../../../workflows/messages.ts';
 import { priceOf } from '../../account/contract/tariff.ts';
 import {
@@ -169,37 +170,27 @@ export function workflowInput({ creation, clock, policy }: AcceptedDocument): De
  * it would fail for ever on its way. An accept is the last moment to say so.
  */
 function refuseUnstorable(request: CreateDeliveryRequest): void {
-  const errors: FieldError[] = [];
-  collectUnstorable(request, '', errors);
+  const errors = unstorable(request);
   const { deadline, pickup_window: window } = request;
   const times = { deadline, 'pickup_window.start': window?.start, 'pickup_window.end': window?.end };
   for (const [field, time] of Object.entries(times)) {
     if (time !== undefined && !isInstant(time))
       errors.push({ field, message: 'must be an RFC 3339 time such as 2026-03-01T12:00:00Z' });
   }
-  if (errors.length === 0) return;
-  throw new Problem('invalid-request', {
+  if (errors.length > 0) throw malformedFields(errors);
+}
+
+/** A command that could not be kept. @throws {Problem} 400 naming every wrong field */
+export function refuseUnstorableCommand(command: object): void {
+  const errors = unstorable(command);
+  if (errors.length > 0) throw malformedFields(errors);
+}
+
+function malformedFields(errors: FieldError[]): Problem {
+  return new Problem('invalid-request', {
     detail: `${errors.length === 1 ? 'One field is' : `${errors.length} fields are`} wrong: ${errors.map((one) => one.field).join(', ')}.`,
     errors,
   });
-}
-
-/** Half a surrogate pair is a character of its own only where it stands alone. */
-const isUnstorable = (text: string): boolean => text.includes('\0') || /\p{Surrogate}/u.test(text);
-const MESSAGE = 'must not contain U+0000 or half a surrogate pair';
-
-function collectUnstorable(value: unknown, field: string, errors: FieldError[]): void {
-  if (typeof value === 'string') {
-    if (isUnstorable(value)) errors.push({ field, message: MESSAGE });
-  } else if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) collectUnstorable(item, `${field}[${index}]`, errors);
-  } else if (typeof value === 'object' && value !== null) {
-    for (const [key, item] of Object.entries(value)) {
-      const name = field === '' ? key : `${field}.${key}`;
-      if (isUnstorable(key)) errors.push({ field, message: `a name in it ${MESSAGE}` });
-      else collectUnstorable(item, name, errors);
-    }
-  }
 }
 
 function isInstant(time: string): boolean {

@@ -31,6 +31,7 @@ const REASONS: [FailureReason, RegExp][] = [
   ['payload_too_heavy', /failed as payload_too_heavy: the fleet carries 5 kg, and it weighs 1/],
   ['out_of_range', /failed as out_of_range: it is 1001 m by way of its pickup, and the fleet flies 10000/],
   ['drone_lost', /failed as drone_lost: it had all the time there is/],
+  ['pickup_window_missed', /failed as pickup_window_missed: it has no pickup window/],
   ['carrier_unavailable', /failed as carrier_unavailable: its account wants none/],
   ['carrier_failed', /failed as carrier_failed: no carrier gave it up/],
   ['package_lost', /failed as package_lost: nobody has given it up for lost/],
