@@ -1,4 +1,5 @@
-/** All activities of the delivery workflow, made over the services' typed clients. Thin: one file per service called. */
+/** All activities of the delivery workflow, made over typed clients. Thin: one file per service called, and one for Temporal. */
+import type { Client as TemporalClient } from '@temporalio/client';
 import { accountContract } from '../services/account/contract/index.ts';
 import { carrierContract } from '../services/carrier/contract/index.ts';
 import { deliveryContract } from '../services/delivery/contract/index.ts';
@@ -10,6 +11,7 @@ import { carrierActivities } from './carrier.ts';
 import { deliveryActivities } from './delivery.ts';
 import { droneActivities } from './drone.ts';
 import { packageActivities } from './package.ts';
+import { temporalActivities } from './temporal.ts';
 
 export interface ServiceClients {
   account: Client<typeof accountContract>;
@@ -37,13 +39,15 @@ export function createServiceClients(urls: ServiceUrls): ServiceClients {
   };
 }
 
-export function createActivities(clients: ServiceClients) {
+/** @param temporal what its own workflow is looked up with */
+export function createActivities(clients: ServiceClients, temporal: TemporalClient) {
   return {
     ...accountActivities(clients.account),
     ...packageActivities(clients.package),
     ...droneActivities(clients.drone),
     ...carrierActivities(clients.carrier),
     ...deliveryActivities(clients.delivery),
+    ...temporalActivities(temporal),
   };
 }
 

@@ -52,7 +52,7 @@ async function start(logger: Logger): Promise<RunningRole> {
   });
   const taskQueue = env.TEMPORAL_TASK_QUEUE;
   const activities = {
-    ...createActivities(clients),
+    ...createActivities(clients, temporal.client),
     ...reconcileActivities({
       services: clients,
       temporal: temporal.client,

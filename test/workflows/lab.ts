@@ -241,7 +241,7 @@ export class Lab {
       if (server.virtual) time.ms = Math.max(time.ms, await server.wallMs());
     };
     const activities = {
-      ...createActivities(clients),
+      ...createActivities(clients, client),
       ...reconcileActivities({
         services: clients,
         temporal: client,

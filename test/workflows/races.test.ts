@@ -13,7 +13,7 @@ import type { DeliveryState } from '../../workflows/messages.ts';
 import type { ScriptedFailure } from '../support/pilot.ts';
 import type { Fault } from './faults.ts';
 import { openFrontDoor } from './front-door.ts';
-import { type DeliveryOptions, Lab, type LabDelivery, type LabWorker, type Scene } from './lab.ts';
+import { type DeliveryOptions, IDENTITY, Lab, type LabDelivery, type LabWorker, type Scene } from './lab.ts';
 import type { History } from '../replay/histories.ts';
 import { commandsOf } from '../replay/commands.ts';
 import { pickupRace } from './pickup-race.ts';
@@ -215,7 +215,16 @@ describe('a cancel at the same moment as', () => {
     expect(answers.flat()).toEqual(
       answers.flat().map(() => ({ outcome: 'cancelled', reason: null, detail: null })),
     );
-    for (const delivery of deliveries) await expectOneEnding(delivery, ['cancelled']);
+    for (const delivery of deliveries) {
+      await expectOneEnding(delivery, ['cancelled']);
+      // Whoever was first, it is told who pressed the button.
+      const pressed = (await delivery.events()).filter(
+        (event) => event.data['by'] === `operator:${IDENTITY}`,
+      );
+      expect(pressed.map((event) => event.type)).toEqual([
+        expect.stringMatching(/^delivery\.cancel(led|_requested)$/),
+      ]);
+    }
   }, 120_000);
 });
 

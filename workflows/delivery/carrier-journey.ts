@@ -50,7 +50,7 @@ export class CarrierJourney {
 
   /** @throws {Ended} cancelled, or failed when the carrier gives it up before the pickup or a person gives it up for lost */
   async follow(): Promise<Ending> {
-    const { record, happenings } = this.run;
+    const { happenings } = this.run;
     for (;;) {
       const happening = await happenings.next('the carrier', this.untilMs);
       let ending: Ending | undefined;
@@ -77,7 +77,7 @@ export class CarrierJourney {
           );
           break;
         case 'native_cancel':
-          await cancelQuestion(record, 'carrier');
+          await cancelQuestion(this.run, 'carrier');
           break;
         case 'answered':
           ending = await this.onAnswer(happening.command);

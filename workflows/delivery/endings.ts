@@ -1,5 +1,6 @@
 /** How a delivery can end, and the error that carries an ending out of the saga's depths. Pure. */
 import type { ChargedOutcome } from '../../services/account/contract/tariff.ts';
+import type { CancelCommand } from '../messages.ts';
 import type { CancellationReason, FailureReason } from '../../services/delivery/contract/status.ts';
 
 export type Ending =
@@ -9,8 +10,8 @@ export type Ending =
       status: 'cancelled';
       charged: ChargedOutcome;
       reason: CancellationReason;
-      by: string;
-      why?: string;
+      /** Who has cancelled it, and why. */
+      command: CancelCommand | undefined;
       /** An operator's abort that shares it. */
       abort?: { by: string; why: string };
     }

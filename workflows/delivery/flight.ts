@@ -100,7 +100,7 @@ export class Flight {
           happenings.orders.answerConfirm(await this.onConfirm());
           break;
         case 'native_cancel':
-          await cancelQuestion(this.run.record, 'drone');
+          await cancelQuestion(this.run, 'drone');
           break;
         case 'dropoff':
           await this.reroute.begin(happening.asked);

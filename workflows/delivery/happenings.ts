@@ -191,9 +191,9 @@ export class Happenings {
   }
 
   /** The *Cancel* button of the Temporal UI: a cancel; with the package aboard, a question to a person. */
-  async cancelNatively(command: CancelCommand): Promise<void> {
+  cancelNatively(command: CancelCommand): Promise<CancelAnswer> {
     this.orders.cancelledNatively();
-    await this.cancel(command);
+    return this.cancel(command);
   }
 
   private get holder(): Holder {

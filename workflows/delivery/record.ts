@@ -209,9 +209,14 @@ export class DeliveryRecord {
     await this.append(this.event(`delivery.${type}`, details));
   }
 
-  async openIntervention(intervention: OpenedIntervention, patch: DeliveryPatch = {}): Promise<void> {
+  /** @param data what its event says beside the kind */
+  async openIntervention(
+    intervention: OpenedIntervention,
+    patch: DeliveryPatch = {},
+    data: Record<string, unknown> = {},
+  ): Promise<void> {
     this.show(intervention);
-    await this.append(this.openingOf(intervention, patch));
+    await this.append(this.openingOf(intervention, patch, data));
   }
 
   /** Closes an intervention that has settled itself; whoever answers it at the same time is refused. */
@@ -246,9 +251,13 @@ export class DeliveryRecord {
     setCurrentDetails(this.currentDetails());
   }
 
-  private openingOf(intervention: OpenedIntervention, patch: DeliveryPatch = {}): NewDeliveryEvent {
+  private openingOf(
+    intervention: OpenedIntervention,
+    patch: DeliveryPatch = {},
+    data: Record<string, unknown> = {},
+  ): NewDeliveryEvent {
     return {
-      ...this.event('delivery.intervention_opened', { patch, data: { kind: intervention.kind } }),
+      ...this.event('delivery.intervention_opened', { patch, data: { kind: intervention.kind, ...data } }),
       open_intervention: intervention,
     };
   }

@@ -204,7 +204,7 @@ async function onGround(run: DeliveryRun, happening: Happening): Promise<void> {
         refusedChange('drone_down', 'The package waits for another drone.'),
       );
     case 'native_cancel':
-      await cancelQuestion(record, 'drone');
+      await cancelQuestion(run, 'drone');
       return;
     case 'answered': {
       const { command } = happening;

@@ -11,10 +11,10 @@ export type Activity = keyof DeliveryActivities;
 
 /**
  * `short`: at once within the workflow task while its service answers. `plain`: may take its time, or must not be lost with a
- * workflow task.
+ * workflow task. `brief`: nothing depends on its answer, so it is given up after seconds.
  */
 interface Step {
-  how: 'short' | 'plain';
+  how: 'short' | 'plain' | 'brief';
   /** The compensation that is registered before it runs; null: none is needed. */
   undoneBy: Undo['kind'] | null;
   /** Why none is needed. */
@@ -62,6 +62,7 @@ export const STEPS = {
   appendEvents: { how: 'short', undoneBy: null, because: 'what happened has happened' },
   readDroneMilestones: { how: 'short', undoneBy: null, because: 'it only reads' },
   readCarrierMilestones: { how: 'short', undoneBy: null, because: 'it only reads' },
+  readCancelRequest: { how: 'brief', undoneBy: null, because: 'it only reads' },
 } as const satisfies Partial<Record<Activity, Step>>;
 
 /** What undoes the steps, or makes good what must not be left undone: each one a plain activity, retried without a limit. */

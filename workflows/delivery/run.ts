@@ -9,6 +9,7 @@ import { Compensations } from './compensation.ts';
 import { type Ending, Ended } from './endings.ts';
 import { HandledUpdates } from './handled.ts';
 import { Happenings } from './happenings.ts';
+import { NativeCancel } from './native-cancel.ts';
 import { OrderLog } from './order-log.ts';
 import { DEFAULT_POLICY } from './policy.ts';
 import { DeliveryRecord } from './record.ts';
@@ -86,6 +87,7 @@ export class DeliveryRun {
   readonly record: DeliveryRecord;
   readonly happenings: Happenings;
   readonly orderLog: OrderLog;
+  readonly nativeCancel: NativeCancel;
   readonly compensations: Compensations;
   readonly handled: HandledUpdates;
   /** It goes on where an earlier run ended. */
@@ -127,6 +129,7 @@ export class DeliveryRun {
     this.policy = { ...DEFAULT_POLICY, ...input.policy };
     this.record = new DeliveryRecord(input, carried?.record);
     this.orderLog = new OrderLog(this.record);
+    this.nativeCancel = new NativeCancel(this.record, input.deliveryId);
     this.happenings = new Happenings(this.record, this.orderLog, carried?.happenings);
     const stuckMs = wallDurationMs(input.clock, this.policy.compensationStuckS * 1000);
     const undoer = undoerOf(input, this.record);
@@ -175,8 +178,7 @@ export class DeliveryRun {
       status: 'cancelled',
       charged,
       reason: command?.reason ?? 'other',
-      by: command ? nameOf(command.actor) : 'unknown',
-      ...(command?.why !== undefined && { why: command.why }),
+      command,
       // Somebody else may have cancelled it a moment before.
       ...(abortCommand &&
         abortCommand.actor !== command?.actor && {

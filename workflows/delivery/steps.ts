@@ -29,10 +29,18 @@ const local: LocalActivityInterfaceFor<DeliveryActivities> = proxyLocalActivitie
   retry: { initialInterval: '50ms', backoffCoefficient: 3, maximumAttempts: 4 },
 });
 
+/** Nobody waits for it longer than this, wall time. */
+const brief: ActivityInterfaceFor<DeliveryActivities> = proxyActivities<DeliveryActivities>({
+  scheduleToCloseTimeout: '5s',
+  startToCloseTimeout: '2s',
+  retry: { initialInterval: '250ms', backoffCoefficient: 2 },
+});
+
 export type StepInput<K extends Activity> = Parameters<DeliveryActivities[K]>[0];
 export type StepOutput<K extends Activity> = Awaited<ReturnType<DeliveryActivities[K]>>;
 
 type Short = { [K in LoneStep]: (typeof STEPS)[K]['how'] extends 'short' ? K : never }[LoneStep];
+type Brief = { [K in LoneStep]: (typeof STEPS)[K]['how'] extends 'brief' ? K : never }[LoneStep];
 type Plain = LoneStep | (typeof COMPENSATIONS)[keyof typeof COMPENSATIONS];
 
 /** An activity of either kind, with its options at the call. */
@@ -83,6 +91,20 @@ export function shortStep<K extends Short>(
   summary: string,
 ): Promise<StepOutput<K>> {
   return runShort(name, input, summary);
+}
+
+/** A step on whose answer nothing depends. @returns undefined when it failed for good, or was not done in time */
+export async function briefStep<K extends Brief>(
+  name: K,
+  input: StepInput<K>,
+  summary: string,
+): Promise<StepOutput<K> | undefined> {
+  try {
+    return await (brief[name] as unknown as Callable<K>).executeWithOptions({ summary }, [input]);
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    return undefined;
+  }
 }
 
 /**

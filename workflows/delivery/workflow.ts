@@ -8,7 +8,7 @@ import type { DeliveryInput, DeliveryOutcome } from '../messages.ts';
 import type { CarriedDelivery } from './carried.ts';
 import { openDoors } from './doors.ts';
 import { Ended, type Ending, failed } from './endings.ts';
-import { DeliveryRun } from './run.ts';
+import { DeliveryRun, nameOf } from './run.ts';
 import { captureInsteadOfVoid, chargeOf, creditWhatWasLost, VOID_AUTHORIZATION } from './money.ts';
 import { saga } from './saga.ts';
 import { StepFailed } from './steps.ts';
@@ -20,7 +20,7 @@ import { StepFailed } from './steps.ts';
 export async function delivery(input: DeliveryInput, carried?: CarriedDelivery): Promise<DeliveryOutcome> {
   const run = new DeliveryRun(input, carried);
   openDoors(run);
-  watchNativeCancel(run);
+  run.nativeCancel.watch(run.happenings);
   // The delivery decides itself what a cancel means, so none reaches its steps from outside.
   return CancellationScope.nonCancellable(async () => {
     const { ending, bug } = await endingOf(run);
@@ -28,6 +28,8 @@ export async function delivery(input: DeliveryInput, carried?: CarriedDelivery):
     run.happenings.disarm();
     run.record.answers.refuseAll('the delivery has ended');
     await condition(allHandlersFinished);
+    const telling = run.nativeCancel.close();
+    if (telling) await telling;
     while (run.orderLog.isWriting) {
       await run.record.written();
       await condition(allHandlersFinished);
@@ -40,19 +42,6 @@ export async function delivery(input: DeliveryInput, carried?: CarriedDelivery):
       attempts: run.record.state.attempt,
     };
   });
-}
-
-/** The *Cancel* button of the Temporal UI acts as the cancel update; with the package aboard it asks a person what was meant. */
-function watchNativeCancel({ happenings }: DeliveryRun): void {
-  CancellationScope.current().cancelRequested.catch(() =>
-    CancellationScope.nonCancellable(() =>
-      happenings.cancelNatively({
-        reason: 'requested_by_operator',
-        actor: { role: 'operator', id: 'temporal-ui' },
-        why: 'Cancel in the Temporal UI',
-      }),
-    ),
-  );
 }
 
 /**
@@ -106,18 +95,21 @@ async function settle(run: DeliveryRun, ending: Ending, charge: Money): Promise<
 
 /** The outcome is written when it is decided: the caller sees it at once, and that compensation is pending. */
 async function decide(
-  { record, happenings }: DeliveryRun,
+  { record, happenings, nativeCancel }: DeliveryRun,
   ending: Ending & { reason: string },
 ): Promise<void> {
   // What is stuck since the middle of the saga still waits for a person.
   const compensation = record.isAskedAboutCompensation ? 'needs_intervention' : 'pending';
   record.state.compensation = compensation;
   if (ending.status === 'cancelled') {
+    const { command } = ending;
+    // Who has pressed Cancel in the Temporal UI is known in a moment.
+    if (command === nativeCancel.command && nativeCancel.reading) await nativeCancel.reading;
     record.state.cancellationReason = ending.reason;
     await record.change('cancelled', {
       data: {
-        by: ending.by,
-        ...(ending.why !== undefined && { why: ending.why }),
+        by: command ? nameOf(command.actor) : 'unknown',
+        ...(command?.why !== undefined && { why: command.why }),
         ...(ending.abort && { abort: ending.abort }),
       },
       patch: { cancellation_reason: ending.reason, compensation },

@@ -112,6 +112,51 @@ export const CANCELS: Readonly<Record<string, Path>> = {
     return delivery;
   },
   'cancelled-natively-after-the-pickup-unanswered': natively((scenes) => scenes.at('enroute_to_dropoff')),
+  // Who has pressed it is read from the history of the workflow.
+  'cancelled-natively-by-somebody': async (scenes) => {
+    const delivery = await scenes.at('enroute_to_pickup');
+    await scenes.pressCancel(delivery);
+    return delivery;
+  },
+  'cancelled-natively-by-somebody-unknown': async (scenes) => {
+    const delivery = await scenes.at('enroute_to_pickup');
+    scenes.lab.faults.arm({ activity: 'readCancelRequest', how: 'down' });
+    await scenes.pressCancel(delivery);
+    return delivery;
+  },
+  'cancelled-natively-by-somebody-after-the-pickup': async (scenes) => {
+    const delivery = await scenes.at('enroute_to_dropoff');
+    await scenes.pressCancel(delivery);
+    await scenes.resolve(delivery, 'carry_on');
+    return delivery;
+  },
+  'cancelled-natively-by-somebody-after-another': async (scenes) => {
+    const { lab } = scenes;
+    const delivery = await scenes.at('enroute_to_pickup');
+    lab.faults.arm({ activity: 'recallDrone', how: 'down', times: 3 });
+    await scenes.orderAtOnce(delivery, 'cancel', { reason: 'requested_by_sender' });
+    await scenes.pressCancel(delivery);
+    return delivery;
+  },
+  // Told when the aircraft's word has settled both.
+  'cancelled-natively-by-somebody-after-another-that-is-pending': async (scenes) => {
+    const delivery = await scenes.loadingInSilence(30);
+    await delivery.cancel();
+    await scenes.pressCancel(delivery);
+    return delivery;
+  },
+  'cancelled-natively-by-somebody-as-it-is-handed-over': async (scenes) => {
+    const { lab } = scenes;
+    const delivery = await scenes.at('enroute_to_dropoff');
+    const [droneId] = delivery.scene.droneIds;
+    if (droneId === undefined) throw new Error('no drone');
+    lab.faults.arm({ activity: 'appendEvents', how: 'down', key: /event_arrived_at_dropoff/ });
+    await lab.until('it is handed over', () => lab.pilot.look(droneId).payloadKg === 0);
+    await scenes.pressCancel(delivery);
+    await lab.settle();
+    lab.faults.clear();
+    return delivery;
+  },
   // What waits when the button is pressed is answered all the same.
   'cancelled-natively-while-an-abort-waits': async (scenes) => {
     const delivery = await scenes.at('enroute_to_dropoff');

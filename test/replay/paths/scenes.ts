@@ -45,6 +45,18 @@ export class Scenes {
     });
   }
 
+  /** As the CLI's *cancel* does, with who and why. */
+  async pressCancel(delivery: LabDelivery): Promise<void> {
+    const { workflowService, options } = this.lab.temporal;
+    await workflowService.requestCancelWorkflowExecution({
+      namespace: options.namespace,
+      workflowExecution: { workflowId: delivery.id },
+      identity: 'recorder',
+      reason: 'recorded',
+    });
+    this.lab.watch(delivery);
+  }
+
   reassign(delivery: LabDelivery, excludePresent = true): Promise<void> {
     return this.order(delivery, 'reassignDrone', { excludePresent });
   }

@@ -88,6 +88,15 @@ export const JOURNEYS: Journey[] = [
     onTheWay: [cancelled(({ status }) => status === 'enroute_to_pickup')],
   },
   {
+    name: 'it is cancelled in the Temporal UI',
+    onTheWay: [
+      {
+        when: ({ status }) => status === 'enroute_to_pickup',
+        act: (delivery) => delivery.handle.cancel(),
+      },
+    ],
+  },
+  {
     name: 'its carrier is cancelled',
     options: CARRIER_ONLY,
     onTheWay: [cancelled(({ status }) => status === 'enroute_to_pickup')],
