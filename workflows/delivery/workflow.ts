@@ -49,6 +49,7 @@ import {
   STATE_QUERY,
 } from '../messages.ts';
 import type { CarriedDelivery } from './carried.ts';
+import { WRITE_OFF_BOOKING } from './carrier-journey.ts';
 import {
   checkAbort,
   checkCancel,
@@ -247,8 +248,10 @@ async function conclude(run: DeliveryRun, ending: Ending): Promise<void> {
 /** The package has arrived: the price is captured, and the delivery is complete. */
 async function settle(run: DeliveryRun, ending: Ending, charge: Money): Promise<void> {
   const { compensations, record } = run;
-  // What was done stands, all but the authorizations: they become the charge, or are voided where it does not need them.
-  compensations.keepOnly([VOID_AUTHORIZATION, ...run.raises.map((one) => one.compensation)]);
+  // What was done stands, all but the authorizations: they become the charge, or are voided where it does not need them. What a carrier
+  // has not ended is closed.
+  const raises = run.raises.map((one) => one.compensation);
+  compensations.keepOnly([VOID_AUTHORIZATION, ...raises, WRITE_OFF_BOOKING]);
   await captureInsteadOfVoid(run, charge, ending.charged, 'short');
   await compensations.undoAll();
   // Only a capture that a person had to settle leaves a trace here.
