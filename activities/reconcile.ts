@@ -6,8 +6,10 @@ import { droneIsDown, findOrphans, heldBy } from '../audit/orphans.ts';
 import { isSafeToRepair, repair } from '../audit/repair.ts';
 import { type accountContract, creditNoteFor } from '../services/account/contract/index.ts';
 import type { Delivery } from '../services/delivery/contract/index.ts';
+import type { ingestionContract } from '../services/ingestion/contract/index.ts';
 import { type Clock, isoTime } from '../shared/clock.ts';
 import { everyItem } from '../shared/every-item.ts';
+import type { Client as ServiceClient } from '../shared/http/client.ts';
 import type { BodyOf } from '../shared/http/contract.ts';
 import type { DeliveryId } from '../shared/ids.ts';
 import type { Money } from '../shared/schemas.ts';
@@ -50,12 +52,14 @@ const SWEEP_BACK_MS = 3 * 24 * 60 * 60 * 1000;
 
 export function reconcileActivities(options: {
   services: ServiceClients;
+  /** Without it, whatever Temporal does not know is taken to wait for its start. */
+  ingestion?: ServiceClient<typeof ingestionContract>;
   temporal: Client;
   taskQueue: string;
   clock: Clock;
 }) {
-  const { services, temporal, taskQueue, clock } = options;
-  const carriers = temporalCarriers(temporal);
+  const { services, ingestion, temporal, taskQueue, clock } = options;
+  const carriers = temporalCarriers(temporal, ingestion);
   return {
     examineDelivery: ({ deliveryId }: { deliveryId: DeliveryId }): Promise<Examination> =>
       callService(undefined, async () => {
