@@ -3,6 +3,7 @@ import { NativeConnection, Runtime, type Worker } from '@temporalio/worker';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createActivities, createServiceClients } from '../activities/index.ts';
 import { reconcileActivities } from '../activities/reconcile.ts';
+import { resetActivities } from '../activities/reset.ts';
 import { ingestionContract } from '../services/ingestion/contract/index.ts';
 import { runningClock } from '../shared/clock.ts';
 import { clockFromEnv, parseEnv } from '../shared/config.ts';
@@ -63,6 +64,7 @@ async function start(logger: Logger): Promise<RunningRole> {
       taskQueue,
       clock: runningClock(clockFromEnv(env)),
     }),
+    ...resetActivities({ services: clients, temporal: temporal.client }),
   };
   const version = deploymentVersionOf(env);
   const bundle = await workflowBundle(dataConverter.failureConverterPath);

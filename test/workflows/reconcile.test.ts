@@ -36,6 +36,7 @@ import {
   terminate,
   untilAsked,
 } from './aftermath.ts';
+import { reset } from './reset-workflow.ts';
 import { openFrontDoor } from './front-door.ts';
 import { IDENTITY, Lab, type LabDelivery, type Scene } from './lab.ts';
 
@@ -431,6 +432,29 @@ describe('a package that nobody has when its delivery is terminated', () => {
     const orphans = await terminate(lab, delivery);
     await repaired(lab, delivery, orphans);
     expect(await expectSettled(delivery)).toMatchObject({ status: 'delivered', charge: delivery.price });
+  }, 120_000);
+
+  it('is left to its workflow again when that is reset: the reconciler asks no more', async () => {
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'crash', stage: 'to_dropoff' });
+    const delivery = await scene.order();
+    const { id } = await untilAsked(lab, delivery);
+    await beginRepair(delivery);
+    const question = await untilAsked(lab, delivery, [id]);
+    await reset(lab, delivery);
+    expect(await reconciled(lab, delivery)).toMatchObject({ outcome: 'carried' });
+    await lab.until('its workflow asks', async () => {
+      const open = (await openQuestions(delivery)).map((one) => one.id);
+      return open.includes(id) && !open.includes(question.id);
+    });
+    await delivery.order('resolveIntervention', {
+      interventionId: id,
+      answer: 'returned',
+      why: 'seen on site',
+      actor: { role: 'operator', id: 'jo' },
+    });
+    await lab.until('it is complete', async () => (await delivery.read()).complete);
+    expect(await expectSettled(delivery)).toMatchObject({ status: 'returned' });
   }, 120_000);
 });
 

@@ -21,6 +21,7 @@ import type {
 } from '../messages.ts';
 import type { PendingAnswer } from './answers.ts';
 import { cutShort } from './cut-short.ts';
+import { EndedElsewhere } from './endings.ts';
 import { DropoffChanges, type PendingDropoffChange } from './dropoff-changes.ts';
 import { OrderedInbox } from './inbox.ts';
 import {
@@ -100,6 +101,7 @@ export class Happenings {
   constructor(record: DeliveryRecord, carried?: CarriedHappenings) {
     this.record = record;
     this.orders = new Orders(record);
+    record.onEndedElsewhere = () => this.step?.cancel();
     if (!carried) return;
     this.unsorted = carried.unsorted;
     this.unsortedCarrier = carried.unsortedCarrier;
@@ -222,6 +224,7 @@ export class Happenings {
 
   /** From now on only this flight's milestones count. */
   follow(reservationId: ReservationId, reservationToken: number): void {
+    this.record.repetition.hasDrone();
     this.flight = { reservationId, reservationToken, inbox: new OrderedInbox() };
     this.sort();
   }
@@ -282,12 +285,14 @@ export class Happenings {
    * so. `interrupted` when one did: the step may or may not have happened.
    */
   interruptible<T>(step: () => Promise<T>, by: Interrupts = {}): Promise<T | 'interrupted'> {
+    if (this.record.hasEndedElsewhere) return Promise.reject(new EndedElsewhere());
     if (this.interrupts(by)) return Promise.resolve('interrupted');
     this.stepYieldsToReschedule = by.byReschedule ?? false;
     this.stepYieldsToReassign = by.byReassign ?? true;
     this.step = new CancellationScope({ cancellable: true });
     return cutShort(this.step, step, {
       failed: (error) => {
+        if (this.record.hasEndedElsewhere) throw new EndedElsewhere();
         // Its last attempt may also have failed, or timed out, when it was told to stop.
         const isFinal = error instanceof StepFailed;
         if (!isFinal && this.interrupts(by)) return 'interrupted';
@@ -308,12 +313,16 @@ export class Happenings {
   async next(waitingFor: Wait, untilMs: number | null): Promise<Happening> {
     this.record.waiting(waitingFor, untilMs);
     for (let looks = 0; ; looks += 1) {
+      if (this.record.hasEndedElsewhere) throw new EndedElsewhere();
       const happening = this.take();
       if (happening) return happening;
       // A signal may be late where its fact is not: look before acting on silence.
       const isOver = untilMs !== null && this.record.nowMs() >= untilMs;
-      if ((this.hasGap || isOver) && (await this.fetchMissed())) continue;
+      // In a run that was reset, what had come before its flight was followed was given away.
+      const isKnownThere = this.record.repetition.isUnderWay;
+      if ((this.hasGap || isOver || isKnownThere) && (await this.fetchMissed())) continue;
       if (isOver) return { kind: 'deadline' };
+      this.record.repetition.hasToWait(waitingFor);
       if (this.hasGap) {
         // Numbers are given without a gap, so the missing one is being committed: it will be there in a moment.
         const summary = 'a milestone is missing: ask again';
@@ -324,7 +333,12 @@ export class Happenings {
       }
       this.arm(untilMs);
       const { alarm } = this;
-      await condition(() => this.hasSomething() || (alarm !== undefined && this.alarm !== alarm));
+      await condition(
+        () =>
+          this.hasSomething() ||
+          (alarm !== undefined && this.alarm !== alarm) ||
+          this.record.hasEndedElsewhere,
+      );
     }
   }
 

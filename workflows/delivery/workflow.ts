@@ -60,7 +60,8 @@ import {
   checkResolveIntervention,
   checkRetryCompensation,
 } from './commands.ts';
-import { Ended, type Ending, failed } from './endings.ts';
+import { Ended, EndedElsewhere, type Ending, failed } from './endings.ts';
+import { undoLeftovers } from './leftovers.ts';
 import { ACCEPTED } from './answers.ts';
 import type { Answer } from './orders.ts';
 import { DeliveryRun } from './run.ts';
@@ -91,67 +92,78 @@ export async function delivery(input: DeliveryInput, carried?: CarriedDelivery):
   const run = new DeliveryRun(input, carried);
   openDoors(run);
   watchNativeCancel(run);
+  // What notices a reset outlives a cancel.
+  void CancellationScope.nonCancellable(() => run.resets.watch());
   // The delivery decides itself what a cancel means, so none reaches its steps from outside.
   return CancellationScope.nonCancellable(async () => {
+    if (run.resets.mustLearn()) await run.resets.known();
     const { ending, bug } = await endingOf(run);
-    await conclude(run, ending);
+    if (run.resets.mustLearn()) await run.resets.known();
+    if (ending === undefined || run.record.hasEndedElsewhere) await concludeElsewhere(run);
+    else await conclude(run, ending);
     run.happenings.disarm();
     run.record.answers.refuseAll('the delivery has ended');
     await condition(allHandlersFinished);
     if (bug) throw bug;
+    const { status, compensation, attempt, failureReason, cancellationReason } = run.record.state;
+    const isOurs = ending?.status === 'failed' || ending?.status === 'cancelled';
     return {
-      status: run.record.status,
-      reason: ending.status === 'failed' || ending.status === 'cancelled' ? ending.reason : null,
-      compensation: run.record.state.compensation,
-      attempts: run.record.state.attempt,
+      status,
+      reason: isOurs ? ending.reason : (failureReason ?? cancellationReason),
+      compensation,
+      attempts: attempt,
     };
   });
 }
 
 function openDoors(run: DeliveryRun): void {
-  const { happenings, record, handled } = run;
+  const { happenings, record, handled, resets } = run;
   setHandler(droneMilestone, (signal) => happenings.droneMilestone(signal));
   setHandler(carrierMilestone, (signal) => happenings.carrierMilestone(signal));
   setHandler(droneAvailable, () => happenings.droneAvailable());
   setHandler(state, () => record.state);
 
-  setHandler(cancel, (command) => handled.once(() => happenings.cancel(command)), {
+  setHandler(cancel, (command) => inTurn(() => happenings.cancel(command)), {
     validator: unlessHandled(checkCancel),
   });
   setHandler(
     reschedule,
     (command) =>
-      handled.once(() =>
-        happenings.reschedule({ ...command, pickupWindow: utcWindow(command.pickupWindow) }),
-      ),
+      inTurn(() => happenings.reschedule({ ...command, pickupWindow: utcWindow(command.pickupWindow) })),
     { validator: unlessHandled((command: RescheduleCommand) => checkReschedule(run, command)) },
   );
-  setHandler(changeDropoff, (command) => handled.once(() => happenings.changeDropoff(command)), {
+  setHandler(changeDropoff, (command) => inTurn(() => happenings.changeDropoff(command)), {
     validator: unlessHandled((command: ChangeDropoffCommand) => checkChangeDropoff(run.input, command)),
   });
   setHandler(
     reassignDrone,
-    (command) => handled.once(async () => addressed(await happenings.reassignDrone(command), command)),
+    (command) => inTurn(async () => addressed(await happenings.reassignDrone(command), command)),
     { validator: unlessHandled(checkReassignDrone) },
   );
-  setHandler(
-    abort,
-    (command) => handled.once(async () => addressed(await happenings.abort(command), command)),
-    { validator: unlessHandled(checkAbort) },
-  );
+  setHandler(abort, (command) => inTurn(async () => addressed(await happenings.abort(command), command)), {
+    validator: unlessHandled(checkAbort),
+  });
   setHandler(
     confirm,
-    (command) => handled.once(async () => addressed(await happenings.confirm(command), command)),
+    (command) =>
+      inTurn(async () => addressed(await happenings.confirm(command), command), {
+        // What the recipient gave has to reach the drone again, as long as that waits for it.
+        anew: () => record.status === 'arrived_at_dropoff',
+      }),
     { validator: unlessHandled(checkConfirm) },
   );
-  setHandler(resolveIntervention, (command) => handled.once(() => answerOf(run, command)), {
+  setHandler(resolveIntervention, (command) => inTurn(() => answerOf(run, command), FOR_WHAT_IS_ASKED), {
     validator: unlessHandled((command) => checkResolveIntervention(record, command)),
   });
   setHandler(
     retryCompensation,
-    (command) => handled.once(() => answerOf(run, { ...command, answer: 'retry' })),
+    (command) => inTurn(() => answerOf(run, { ...command, answer: 'retry' }), FOR_WHAT_IS_ASKED),
     { validator: unlessHandled((command) => checkRetryCompensation(record, command)) },
   );
+
+  function inTurn<A>(handle: () => A | Promise<A>, how?: Parameters<typeof resets.inTurn>[1]): Promise<A> {
+    return handled.once(() => resets.inTurn(handle, how));
+  }
 
   /** An update that an earlier run handled gets that answer, whatever the delivery has come to since. */
   function unlessHandled<C>(check: (command: C) => void): (command: C) => void {
@@ -160,6 +172,9 @@ function openDoors(run: DeliveryRun): void {
     };
   }
 }
+
+/** Whoever is asked may answer, wherever the delivery is. */
+const FOR_WHAT_IS_ASKED = { waits: false };
 
 /** Hands an answer to the one who asked, and says whether it was this one that closed the intervention. */
 function answerOf(
@@ -200,27 +215,30 @@ const addressed = (answer: Answer, { request }: Pick<OperatorCommand, 'request'>
 });
 
 /** The *Cancel* button of the Temporal UI acts as the cancel update; with the package aboard it asks a person what was meant. */
-function watchNativeCancel({ happenings }: DeliveryRun): void {
+function watchNativeCancel({ happenings, resets }: DeliveryRun): void {
   CancellationScope.current().cancelRequested.catch(() =>
-    CancellationScope.nonCancellable(() =>
-      happenings.cancelNatively({
-        reason: 'requested_by_operator',
-        actor: { role: 'operator', id: 'temporal-ui' },
-        why: 'Cancel in the Temporal UI',
-      }),
+    CancellationScope.nonCancellable(async () =>
+      resets.inTurn(() =>
+        happenings.cancelNatively({
+          reason: 'requested_by_operator',
+          actor: { role: 'operator', id: 'temporal-ui' },
+          why: 'Cancel in the Temporal UI',
+        }),
+      ),
     ),
   );
 }
 
 /**
  * Runs the saga. A step that failed for good is a failed delivery, not a failed workflow. What only a bug can cause fails the
- * workflow, but not before what was done is undone.
+ * workflow, but not before what was done is undone. No ending: it was reset, and the delivery has ended without it.
  */
-async function endingOf(run: DeliveryRun): Promise<{ ending: Ending; bug?: ApplicationFailure }> {
+async function endingOf(run: DeliveryRun): Promise<{ ending: Ending | undefined; bug?: ApplicationFailure }> {
   try {
     return { ending: await saga(run) };
   } catch (error) {
     if (error instanceof Ended) return { ending: error.ending };
+    if (error instanceof EndedElsewhere) return { ending: undefined };
     if (error instanceof StepFailed) return { ending: failed('step_failed', error.message).ending };
     if (error instanceof ApplicationFailure) {
       return { ending: failed('step_failed', `a bug: ${error.type ?? 'unknown'}`).ending, bug: error };
@@ -245,6 +263,17 @@ async function conclude(run: DeliveryRun, ending: Ending): Promise<void> {
   await run.record.written();
 }
 
+/** It was reset, and the delivery has ended without it: that stands, and only what is left is undone. */
+async function concludeElsewhere({ record, happenings, input }: DeliveryRun): Promise<void> {
+  record.conclude();
+  await record.closeQuestions('the delivery has ended');
+  happenings.answerLate();
+  happenings.reschedules.end(record.status);
+  record.showPhase();
+  await undoLeftovers(input.deliveryId, { completes: true });
+  record.state.compensation = record.state.compensation === 'none' ? 'none' : 'complete';
+}
+
 /** The package has arrived: the price is captured, and the delivery is complete. */
 async function settle(run: DeliveryRun, ending: Ending, charge: Money): Promise<void> {
   const { compensations, record } = run;
@@ -254,6 +283,7 @@ async function settle(run: DeliveryRun, ending: Ending, charge: Money): Promise<
   compensations.keepOnly([VOID_AUTHORIZATION, ...raises, WRITE_OFF_BOOKING]);
   await captureInsteadOfVoid(run, charge, ending.charged, 'short');
   await compensations.undoAll();
+  if (record.repetition.isReset) await undoForgotten(run);
   // Only a capture that a person had to settle leaves a trace here.
   const compensation = record.state.compensation === 'none' ? 'none' : 'complete';
   record.state.compensation = compensation;
@@ -299,9 +329,15 @@ async function compensate(run: DeliveryRun, ending: Ending, charge: Money): Prom
   if (charge.amount > 0) await captureInsteadOfVoid(run, charge, ending.charged, 'plain');
   const credit = creditWhatWasLost(run, ending);
   await compensations.undoAll();
+  if (record.repetition.isReset) await undoForgotten(run);
   record.state.compensation = 'complete';
   await record.note('compensation_complete', {
     data: { outcome: ending.charged, ...(credit && { credit }) },
     patch: { compensation: 'complete', charge, complete: true },
   });
+}
+
+/** A run that was reset may have come by another way, and not know of all that was taken on the first. */
+function undoForgotten({ input }: DeliveryRun): Promise<void> {
+  return undoLeftovers(input.deliveryId, { completes: false });
 }
