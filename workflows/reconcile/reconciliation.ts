@@ -13,6 +13,7 @@ import { DEFAULT_POLICY } from '../delivery/policy.ts';
 import { plainStep, StepFailed } from '../delivery/steps.ts';
 import type { ReconcileOutcome } from '../messages.ts';
 import { Attempts } from './attempts.ts';
+import { aboutCredit, aboutDrone, aboutOf, aboutService, aboutUndoing, CREDIT_NOTE } from './cases.ts';
 import { type Fate, fateBy, IN_DRONE, knownFate, notesOf, questionAbout } from './fate.ts';
 import { examineDelivery, FIRST_LOOK_MS, LONGEST_LOOK_MS } from './look.ts';
 import type { Question, Questions } from './questions.ts';
@@ -33,7 +34,6 @@ export interface ReconciliationOptions {
 const ROUND_MS = 10_000;
 /** What has not succeeded for so long is a person's to look at, milliseconds by the clock of the deliveries: as in the delivery's workflow. */
 const STUCK_MS = DEFAULT_POLICY.compensationStuckS * 1000;
-const CREDIT_NOTE = 'credit_note';
 
 export class Reconciliation {
   private readonly options: ReconciliationOptions;
@@ -284,39 +284,3 @@ export class Reconciliation {
 /** It is known what has become of the package: nobody waits for the drone that has it, or for the carrier's word. */
 const isPackageSettled = ({ status, failure_reason }: ExaminedDelivery) =>
   failure_reason === 'package_lost' || status === 'delivered' || status === 'returned';
-
-/** What one step took: `register_1`. */
-const aboutOf = ({ stepKey }: Holding): string =>
-  stepKey.slice(stepKey.indexOf('/') + 1).replaceAll('/', '_');
-
-const NEEDS_INTERVENTION = { answers: [], patch: { compensation: 'needs_intervention' as const } };
-const BY_ITSELF =
-  'it is tried again at least once a minute, and this closes by itself as soon as it is done. There is nothing to answer.';
-
-const aboutUndoing = (held: Holding, why: string): Question => ({
-  about: aboutOf(held),
-  kind: `compensation:${held.kind}`,
-  reason: `Undoing it ${why}: ${held.what}. Find out what that service lacks and settle it there; ${BY_ITSELF}`,
-  ...NEEDS_INTERVENTION,
-});
-
-const aboutCredit = ({ amount, currency }: Money, why: string): Question => ({
-  about: CREDIT_NOTE,
-  kind: 'compensation:credit_note',
-  reason: `Crediting ${amount} ${currency} for what was lost ${why}. Find out what the account service lacks and settle it there; ${BY_ITSELF}`,
-  ...NEEDS_INTERVENTION,
-});
-
-const aboutDrone = (held: Holding): Question => ({
-  about: `drone_down_${aboutOf(held)}`,
-  kind: 'drone_down',
-  reason: `Drone ${'droneId' in held ? held.droneId : 'unknown'} is down, and its delivery has no workflow any more. Recover it, then set the drone to maintenance: this closes by itself then. There is nothing to answer.`,
-  ...NEEDS_INTERVENTION,
-});
-
-const aboutService = (service: string): Question => ({
-  about: `unread_${service}`,
-  kind: `compensation:${service}`,
-  reason: `The ${service} service does not answer: what it still holds for the delivery is not known. This closes by itself as soon as it answers. There is nothing to answer.`,
-  ...NEEDS_INTERVENTION,
-});
