@@ -1,6 +1,10 @@
-/** Who carries a delivery: whether its workflow, or the reconciler's, lives, as Temporal says. */
+/** Who carries a delivery: whether its workflow, or the reconciler's, lives, as Temporal says; before that, ingestion. */
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import proto from '@temporalio/proto';
+import type { ingestionContract } from '../services/ingestion/contract/index.ts';
+import { isoTime } from '../shared/clock.ts';
+import { Problem } from '../shared/errors.ts';
+import type { Client as ServiceClient } from '../shared/http/client.ts';
 import type { DeliveryId } from '../shared/ids.ts';
 import { deliveryWorkflowId, reconcileWorkflowId } from '../workflows/messages.ts';
 
@@ -29,12 +33,29 @@ export interface Carriers {
   ofDelivery(deliveryId: DeliveryId): Promise<WorkflowState>;
   /** The reconciler's for this delivery. */
   reconcilerOf(deliveryId: DeliveryId): Promise<WorkflowState>;
-  /** Who terminated the delivery's workflow and why; null when it was not terminated. */
-  terminationOf(deliveryId: DeliveryId): Promise<{ by: string; why: string } | null>;
+  /** Whether ingestion still has to start it, or has no need to: its request waits, or was cancelled before. */
+  isUnstarted(deliveryId: DeliveryId): Promise<boolean>;
+  /** How the delivery's workflow was terminated; null when it was not. */
+  terminationOf(deliveryId: DeliveryId): Promise<Termination | null>;
 }
 
-/** @param client connected, or connecting lazily; what it throws when Temporal is down passes through */
-export function temporalCarriers(client: Client): Carriers {
+/** Who terminated a workflow and why, as Temporal has it. */
+export interface Termination {
+  by: string;
+  why: string;
+  runId: string;
+  /** Wall time, RFC 3339. */
+  at: string;
+}
+
+/**
+ * @param client connected, or connecting lazily; what it throws when Temporal is down passes through
+ * @param ingestion without it, whatever Temporal does not know is taken to wait there
+ */
+export function temporalCarriers(
+  client: Client,
+  ingestion?: ServiceClient<typeof ingestionContract>,
+): Carriers {
   const stateOf = async (workflowId: string): Promise<WorkflowState> => {
     try {
       const { status } = await client.workflow.getHandle(workflowId).describe();
@@ -50,14 +71,33 @@ export function temporalCarriers(client: Client): Carriers {
   return {
     ofDelivery: (id) => stateOf(deliveryWorkflowId(id)),
     reconcilerOf: (id) => stateOf(reconcileWorkflowId(id)),
+    async isUnstarted(delivery_id) {
+      if (!ingestion) return true;
+      try {
+        const { state } = await ingestion.getRequested({ params: { delivery_id } });
+        return state !== 'started';
+      } catch (error) {
+        if (error instanceof Problem && error.status === 404) return false;
+        throw error;
+      }
+    },
     async terminationOf(deliveryId) {
+      const workflowId = deliveryWorkflowId(deliveryId);
+      const { runId, closeTime } = await client.workflow.getHandle(workflowId).describe();
       const { history } = await client.workflowService.getWorkflowExecutionHistory({
         namespace: client.options.namespace,
-        execution: { workflowId: deliveryWorkflowId(deliveryId) },
+        execution: { workflowId, runId },
         historyEventFilterType: HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
       });
       const close = history?.events?.at(-1)?.workflowExecutionTerminatedEventAttributes;
-      return close ? { by: close.identity ?? '', why: close.reason ?? '' } : null;
+      // Reset in this moment, it lives again.
+      if (!close || !closeTime) return null;
+      return {
+        by: close.identity ?? '',
+        why: close.reason ?? '',
+        runId,
+        at: isoTime(closeTime.getTime()),
+      };
     },
   };
 }

@@ -14,6 +14,7 @@ const {
   DRONE_URL,
   CARRIER_URL,
   DELIVERY_URL,
+  INGESTION_URL,
 } = WorkerEnvironment.properties;
 
 export const AuditEnvironment = Type.Object({
@@ -28,4 +29,5 @@ export const AuditEnvironment = Type.Object({
   DRONE_URL,
   CARRIER_URL,
   DELIVERY_URL,
+  INGESTION_URL,
 });

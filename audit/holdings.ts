@@ -8,6 +8,7 @@ import type { Booking } from '../services/carrier/contract/index.ts';
 import { type Delivery, isFinal } from '../services/delivery/contract/index.ts';
 import type { Reservation, WaitingPlace } from '../services/drone/contract/index.ts';
 import type { Package } from '../services/package/contract/index.ts';
+import { Problem } from '../shared/errors.ts';
 import { everyItem } from '../shared/every-item.ts';
 import type { AccountId, DeliveryId, DroneId } from '../shared/ids.ts';
 import type { Money } from '../shared/schemas.ts';
@@ -49,24 +50,55 @@ export async function openHoldings({ drone, account, carrier }: ServiceClients):
   ];
 }
 
+/** The services that hold anything, and what each of them holds for one delivery now. */
+const HELD_BY = {
+  drone: async ({ drone }: ServiceClients, { id }: Known) => {
+    const of = { delivery_id: id };
+    const [reservations, waiting] = await Promise.all([
+      everyItem((page) => drone.listReservations({ query: { ...page, ...of, open: true } })),
+      everyItem((page) => drone.listWaiting({ query: { ...page, ...of } })),
+    ]);
+    return [...reservations.flatMap(reservationHeld), ...waiting.map(waitingPlaceHeld)];
+  },
+  account: async ({ account }: ServiceClients, { id: delivery_id }: Known) =>
+    (
+      await everyItem((page) =>
+        account.listAuthorizations({ query: { ...page, delivery_id, state: 'authorized' } }),
+      )
+    ).map(authorizationHeld),
+  carrier: async ({ carrier }: ServiceClients, { id: delivery_id }: Known) =>
+    (await everyItem((page) => carrier.listBookings({ query: { ...page, delivery_id, open: true } }))).map(
+      bookingHeld,
+    ),
+  package: (services: ServiceClients, delivery: Known) => heldPackages(services, [delivery]),
+} satisfies Record<string, (services: ServiceClients, delivery: Known) => Promise<Holding[]>>;
+
+/** A service that holds things for deliveries. */
+export type Holder = keyof typeof HELD_BY;
+const HOLDERS = Object.keys(HELD_BY) as Holder[];
+
 /** Of one delivery, as of now. */
 export async function holdingsOf(services: ServiceClients, delivery: Known): Promise<Holding[]> {
-  const { drone, account, carrier } = services;
-  const of = { delivery_id: delivery.id };
-  const [reservations, waiting, authorizations, bookings, packages] = await Promise.all([
-    everyItem((page) => drone.listReservations({ query: { ...page, ...of, open: true } })),
-    everyItem((page) => drone.listWaiting({ query: { ...page, ...of } })),
-    everyItem((page) => account.listAuthorizations({ query: { ...page, ...of, state: 'authorized' } })),
-    everyItem((page) => carrier.listBookings({ query: { ...page, ...of, open: true } })),
-    heldPackages(services, [delivery]),
-  ]);
-  return [
-    ...reservations.flatMap(reservationHeld),
-    ...waiting.map(waitingPlaceHeld),
-    ...authorizations.map(authorizationHeld),
-    ...bookings.map(bookingHeld),
-    ...packages,
-  ];
+  return (await Promise.all(HOLDERS.map((one) => HELD_BY[one](services, delivery)))).flat();
+}
+
+/** The same of the services that answer; `unread`: those that do not. */
+export async function holdingsAsFarAsKnown(
+  services: ServiceClients,
+  delivery: Known,
+): Promise<{ held: Holding[]; unread: Holder[] }> {
+  const answers = await Promise.all(
+    HOLDERS.map((one) =>
+      HELD_BY[one](services, delivery).catch((error: unknown) => {
+        if (error instanceof Problem && error.retryable) return undefined;
+        throw error;
+      }),
+    ),
+  );
+  return {
+    held: answers.flatMap((held) => held ?? []),
+    unread: HOLDERS.filter((_, index) => answers[index] === undefined),
+  };
 }
 
 type Known = Pick<Delivery, 'id'> & { status: Delivery['status'] | null };

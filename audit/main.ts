@@ -1,6 +1,7 @@
 /**
  * `npm run audit`: what is held by deliveries that have ended or that no living workflow carries, as a table. Exit code 0 when
- * nothing is, 1 when anything is, 2 when it could not be found out. `--repair` starts the reconciler for each of them.
+ * nothing is, 1 when anything is, 2 when it could not be found out. `--repair` starts the reconciler for each of them, and what was
+ * lost before its first step again.
  */
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,7 +10,9 @@ import { createServiceClients } from '../activities/index.ts';
 import { explain } from '../local/progress.ts';
 import { PROJECT_ROOT } from '../local/roles.ts';
 import { readRolesFile } from '../local/stack-file.ts';
+import { ingestionContract } from '../services/ingestion/contract/index.ts';
 import { parseEnv } from '../shared/config.ts';
+import { createClient } from '../shared/http/client.ts';
 import { connectTemporal } from '../shared/temporal/client.ts';
 import { parsePayloadKeys } from '../shared/temporal/codec.ts';
 import { createDataConverter } from '../shared/temporal/data-converter.ts';
@@ -25,7 +28,7 @@ const options = new Command('npm run audit --')
   .description(
     'Finds reservations, missions, places in the line, authorizations, packages, bookings and open deliveries that no living workflow carries.',
   )
-  .option('-r, --repair', 'start the reconciler for each delivery of them, and wait for it', false)
+  .option('-r, --repair', 'have each delivery of them undone, or started again, and wait for it', false)
   .option('-w, --within <seconds>', 'how long to wait for the repair', positiveNumber, 120)
   .option('--json', 'print the orphans as JSON instead of a table', false)
   .option('-d, --directory <path>', 'of the stack whose addresses are taken', join(PROJECT_ROOT, '.local'))
@@ -54,13 +57,15 @@ async function main(): Promise<void> {
     tls: env.TEMPORAL_TLS,
     apiKey: env.TEMPORAL_API_KEY,
   });
-  const look = () => findOrphans(services, temporalCarriers(client));
+  const ingestion = createClient(ingestionContract, { baseUrl: env.INGESTION_URL });
+  const look = () => findOrphans(services, temporalCarriers(client, ingestion));
   try {
     let orphans = await look();
     report(orphans);
     if (options.repair && orphans.length > 0) {
-      const deliveries = await repair(client, env.TEMPORAL_TASK_QUEUE, orphans);
-      say(`The reconciler is at ${deliveries.length} deliveries.`);
+      const deliveries = await repair(client, env.TEMPORAL_TASK_QUEUE, orphans, ingestion);
+      const lost = orphans.filter(({ remedy }) => remedy === 'start').length;
+      say(`The reconciler is at ${deliveries.length - lost} deliveries; ${lost} are started again.`);
       const giveUpAt = performance.now() + options.within * 1000;
       while (orphans.length > 0 && performance.now() < giveUpAt) {
         await delay(LOOK_AGAIN_MS);
@@ -71,6 +76,7 @@ async function main(): Promise<void> {
     process.exitCode = orphans.length === 0 ? 0 : 1;
   } finally {
     await close();
+    await ingestion.close();
     await Promise.all(Object.values(services).map((one: { close(): Promise<void> }) => one.close()));
   }
 }

@@ -26,6 +26,8 @@ export interface Orphan {
   workflow: WorkflowState;
   /** The reconciler is at it. */
   isBeingRepaired: boolean;
+  /** `start`: nothing was done for it, so that it can still be. */
+  remedy: 'undo' | 'start';
 }
 
 /** Temporal is asked about so many deliveries at a time. */
@@ -75,8 +77,16 @@ export async function orphansOf(
   const workflow = await carriers.ofDelivery(deliveryId);
   if (workflow === 'running') return [];
   const { delivery, held } = await heldBy(services, deliveryId);
-  // It waits for its start in ingestion, which tells of its backlog itself.
-  if (workflow === 'missing' && delivery?.status === 'created' && held.length === 0) return [];
+  const isNew = workflow === 'missing' && delivery?.status === 'created' && held.length === 0;
+  if (isNew) {
+    // What waits for its start in ingestion is told of there; what was started has been lost before its first step.
+    if (await carriers.isUnstarted(deliveryId)) return [];
+    // Or it has been started in this moment.
+    if ((await carriers.ofDelivery(deliveryId)) !== 'missing') return [];
+    const lost = { ...deliveryOrphan(delivery), what: 'accepted and started, and nothing was done for it' };
+    const { status } = delivery;
+    return [{ ...lost, deliveryId, status, workflow, isBeingRepaired: false, remedy: 'start' }];
+  }
   const orphans = [
     ...(delivery && !delivery.complete ? [deliveryOrphan(delivery)] : []),
     ...held.map(({ kind, id, what, since, accountId }) => ({ kind, id, what, since, accountId })),
@@ -84,7 +94,14 @@ export async function orphansOf(
   if (orphans.length === 0) return [];
   const isBeingRepaired = (await carriers.reconcilerOf(deliveryId)) === 'running';
   const status = delivery?.status ?? null;
-  return orphans.map((one) => ({ ...one, deliveryId, status, workflow, isBeingRepaired }));
+  return orphans.map((one) => ({
+    ...one,
+    deliveryId,
+    status,
+    workflow,
+    isBeingRepaired,
+    remedy: 'undo' as const,
+  }));
 }
 
 function deliveryOrphan({ id, account_id: accountId, status, compensation, ...rest }: Delivery) {
@@ -98,20 +115,33 @@ export async function heldBy(
   services: ServiceClients,
   deliveryId: DeliveryId,
 ): Promise<{ delivery: Delivery | null; held: Holding[] }> {
-  const delivery = await services.delivery
-    .getDelivery({ params: { delivery_id: deliveryId } })
-    .catch((error: unknown) => {
-      if (error instanceof Problem && error.status === 404) return null;
-      throw error;
-    });
+  const delivery = await deliveryOf(services, deliveryId);
   const held = await holdingsOf(services, { id: deliveryId, status: delivery?.status ?? null });
-  if (delivery?.complete !== true) return { delivery, held };
-  // A delivery that was settled while its drone is down with the package: the fleet's list shows it until it is recovered.
+  return { delivery, held: await withoutLostDrones(services, delivery, held) };
+}
+
+/** Null: the delivery service does not know it. */
+export async function deliveryOf(services: ServiceClients, deliveryId: DeliveryId): Promise<Delivery | null> {
+  try {
+    return await services.delivery.getDelivery({ params: { delivery_id: deliveryId } });
+  } catch (error) {
+    if (error instanceof Problem && error.status === 404) return null;
+    throw error;
+  }
+}
+
+/** A delivery that was settled while its drone is down with the package: the fleet's list shows it until it is recovered. */
+export async function withoutLostDrones(
+  services: ServiceClients,
+  delivery: Delivery | null,
+  held: Holding[],
+): Promise<Holding[]> {
+  if (delivery?.complete !== true) return held;
   const isDown = await eachOf(
     held,
     async (one) => 'droneId' in one && (await droneIsDown(services, one.droneId)),
   );
-  return { delivery, held: held.filter((_, index) => isDown[index] !== true) };
+  return held.filter((_, index) => isDown[index] !== true);
 }
 
 /** It flies no more until a person has brought it back. */

@@ -46,6 +46,7 @@ const PROPERTIES = {
   DRONE_URL: serviceUrl('drone', 4103),
   CARRIER_URL: serviceUrl('carrier', 4104),
   DELIVERY_URL: serviceUrl('delivery', 4105),
+  INGESTION_URL: serviceUrl('ingestion', 4106),
   WORKER_MAX_WORKFLOW_TASKS: Type.Integer({ default: 40, minimum: 2, description: 'Workflow tasks at once' }),
   WORKER_MAX_LOCAL_ACTIVITIES: Type.Integer({ default: 80, minimum: 1, description: 'Short steps at once' }),
   WORKER_MAX_ACTIVITIES: Type.Integer({ default: 80, minimum: 1, description: 'Plain steps at once' }),

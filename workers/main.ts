@@ -3,9 +3,12 @@ import { NativeConnection, Runtime, type Worker } from '@temporalio/worker';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createActivities, createServiceClients } from '../activities/index.ts';
 import { reconcileActivities } from '../activities/reconcile.ts';
+import { resetActivities } from '../activities/reset.ts';
+import { ingestionContract } from '../services/ingestion/contract/index.ts';
 import { runningClock } from '../shared/clock.ts';
 import { clockFromEnv, parseEnv } from '../shared/config.ts';
 import { messageOf } from '../shared/errors.ts';
+import { createClient } from '../shared/http/client.ts';
 import { createApp } from '../shared/http/server.ts';
 import { createLogger, type Logger } from '../shared/logger.ts';
 import { type RunningRole, runRole } from '../shared/role.ts';
@@ -41,6 +44,7 @@ async function start(logger: Logger): Promise<RunningRole> {
     carrier: env.CARRIER_URL,
     delivery: env.DELIVERY_URL,
   });
+  const ingestion = createClient(ingestionContract, { baseUrl: env.INGESTION_URL });
   // Beside the worker's own connection, for what its activities ask of Temporal and start there.
   const temporal = connectTemporal({
     address: env.TEMPORAL_ADDRESS,
@@ -55,10 +59,12 @@ async function start(logger: Logger): Promise<RunningRole> {
     ...createActivities(clients, temporal.client),
     ...reconcileActivities({
       services: clients,
+      ingestion,
       temporal: temporal.client,
       taskQueue,
       clock: runningClock(clockFromEnv(env)),
     }),
+    ...resetActivities({ services: clients, temporal: temporal.client }),
   };
   const version = deploymentVersionOf(env);
   const bundle = await workflowBundle(dataConverter.failureConverterPath);
@@ -119,6 +125,7 @@ async function start(logger: Logger): Promise<RunningRole> {
       await running;
       await temporal.close();
       await app.close();
+      await ingestion.close();
       await Promise.all(Object.values(clients).map((client: { close(): Promise<void> }) => client.close()));
     },
   };

@@ -80,7 +80,7 @@ function handlers(
     createDeliveries: async ({ body }) => ({ created: await writer.createMany(body.deliveries) }),
 
     appendEvents: async ({ params, body }, { idempotencyKey }) =>
-      writer.append(params.delivery_id, idempotencyKey, body.events),
+      writer.append(params.delivery_id, idempotencyKey, body.events, body.after_sequence),
 
     getDelivery: async ({ params }) => {
       const found = await findDelivery(database, params.delivery_id);

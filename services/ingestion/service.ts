@@ -137,7 +137,11 @@ export async function buildIngestionService(options: IngestionOptions): Promise<
   });
   const changer = new Changer({ database, workflows, delivery, wall, waitMs: tuning.cancelWaitMs });
   const commander = new Commander({ database, workflows, delivery, canceller, waitMs: tuning.cancelWaitMs });
-  implement(app, ingestionContract, handlers(options, { database, acceptor, canceller, changer, commander }));
+  implement(
+    app,
+    ingestionContract,
+    handlers(options, { database, acceptor, starter, canceller, changer, commander }),
+  );
 
   const pumps = [projector.pump, starter.pump, canceller.pump];
   app.decorate('ingestionPumps', {
@@ -161,12 +165,14 @@ function handlers(
   {
     database,
     acceptor,
+    starter,
     canceller,
     changer,
     commander,
   }: {
     database: PrismaClient;
     acceptor: Acceptor;
+    starter: Starter;
     canceller: Canceller;
     changer: Changer;
     commander: Commander;
@@ -263,6 +269,8 @@ function handlers(
       const { outcome, detail } = await commander.confirm(params.delivery_id, body.given);
       return { outcome: outcome === 'pending' ? 'pending' : 'accepted', detail };
     },
+
+    startAgain: async ({ params }) => ({ state: await starter.startAgain(params.delivery_id) }),
 
     backlog: async () => {
       const { unstarted, unprojected, unansweredCancels, oldestUnstartedAt } = await readBacklog(database);

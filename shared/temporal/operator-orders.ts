@@ -8,10 +8,12 @@ import {
 import { ApplicationFailure } from '@temporalio/common';
 import type { FieldError } from '../errors.ts';
 import type { DeliveryId } from '../ids.ts';
+import { isAskedByReconciler } from '../../services/delivery/contract/interventions.ts';
 import {
   deliveryWorkflowId,
   type OperatorAnswer,
   type OrderCommands,
+  reconcileWorkflowId,
   REJECTED,
 } from '../../workflows/messages.ts';
 
@@ -38,7 +40,7 @@ export async function sendOrder<K extends keyof OrderCommands>(
   command: OrderCommands[K],
   { updateId, timeoutMs }: { updateId: string; timeoutMs: number },
 ): Promise<OrderResult> {
-  const handle = workflow.getHandle(deliveryWorkflowId(deliveryId));
+  const handle = workflow.getHandle(workflowFor(deliveryId, command));
   const deadline = Date.now() + timeoutMs;
   const within = (work: () => Promise<OperatorAnswer>) => resultOf(connection.withDeadline(deadline, work));
   const result = await within(() =>
@@ -46,6 +48,15 @@ export async function sendOrder<K extends keyof OrderCommands>(
   );
   if (result !== 'gone') return result;
   return within(() => handle.getUpdateHandle<OperatorAnswer>(updateId).result());
+}
+
+/** What the reconciler asks is answered to it: the delivery's own workflow is gone. */
+function workflowFor(deliveryId: DeliveryId, command: object): string {
+  const isReconcilers =
+    'interventionId' in command &&
+    typeof command.interventionId === 'string' &&
+    isAskedByReconciler(command.interventionId);
+  return isReconcilers ? reconcileWorkflowId(deliveryId) : deliveryWorkflowId(deliveryId);
 }
 
 async function resultOf(answer: Promise<OperatorAnswer>): Promise<OrderResult> {

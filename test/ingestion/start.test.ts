@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { DeliveryId } from '../../shared/ids.ts';
+import { type DeliveryId, newId } from '../../shared/ids.ts';
 import { anAccept, type Ingestion, startWorld, type World } from './world.ts';
 
 const WITHIN = { timeout: 25_000, interval: 50 };
@@ -61,6 +61,41 @@ describe('the starter', () => {
         policy: { loadingS: 60 },
       },
     ]);
+  });
+
+  it('starts again, when asked, what Temporal has lost before it did anything, and nothing else', async () => {
+    const service = await world.ingestion();
+    const [lost, known, begun] = await accept(service, 3);
+    await allStarted(3);
+    const startAgain = (id: DeliveryId) => service.client.startAgain({ params: { delivery_id: id } });
+    world.workflows.forget(lost!);
+    expect(await startAgain(lost!)).toEqual({ state: 'starting' });
+    expect(await startAgain(known!)).toEqual({ state: 'starting' });
+    await expect.poll(() => world.workflows.startCalls.get(known!), WITHIN).toBe(2);
+    await allStarted(3);
+    expect(world.workflows.startsOf(lost!)).toBe(2);
+    // Temporal knows it: it has not been doubled.
+    expect(world.workflows.startsOf(known!)).toBe(1);
+
+    await expect
+      .poll(
+        async () => world.delivery.getDelivery({ params: { delivery_id: begun! } }).catch(() => null),
+        WITHIN,
+      )
+      .not.toBeNull();
+    const event = {
+      type: 'delivery.confirmed',
+      status: 'confirmed' as const,
+      occurred_at: '2026-03-01T12:00:00Z',
+    };
+    await world.delivery.appendEvents(
+      { params: { delivery_id: begun! }, body: { events: [event] } },
+      { idempotencyKey: `${begun!}/event_confirmed/1` },
+    );
+    world.workflows.forget(begun!);
+    await expect(startAgain(begun!)).rejects.toMatchObject({ status: 409, reason: 'has_begun' });
+    await expect(startAgain(newId('delivery'))).rejects.toMatchObject({ status: 404 });
+    expect(world.workflows.startsOf(begun!)).toBe(1);
   });
 
   it('keeps what the workers cannot take yet, where a cancel is free, and goes on as soon as they can', async () => {

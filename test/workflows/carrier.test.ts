@@ -327,16 +327,17 @@ describe('A carrier that is overdue', () => {
     expect(await delivery.held()).toEqual([]);
   });
 
-  it('delivered by hand, says a person: charged, and nothing is left when the carrier has ended it', async () => {
+  it('delivered by hand, says a person: charged, and its booking is closed with it', async () => {
     const delivery = await byCarrier('confirmed', WITH_PACKAGE);
     const interventionId = await overdue(delivery, 'arrived_at_dropoff');
     await answer(delivery, interventionId, 'delivered');
     const { delivery: ended, outcome } = await delivery.untilComplete();
     expect(outcome).toMatchObject({ status: 'delivered' });
-    expect(ended.charge).toEqual(delivery.price);
-    await expect(delivery.untilNothingHeld()).rejects.toThrow(/has left at its end: booking/);
-    await delivery.untilNothingHeld({ butFor: 'booking' });
+    expect(ended).toMatchObject({ charge: delivery.price, compensation: 'none' });
+    // At once, not when the carrier ends it.
+    expect(await delivery.held()).toEqual([]);
     expect(await orphans(delivery)).toEqual([]);
+    expect(await bookingsOf(delivery)).toMatchObject([{ state: 'lost' }]);
   });
 
   it('given up when it had delivered, unheard of: what it tells counts', async () => {

@@ -8,8 +8,9 @@ import type { ActivityInboundCallsInterceptor } from '@temporalio/worker';
 import { AsyncResource } from 'node:async_hooks';
 import type { DeliveryActivities } from '../../activities/index.ts';
 import type { ReconcileActivities } from '../../activities/reconcile.ts';
+import type { ResetActivities } from '../../activities/reset.ts';
 
-export type ActivityName = keyof (DeliveryActivities & ReconcileActivities);
+export type ActivityName = keyof (DeliveryActivities & ReconcileActivities & ResetActivities);
 
 export interface Fault {
   activity: ActivityName;

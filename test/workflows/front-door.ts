@@ -5,13 +5,18 @@ import { publicContract } from '../../api/contract.ts';
 import { buildIngestionService, type IngestionOptions } from '../../services/ingestion/service.ts';
 import { type Client, createClient } from '../../shared/http/client.ts';
 import { destination } from '../../shared/geodesy.ts';
+import type { AccountId } from '../../shared/ids.ts';
 import { createServiceDatabase } from '../support/postgres.ts';
 import { silentLogger } from '../support/service.ts';
 import { type Lab, LabDelivery, type Scene } from './lab.ts';
 
 export interface FrontDoor {
+  /** Where its ingestion listens. */
+  ingestionUrl: string;
   /** A caller with a key of the scene's account. */
   callerOf(scene: Scene): Promise<Client<typeof publicContract>>;
+  /** Somebody with an operator's key. */
+  operator(): Promise<Client<typeof publicContract>>;
   /** Orders a short delivery as a caller does. */
   order(caller: Client<typeof publicContract>, scene: Scene): Promise<LabDelivery>;
   close(): Promise<void>;
@@ -34,12 +39,13 @@ export async function openFrontDoor(
     workflows: lab.workflows,
   });
   const local = { host: '127.0.0.1', port: 0 };
+  const ingestionUrl = await ingestion.listen(local);
   const api = await buildApi({
     services: {
       account: service('ACCOUNT'),
       drone: service('DRONE'),
       delivery: service('DELIVERY'),
-      ingestion: await ingestion.listen(local),
+      ingestion: ingestionUrl,
     },
     logger: silentLogger,
     clock,
@@ -47,17 +53,23 @@ export async function openFrontDoor(
   const baseUrl = await api.listen(local);
   const callers: Client<typeof publicContract>[] = [];
 
+  const withKey = async (
+    of: { role: 'business'; account_id: AccountId } | { role: 'operator'; account_id: null },
+  ) => {
+    const key = `dd_test_lab_${randomBytes(16).toString('hex')}`;
+    await lab.clients.account.ensureKey({
+      body: { key, ...of, name: 'lab', drone_id: null, livemode: false },
+    });
+    const headers = { authorization: `Bearer ${key}` };
+    const caller = createClient(publicContract, { baseUrl, headers });
+    callers.push(caller);
+    return caller;
+  };
+
   return {
-    async callerOf({ accountId }) {
-      const key = `dd_test_lab_${randomBytes(16).toString('hex')}`;
-      await lab.clients.account.ensureKey({
-        body: { key, role: 'business', name: 'lab', account_id: accountId, drone_id: null, livemode: false },
-      });
-      const headers = { authorization: `Bearer ${key}` };
-      const caller = createClient(publicContract, { baseUrl, headers });
-      callers.push(caller);
-      return caller;
-    },
+    ingestionUrl,
+    callerOf: ({ accountId }) => withKey({ role: 'business', account_id: accountId }),
+    operator: () => withKey({ role: 'operator', account_id: null }),
     async order(caller, scene) {
       const pickup = destination(scene.baseLocation, 90, 100);
       const { id, price } = await caller.createDelivery({

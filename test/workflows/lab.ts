@@ -7,6 +7,7 @@ import { DefaultLogger, Runtime, Worker, type WorkflowBundle, type WorkerOptions
 import type { FastifyInstance } from 'fastify';
 import { createActivities, createServiceClients, type ServiceClients } from '../../activities/index.ts';
 import { reconcileActivities } from '../../activities/reconcile.ts';
+import { resetActivities } from '../../activities/reset.ts';
 import { buildAccountService } from '../../services/account/service.ts';
 import { buildCarrierService } from '../../services/carrier/service.ts';
 import type {
@@ -248,6 +249,7 @@ export class Lab {
         taskQueue,
         clock: runningClock(clock, wall),
       }),
+      ...resetActivities({ services: clients, temporal: client }),
     };
     const employed = new Set<LabWorker & { isBusy: () => boolean }>();
     const employ = async ({

@@ -1,12 +1,9 @@
 /**
- * What a person can do to a workflow behind its back: terminate it, reset it. On the real Temporal server. After a terminate
- * the audit names what is held, the reconciler gives it back and says so; after a reset the delivery goes on as if nothing was.
+ * A workflow is terminated behind its back. On the real Temporal server: the audit names what is held, the reconciler gives it
+ * back, asks people about what only they know, and says so.
  */
 import { ScheduleNotFoundError } from '@temporalio/client';
-import { temporal } from '@temporalio/proto';
-import { execaNode } from 'execa';
-import { tmpdir } from 'node:os';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { temporalCarriers } from '../../audit/carriers.ts';
 import { findOrphans, type Orphan } from '../../audit/orphans.ts';
 import { isSafeToRepair, repair } from '../../audit/repair.ts';
@@ -15,15 +12,31 @@ import {
   deliveryOfIntervention,
   INTERVENTION_ID_PATTERN,
 } from '../../services/delivery/contract/interventions.ts';
-import { canTransition, type DeliveryStatus } from '../../services/delivery/contract/index.ts';
+import type { DeliveryStatus } from '../../services/delivery/contract/index.ts';
+import { Problem } from '../../shared/errors.ts';
 import { ensureReconcileSchedule } from '../../workers/reconcile-schedule.ts';
 import {
+  type OperatorAnswer,
   RECONCILE_SCHEDULE,
   RECONCILE_SWEEP_WORKFLOW,
-  type ReconcileOutcome,
   reconcileWorkflowId,
+  RESOLVE_INTERVENTION_UPDATE,
 } from '../../workflows/messages.ts';
-import { Lab, type LabDelivery, type Scene } from './lab.ts';
+import {
+  expectLegalTimeline,
+  grounded,
+  kindsOf,
+  openQuestions,
+  ordered,
+  orphansOf,
+  reconciled,
+  repaired,
+  terminate,
+  untilAsked,
+} from './aftermath.ts';
+import { reset } from './reset-workflow.ts';
+import { openFrontDoor } from './front-door.ts';
+import { IDENTITY, Lab, type LabDelivery, type Scene } from './lab.ts';
 
 const RATE = 30;
 let lab: Lab;
@@ -33,80 +46,48 @@ beforeAll(async () => {
 afterEach(() => lab.rest());
 afterAll(() => lab.close());
 
-/** Of this delivery: the lab's others are in the audit too. */
-async function orphansOf(delivery: LabDelivery): Promise<Orphan[]> {
-  const orphans = await findOrphans(lab.clients, temporalCarriers(lab.temporal));
-  return orphans.filter(({ deliveryId }) => deliveryId === delivery.id);
-}
-const kindsOf = (orphans: readonly Orphan[]) => orphans.map(({ kind }) => kind).sort();
-
-async function terminate(delivery: LabDelivery): Promise<Orphan[]> {
-  expect(await orphansOf(delivery)).toEqual([]);
-  await delivery.handle.terminate('the customer called');
-  return orphansOf(delivery);
+/** Whose act it was is kept once, with the status that the delivery had then. */
+async function expectTermination(delivery: LabDelivery, status: DeliveryStatus): Promise<void> {
+  const told = (await delivery.events()).filter(({ type }) => type === 'delivery.workflow_terminated');
+  expect(told).toMatchObject([{ status, data: { by: IDENTITY, why: 'the customer called' } }]);
+  expect(Date.parse(String(told[0]?.data['at']))).toBeLessThanOrEqual(Date.now());
 }
 
-/** Repairs what is orphaned, lets the drones fly until it is done; everything is as it must be then. */
-async function repaired(delivery: LabDelivery, orphans: readonly Orphan[]): Promise<ReconcileOutcome> {
+/** Starts the reconciler for what is orphaned, and does not wait for it. */
+async function beginRepair(delivery: LabDelivery): Promise<void> {
+  const orphans = await terminate(lab, delivery);
   expect(await repair(lab.temporal, lab.taskQueue, orphans)).toEqual([delivery.id]);
-  const handle = lab.temporal.workflow.getHandle(reconcileWorkflowId(delivery.id));
-  const done: { outcome?: ReconcileOutcome; error?: unknown } = {};
-  const waiting = handle.result().then(
-    (outcome) => (done.outcome = outcome as ReconcileOutcome),
-    (error: unknown) => (done.error = error),
-  );
-  await lab.until('it is reconciled', () => done.outcome !== undefined || done.error !== undefined);
-  await waiting;
-  if (done.error !== undefined) throw done.error as Error;
-  expect(await orphansOf(delivery)).toEqual([]);
-  await delivery.untilNothingHeld();
+}
+
+/** Everything is as it must be in the end. */
+async function expectSettled(delivery: LabDelivery): Promise<Awaited<ReturnType<LabDelivery['read']>>> {
+  const ended = await delivery.read();
+  expect(ended.complete).toBe(true);
+  expect(await openQuestions(delivery)).toEqual([]);
   await expectLegalTimeline(delivery);
-  await lab.until('its drones are free', () => dronesAreFree(delivery.scene));
-  return done.outcome!;
+  expect(await orphansOf(lab, delivery)).toEqual([]);
+  return ended;
 }
 
-async function dronesAreFree({ droneIds }: Scene): Promise<boolean> {
-  const drones = await Promise.all(
-    droneIds.map((drone_id) => lab.clients.drone.getDrone({ params: { drone_id } })),
+/** Answers what the reconciler asks, as its workflow's page in the Temporal UI does. */
+function answerInUi(delivery: LabDelivery, interventionId: string, answer: string) {
+  const asking = lab.temporal.workflow
+    .getHandle(reconcileWorkflowId(delivery.id))
+    .executeUpdate<OperatorAnswer, [unknown]>(RESOLVE_INTERVENTION_UPDATE, {
+      args: [{ interventionId, answer, why: 'seen on site', actor: { role: 'operator', id: 'jo' } }],
+    });
+  return lab.untilSettled('it is answered', asking);
+}
+
+const answersOf = ({ answers }: { answers: { answer: string }[] }) => answers.map(({ answer }) => answer);
+const chargesOf = async (delivery: LabDelivery) =>
+  (await lab.clients.account.listAuthorizations({ query: { delivery_id: delivery.id } })).data.map(
+    ({ captured, state }) => captured?.amount ?? state,
   );
-  return drones.every(({ state }) => ['idle', 'charging', 'maintenance'].includes(state));
-}
-
-async function expectLegalTimeline(delivery: LabDelivery): Promise<void> {
-  const events = await delivery.events();
-  expect(events.map((event) => event.sequence)).toEqual(events.map((_, index) => index + 1));
-  let at: DeliveryStatus = 'created';
-  for (const { status } of events) {
-    expect(status === at || canTransition(at, status)).toBe(true);
-    at = status;
-  }
-}
-
-async function grounded(scene: Scene): Promise<Scene> {
-  for (const drone_id of scene.droneIds) {
-    await lab.clients.drone.setDroneState({
-      params: { drone_id },
-      body: { state: 'maintenance', reason: 'inspection', by: 'test' },
-    });
-  }
-  return scene;
-}
-
-async function ordered(status: DeliveryStatus, scene: Scene): Promise<LabDelivery> {
-  if (status === 'arrived_at_pickup') {
-    for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'sender_absent' });
-  }
-  const delivery = await scene.order();
-  await delivery.untilStatus(status);
-  // It is confirmed a moment before its drone has its mission.
-  if (status === 'confirmed') {
-    await lab.until('its drone has its mission', async () => {
-      const { data } = await lab.clients.drone.listReservations({ query: { delivery_id: delivery.id } });
-      return data.some(({ state }) => state === 'committed');
-    });
-  }
-  return delivery;
-}
+const creditsOf = async (delivery: LabDelivery) =>
+  (await lab.clients.account.listCreditNotes({ query: { delivery_id: delivery.id } })).data.map(
+    ({ amount }) => amount.amount,
+  );
 
 describe('a delivery that is terminated', () => {
   const waits: [DeliveryStatus, () => Promise<Scene>, Orphan['kind'][]][] = [
@@ -131,8 +112,8 @@ describe('a delivery that is terminated', () => {
   it.each(waits)(
     'when %s: what it holds is named, given back, and it is failed without a charge',
     async (status, scene, kinds) => {
-      const delivery = await ordered(status, await scene());
-      const orphans = await terminate(delivery);
+      const delivery = await ordered(lab, status, await scene());
+      const orphans = await terminate(lab, delivery);
       expect(kindsOf(orphans)).toEqual(kinds);
       for (const one of orphans) {
         expect(one).toMatchObject({
@@ -145,7 +126,7 @@ describe('a delivery that is terminated', () => {
         expect(orphanTable(orphans, { colour: false })).toContain(one.id);
       }
       if (status === 'confirmed') await delivery.scene.boardAll();
-      const { outcome, undone } = await repaired(delivery, orphans);
+      const { outcome, undone } = await repaired(lab, delivery, orphans);
       expect(outcome).toBe('reconciled');
       expect(undone).toHaveLength(kinds.length - 1);
       expect(await delivery.read()).toMatchObject({
@@ -158,13 +139,14 @@ describe('a delivery that is terminated', () => {
       });
       const failed = (await delivery.events()).find((event) => event.type === 'delivery.failed');
       expect(failed?.data).toMatchObject({ why: 'the customer called' });
+      await expectTermination(delivery, status);
     },
     120_000,
   );
 
   it('with its package aboard: the drone brings that back to the sender before it comes home', async () => {
-    const delivery = await ordered('enroute_to_dropoff', await lab.prepare());
-    const { undone } = await repaired(delivery, await terminate(delivery));
+    const delivery = await ordered(lab, 'enroute_to_dropoff', await lab.prepare());
+    const { undone } = await repaired(lab, delivery, await terminate(lab, delivery));
     expect(undone).toContainEqual(expect.stringMatching(/^mission reserve\/1: returning$/));
     const [reservation] = (await lab.clients.drone.listReservations({ query: { delivery_id: delivery.id } }))
       .data;
@@ -177,21 +159,21 @@ describe('a delivery that is terminated', () => {
 
   it('while a carrier is on its way: the booking is cancelled', async () => {
     const scene = await lab.prepare({ drones: 0, account: { carrier: true, carrierCapCents: 10_000 } });
-    const delivery = await ordered('enroute_to_pickup', scene);
-    const orphans = await terminate(delivery);
+    const delivery = await ordered(lab, 'enroute_to_pickup', scene);
+    const orphans = await terminate(lab, delivery);
     expect(kindsOf(orphans)).toEqual(['authorization', 'booking', 'delivery', 'packages']);
-    await repaired(delivery, orphans);
+    await repaired(lab, delivery, orphans);
     expect(await delivery.read()).toMatchObject({ status: 'failed', complete: true });
   }, 120_000);
 
   it('while two services refuse for good: each is a case of its own, which says what to do and closes by itself', async () => {
-    const delivery = await ordered('awaiting_drone', await grounded(await lab.prepare()));
-    const orphans = await terminate(delivery);
+    const delivery = await ordered(lab, 'awaiting_drone', await grounded(await lab.prepare()));
+    const orphans = await terminate(lab, delivery);
     lab.faults.arm(
       { activity: 'voidPackages', how: 'refuse', times: 1 },
       { activity: 'voidAuthorization', how: 'refuse' },
     );
-    const repairing = repaired(delivery, orphans);
+    const repairing = repaired(lab, delivery, orphans);
     const listed = async (open: boolean) => {
       const query = { delivery_id: delivery.id, open, limit: 100 };
       return (await lab.clients.delivery.listInterventions({ query })).data;
@@ -219,35 +201,37 @@ describe('a delivery that is terminated', () => {
   }, 120_000);
 
   it('while it is being undone: the rest is undone, and it stays cancelled', async () => {
-    const delivery = await ordered('enroute_to_pickup', await lab.prepare());
+    const delivery = await ordered(lab, 'enroute_to_pickup', await lab.prepare());
     lab.faults.arm({ activity: 'voidPackages', how: 'down' });
     await delivery.cancel();
     await lab.until('it is being undone', () =>
       lab.faults.callsOf(delivery.id).some((call) => call.activity === 'voidPackages'),
     );
-    const orphans = await terminate(delivery);
+    const orphans = await terminate(lab, delivery);
     lab.faults.clear();
     expect(kindsOf(orphans)).toEqual(expect.arrayContaining(['delivery', 'packages']));
-    await repaired(delivery, orphans);
+    await repaired(lab, delivery, orphans);
     const ended = await delivery.read();
     expect(ended).toMatchObject({ status: 'cancelled', failure_reason: null, complete: true });
+    await expectTermination(delivery, 'cancelled');
     const { data } = await lab.clients.account.listAuthorizations({ query: { delivery_id: delivery.id } });
     expect(ended.charge?.amount).toBe(data.reduce((sum, one) => sum + (one.captured?.amount ?? 0), 0));
   }, 120_000);
 
   it('once it is delivered and not yet charged: it is charged, and stays delivered', async () => {
     lab.faults.arm({ activity: 'capture', how: 'down' });
-    const delivery = await ordered('delivered', await lab.prepare());
-    const orphans = await terminate(delivery);
+    const delivery = await ordered(lab, 'delivered', await lab.prepare());
+    const orphans = await terminate(lab, delivery);
     lab.faults.clear();
     expect(kindsOf(orphans)).toEqual(['authorization', 'delivery']);
-    await repaired(delivery, orphans);
+    await repaired(lab, delivery, orphans);
     expect(await delivery.read()).toMatchObject({
       status: 'delivered',
       compensation: 'none',
       charge: delivery.price,
       complete: true,
     });
+    await expectTermination(delivery, 'delivered');
   }, 120_000);
 
   it('once it is given up for lost and not yet credited: it is credited, and stays lost', async () => {
@@ -271,7 +255,7 @@ describe('a delivery that is terminated', () => {
     await lab.until('all else is undone', async () =>
       (await delivery.held()).every((one) => /^res/.test(one)),
     );
-    const orphans = await terminate(delivery);
+    const orphans = await terminate(lab, delivery);
     lab.faults.clear();
     for (const drone_id of scene.droneIds) {
       await lab.clients.drone.setDroneState({
@@ -279,7 +263,7 @@ describe('a delivery that is terminated', () => {
         body: { state: 'maintenance', reason: 'fetched', by: 'test' },
       });
     }
-    await repaired(delivery, orphans);
+    await repaired(lab, delivery, orphans);
     expect(await delivery.read()).toMatchObject({
       failure_reason: 'package_lost',
       compensation: 'complete',
@@ -297,10 +281,10 @@ describe('a delivery that is terminated', () => {
     await delivery.changeDropoff(delivery.dropoffAt(4_000), { updateId: 'farther' });
     await delivery.changeDropoff(delivery.dropoffAt(3_000), { updateId: 'nearer' });
     await delivery.untilStatus('delivered');
-    const orphans = await terminate(delivery);
+    const orphans = await terminate(lab, delivery);
     lab.faults.clear();
     expect(kindsOf(orphans)).toEqual(['authorization', 'authorization', 'delivery']);
-    await repaired(delivery, orphans);
+    await repaired(lab, delivery, orphans);
     const ended = await delivery.read();
     expect(ended).toMatchObject({ status: 'delivered', charge: { amount: 739 }, complete: true });
     const { data } = await lab.clients.account.listAuthorizations({ query: { delivery_id: delivery.id } });
@@ -308,8 +292,8 @@ describe('a delivery that is terminated', () => {
   }, 120_000);
 
   it('is found and repaired by the sweep, whatever arrives late is repaired after it', async () => {
-    const delivery = await ordered('awaiting_drone', await grounded(await lab.prepare()));
-    const healthy = await ordered('awaiting_drone', await grounded(await lab.prepare()));
+    const delivery = await ordered(lab, 'awaiting_drone', await grounded(await lab.prepare()));
+    const healthy = await ordered(lab, 'awaiting_drone', await grounded(await lab.prepare()));
     await delivery.handle.terminate();
     const sweep = (id: string) =>
       lab.temporal.workflow.execute(RECONCILE_SWEEP_WORKFLOW, {
@@ -333,16 +317,198 @@ describe('a delivery that is terminated', () => {
       },
       { idempotencyKey: `${delivery.id}/authorize/2` },
     );
-    expect(kindsOf(await orphansOf(delivery))).toEqual(['authorization']);
+    expect(kindsOf(await orphansOf(lab, delivery))).toEqual(['authorization']);
     expect((await sweep('2')).repairing).toEqual([delivery.id]);
     await lab.temporal.workflow.getHandle(reconcileWorkflowId(delivery.id)).result();
-    expect(await orphansOf(delivery)).toEqual([]);
+    expect(await orphansOf(lab, delivery)).toEqual([]);
     const later = (await delivery.events()).slice(sequence);
     expect(later.map(({ type }) => type)).toEqual(['delivery.compensated']);
     expect((await delivery.read()).complete).toBe(true);
     expect(await healthy.read()).toMatchObject({ status: 'awaiting_drone', complete: false });
     expect((await sweep('3')).repairing).toEqual([]);
     await healthy.cancel();
+  }, 120_000);
+});
+
+describe('a package that nobody has when its delivery is terminated', () => {
+  it('and lies where its drone has set it down: a person is asked, who delivers it by hand, and it is charged', async () => {
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds)
+      lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_dropoff' });
+    const delivery = await scene.order();
+    await lab.until('it has set the package down', async () =>
+      (await openQuestions(delivery)).some((one) => answersOf(one).includes('another_drone')),
+    );
+    const before = await openQuestions(delivery);
+    await beginRepair(delivery);
+    const question = await untilAsked(
+      lab,
+      delivery,
+      before.map(({ id }) => id),
+    );
+    // What its own workflow had asked takes no answer any more.
+    expect(await openQuestions(delivery)).toEqual([question]);
+    expect(question.reason).toContain(
+      `lies at ${before[0]!.reason.split('lies at ')[1]!.replace(/\.$/, '')}`,
+    );
+    expect(answersOf(question)).toEqual(['lost', 'delivered', 'returned']);
+    expect(await delivery.read()).toMatchObject({ status: 'enroute_to_dropoff', complete: false });
+    expect(await chargesOf(delivery)).toEqual(['authorized']);
+    expect(await answerInUi(delivery, question.id, 'delivered')).toMatchObject({ outcome: 'accepted' });
+    await reconciled(lab, delivery);
+    const ended = await expectSettled(delivery);
+    expect(ended).toMatchObject({ status: 'delivered', charge: delivery.price });
+    expect(ended.interventions.find(({ id }) => id === question.id)).toMatchObject({
+      resolution: { answer: 'delivered', by: 'operator:jo', why: 'seen on site' },
+    });
+    await expectTermination(delivery, 'enroute_to_dropoff');
+  }, 120_000);
+
+  it('or is set down while it is sent back: a person is asked by the API, gives it up for lost, and it is credited', async () => {
+    const door = await openFrontDoor(lab, {});
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds)
+      lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_return' });
+    const delivery = await door.order(await door.callerOf(scene), scene);
+    await delivery.untilStatus('enroute_to_dropoff');
+    await beginRepair(delivery);
+    await lab.until('it lies on the ground', async () =>
+      (await openQuestions(delivery)).some(({ id }) => id.endsWith('_reconcile_package_on_ground')),
+    );
+    const [question] = await openQuestions(delivery);
+    const operator = await door.operator();
+    const answering = operator.resolveIntervention(
+      { params: { intervention_id: question!.id }, body: { answer: 'lost', why: 'run over' } },
+      { idempotencyKey: 'lost' },
+    );
+    expect(await lab.untilSettled('it is answered', answering)).toMatchObject({ outcome: 'accepted' });
+    await reconciled(lab, delivery);
+    expect(await expectSettled(delivery)).toMatchObject({
+      status: 'failed',
+      failure_reason: 'package_lost',
+      charge: { amount: 0 },
+    });
+    expect(await creditsOf(delivery)).toEqual([delivery.price.amount]);
+    const again = operator.resolveIntervention(
+      { params: { intervention_id: question!.id }, body: { answer: 'delivered', why: 'found' } },
+      { idempotencyKey: 'found' },
+    );
+    await expect(again).rejects.toMatchObject({ status: 409, reason: 'intervention_not_open' });
+    await door.close();
+  }, 120_000);
+
+  it('or is in a drone that has crashed: a person is asked, who brings it back', async () => {
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'crash', stage: 'to_dropoff' });
+    const delivery = await scene.order();
+    const { id } = await untilAsked(lab, delivery);
+    await beginRepair(delivery);
+    const question = await untilAsked(lab, delivery, [id]);
+    expect(question).toMatchObject({ kind: 'drone_down' });
+    expect(await answerInUi(delivery, question.id, 'returned')).toMatchObject({ outcome: 'accepted' });
+    await reconciled(lab, delivery);
+    expect(await expectSettled(delivery)).toMatchObject({ status: 'returned', charge: delivery.price });
+  }, 120_000);
+
+  it('or whose carrier has given up with it: a person is asked, and what was not delivered is credited', async () => {
+    await lab.clients.carrier.setSimulation({ body: { fail_next_after_pickup: 1 } });
+    const scene = await lab.prepare({ drones: 0, account: { carrier: true, carrierCapCents: 10_000 } });
+    const delivery = await scene.order({ declaredCents: 2_500 });
+    const { id } = await untilAsked(lab, delivery);
+    await beginRepair(delivery);
+    const question = await untilAsked(lab, delivery, [id]);
+    expect(question).toMatchObject({ kind: 'carrier_failed' });
+    expect(await answerInUi(delivery, question.id, 'lost')).toMatchObject({ outcome: 'accepted' });
+    await reconciled(lab, delivery);
+    expect(await expectSettled(delivery)).toMatchObject({ status: 'failed', failure_reason: 'package_lost' });
+    expect(await creditsOf(delivery)).toEqual([2_500]);
+  }, 120_000);
+
+  it('and is with its carrier: that delivers it, and it is charged', async () => {
+    const scene = await lab.prepare({ drones: 0, account: { carrier: true, carrierCapCents: 10_000 } });
+    const delivery = await ordered(lab, 'picked_up', scene);
+    const orphans = await terminate(lab, delivery);
+    await repaired(lab, delivery, orphans);
+    expect(await expectSettled(delivery)).toMatchObject({ status: 'delivered', charge: delivery.price });
+  }, 120_000);
+
+  it('is left to its workflow again when that is reset: the reconciler asks no more', async () => {
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'crash', stage: 'to_dropoff' });
+    const delivery = await scene.order();
+    const { id } = await untilAsked(lab, delivery);
+    await beginRepair(delivery);
+    const question = await untilAsked(lab, delivery, [id]);
+    await reset(lab, delivery);
+    expect(await reconciled(lab, delivery)).toMatchObject({ outcome: 'carried' });
+    await lab.until('its workflow asks', async () => {
+      const open = (await openQuestions(delivery)).map((one) => one.id);
+      return open.includes(id) && !open.includes(question.id);
+    });
+    await delivery.order('resolveIntervention', {
+      interventionId: id,
+      answer: 'returned',
+      why: 'seen on site',
+      actor: { role: 'operator', id: 'jo' },
+    });
+    await lab.until('it is complete', async () => (await delivery.read()).complete);
+    expect(await expectSettled(delivery)).toMatchObject({ status: 'returned' });
+  }, 120_000);
+});
+
+describe('a service that is down while a terminated delivery is undone', () => {
+  it('holds up none of the others, and becomes a case of its own, which closes by itself', async () => {
+    const delivery = await ordered(lab, 'awaiting_drone', await grounded(await lab.prepare()));
+    lab.faults.arm({ activity: 'voidPackages', how: 'down' });
+    await beginRepair(delivery);
+    await lab.until('all else is undone', async () =>
+      (await delivery.held()).every((one) => one.startsWith('package')),
+    );
+    const question = await untilAsked(lab, delivery);
+    expect(question).toMatchObject({ kind: 'compensation:packages', answers: [] });
+    expect(question.reason).toContain('has not succeeded so far');
+    lab.faults.clear();
+    await reconciled(lab, delivery);
+    expect(await expectSettled(delivery)).toMatchObject({ status: 'failed', compensation: 'complete' });
+  }, 120_000);
+
+  it('and does not even say what it holds: what the others hold is undone, and nothing is complete before it is known', async () => {
+    const delivery = await ordered(lab, 'awaiting_drone', await grounded(await lab.prepare()));
+    await delivery.handle.terminate('the customer called');
+    const down = vi
+      .spyOn(lab.clients.package, 'listRegistered')
+      .mockRejectedValue(new Problem('unavailable', { detail: 'down, says the test' }));
+    try {
+      const orphan = { deliveryId: delivery.id, accountId: delivery.scene.accountId } as Orphan;
+      await repair(lab.temporal, lab.taskQueue, [orphan]);
+      await lab.until('the money is given back', async () => (await chargesOf(delivery))[0] === 'voided');
+      const question = await untilAsked(lab, delivery);
+      expect(question).toMatchObject({ kind: 'compensation:package', answers: [] });
+      expect(await delivery.read()).toMatchObject({ status: 'failed', complete: false });
+    } finally {
+      down.mockRestore();
+    }
+    await reconciled(lab, delivery);
+    expect(await expectSettled(delivery)).toMatchObject({ status: 'failed', compensation: 'complete' });
+  }, 240_000);
+});
+
+describe('what arrives late for a delivery that is complete', () => {
+  it('and is refused for good: a person is asked, and it is complete again once that is settled', async () => {
+    const delivery = await ordered(lab, 'awaiting_drone', await grounded(await lab.prepare()));
+    await delivery.cancel();
+    await delivery.untilComplete();
+    const { accountId } = delivery.scene;
+    const body = { account_id: accountId, delivery_id: delivery.id, livemode: false, amount: delivery.price };
+    await lab.clients.account.authorize({ body }, { idempotencyKey: `${delivery.id}/authorize/2` });
+    lab.faults.arm({ activity: 'voidAuthorization', how: 'refuse' });
+    expect(await repair(lab.temporal, lab.taskQueue, await orphansOf(lab, delivery))).toEqual([delivery.id]);
+    const question = await untilAsked(lab, delivery);
+    expect(question).toMatchObject({ kind: 'compensation:authorization', answers: [] });
+    expect(await delivery.read()).toMatchObject({ complete: false, compensation: 'needs_intervention' });
+    lab.faults.clear();
+    await reconciled(lab, delivery);
+    expect(await expectSettled(delivery)).toMatchObject({ status: 'cancelled', compensation: 'complete' });
   }, 120_000);
 });
 
@@ -355,47 +521,8 @@ describe('a delivery that ended well', () => {
       query: { delivery_id: delivery.id, open: true },
     });
     expect(data).toMatchObject([{ state: 'committed', homeward: true }]);
-    expect(await orphansOf(delivery)).toEqual([]);
+    expect(await orphansOf(lab, delivery)).toEqual([]);
   }, 120_000);
-});
-
-describe('npm run audit', () => {
-  async function audit(...args: string[]) {
-    const { exitCode, stdout, stderr } = await execaNode('audit/main.ts', ['-d', tmpdir(), ...args], {
-      nodeOptions: ['--import', 'tsx'],
-      env: lab.environment,
-      reject: false,
-    });
-    return { exitCode, stdout, stderr };
-  }
-
-  it('prints what is orphaned and ends with 1, repairs it when told to and ends with 0', async () => {
-    expect(await audit()).toMatchObject({ exitCode: 0, stdout: 'Nothing is orphaned.' });
-    const delivery = await ordered('awaiting_drone', await grounded(await lab.prepare()));
-    await delivery.handle.terminate('by mistake');
-    const found = await audit();
-    expect(found.exitCode).toBe(1);
-    for (const word of [delivery.id, delivery.scene.accountId, 'waiting place', 'terminated', '4 orphaned'])
-      expect(found.stdout).toContain(word);
-    const json = await audit('--json');
-    expect(json.exitCode).toBe(1);
-    expect(kindsOf(JSON.parse(json.stdout) as Orphan[])).toEqual(kindsOf(await orphansOf(delivery)));
-    expect(await audit('--repair', '--within', '60')).toMatchObject({
-      exitCode: 0,
-      stdout: expect.stringMatching(/Nothing is orphaned\.$/) as string,
-    });
-    expect(await delivery.read()).toMatchObject({ status: 'failed', complete: true });
-  }, 120_000);
-
-  it('ends with 2 when it cannot tell', async () => {
-    const { exitCode, stderr } = await execaNode('audit/main.ts', ['-d', tmpdir()], {
-      nodeOptions: ['--import', 'tsx'],
-      env: { ...lab.environment, DRONE_URL: 'http://127.0.0.1:1' },
-      reject: false,
-    });
-    expect(exitCode).toBe(2);
-    expect(stderr).not.toBe('');
-  }, 60_000);
 });
 
 describe('the schedule of the sweep', () => {
@@ -409,7 +536,7 @@ describe('the schedule of the sweep', () => {
     const described = await handle.describe();
     expect(described.spec.intervals).toMatchObject([{ every: 7_200_000 }]);
     expect(described.state).toMatchObject({ paused: true, note: 'maintenance' });
-    const delivery = await ordered('awaiting_drone', await grounded(await lab.prepare()));
+    const delivery = await ordered(lab, 'awaiting_drone', await grounded(await lab.prepare()));
     await delivery.handle.terminate();
     await handle.trigger();
     await lab.until('the sweep has repaired it', async () => (await delivery.read()).complete);
@@ -419,7 +546,7 @@ describe('the schedule of the sweep', () => {
   }, 120_000);
 
   it('is not held up by a sweep whose worker has died', async () => {
-    const delivery = await ordered('awaiting_drone', await grounded(await lab.prepare()));
+    const delivery = await ordered(lab, 'awaiting_drone', await grounded(await lab.prepare()));
     await delivery.handle.terminate();
     lab.faults.arm({ activity: 'sweepOrphans', how: 'hang', times: 1 });
     const sweep = await lab.temporal.workflow.start(RECONCILE_SWEEP_WORKFLOW, {
@@ -436,7 +563,7 @@ describe('the schedule of the sweep', () => {
 
 describe('the reconciler', () => {
   it('leaves a delivery alone whose workflow lives, and one that left nothing', async () => {
-    const living = await ordered('awaiting_drone', await grounded(await lab.prepare()));
+    const living = await ordered(lab, 'awaiting_drone', await grounded(await lab.prepare()));
     const [orphan] = [{ deliveryId: living.id, accountId: living.scene.accountId } as Orphan];
     await repair(lab.temporal, lab.taskQueue, [orphan]);
     const handle = lab.temporal.workflow.getHandle(reconcileWorkflowId(living.id));
@@ -452,7 +579,7 @@ describe('the reconciler', () => {
 
   it('does not undo by itself what Temporal does not know: it may be Temporal that forgot', async () => {
     const scene = await lab.prepare();
-    const delivery = await ordered('awaiting_drone', await grounded(scene));
+    const delivery = await ordered(lab, 'awaiting_drone', await grounded(scene));
     const carriers = temporalCarriers(lab.temporal);
     const orphans = await findOrphans(lab.clients, { ...carriers, ofDelivery: async () => 'missing' });
     const own = orphans.filter(({ deliveryId }) => deliveryId === delivery.id);
@@ -461,98 +588,3 @@ describe('the reconciler', () => {
     await delivery.cancel();
   }, 120_000);
 });
-
-describe('a delivery that is reset', () => {
-  it.each(['awaiting_drone', 'enroute_to_pickup', 'enroute_to_dropoff'] as const)(
-    'when %s, to its beginning: goes on, and every step has happened once',
-    async (status) => {
-      const scene = await lab.prepare();
-      if (status === 'awaiting_drone') await grounded(scene);
-      const delivery = await ordered(status, scene);
-      await reset(delivery);
-      expect(await orphansOf(delivery)).toEqual([]);
-      if (status === 'awaiting_drone') {
-        for (const drone_id of scene.droneIds) {
-          await lab.clients.drone.setDroneState({
-            params: { drone_id },
-            body: { state: 'idle', reason: 'inspected', by: 'test' },
-          });
-        }
-      }
-      const { delivery: ended, outcome } = await delivery.untilComplete();
-      expect(outcome.status).toBe('delivered');
-      expect(ended).toMatchObject({ status: 'delivered', charge: delivery.price, complete: true });
-      await delivery.untilNothingHeld();
-      await expectLegalTimeline(delivery);
-      const events = (await delivery.events()).map(({ type }) => type);
-      expect(new Set(events).size).toBe(events.length);
-      const { data } = await lab.clients.drone.listReservations({ query: { delivery_id: delivery.id } });
-      expect(data).toHaveLength(1);
-      expect(await orphansOf(delivery)).toEqual([]);
-    },
-    120_000,
-  );
-
-  it('after its drone was replaced: comes by another way to where it was, and goes on', async () => {
-    const scene = await lab.prepare();
-    for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'motor_failure' });
-    const delivery = await ordered('enroute_to_pickup', scene);
-    await scene.addDrone();
-    await lab.until('another drone is on its way', async () => {
-      const { attempt, status } = await delivery.read();
-      return attempt > 1 && status === 'enroute_to_pickup';
-    });
-    const before = await delivery.read();
-    await reset(delivery);
-    const { delivery: ended, outcome } = await delivery.untilComplete();
-    expect(outcome.status).toBe('delivered');
-    expect(ended).toMatchObject({ status: 'delivered', drone_id: before.drone_id, charge: delivery.price });
-    await expectLegalTimeline(delivery);
-    expect(await orphansOf(delivery)).toEqual([]);
-  }, 120_000);
-
-  it('after it was late: need not be late again, and no event is taken for another one', async () => {
-    const scene = await lab.prepare();
-    // What it does at the dropoff is told late; while the price cannot be captured, it stays delivered and open.
-    for (const droneId of scene.droneIds) {
-      lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'at_dropoff', at: 0.05, forS: 45 });
-    }
-    lab.faults.arm({ activity: 'capture', how: 'down' });
-    const delivery = await scene.order({ policy: { releaseS: 3 } });
-    await delivery.untilStatus('delivered');
-    expect((await delivery.events()).map(({ type }) => type)).toContain('delivery.overdue');
-    await reset(delivery);
-    lab.faults.clear();
-    const { delivery: ended, outcome } = await delivery.untilComplete();
-    expect(outcome.status).toBe('delivered');
-    expect(ended).toMatchObject({ status: 'delivered', charge: delivery.price });
-    await expectLegalTimeline(delivery);
-  }, 120_000);
-
-  it('after it was terminated and reconciled: finds everything undone, and ends', async () => {
-    const delivery = await ordered('enroute_to_pickup', await lab.prepare());
-    await repaired(delivery, await terminate(delivery));
-    const before = await delivery.read();
-    await reset(delivery);
-    await lab.until('it has ended', async () => (await delivery.handle.describe()).status.name !== 'RUNNING');
-    expect((await delivery.handle.describe()).status.name).toBe('COMPLETED');
-    expect(await delivery.read()).toMatchObject({ status: 'failed', charge: before.charge, complete: true });
-    expect(await orphansOf(delivery)).toEqual([]);
-  }, 120_000);
-});
-
-/** As the UI's *Reset* does: a new run from the first workflow task, to which signals and updates are applied again. */
-async function reset({ handle, id }: LabDelivery): Promise<void> {
-  const { events } = await handle.fetchHistory();
-  const first = events?.find(
-    ({ eventType }) => eventType === temporal.api.enums.v1.EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
-  );
-  const { runId } = await handle.describe();
-  await lab.temporal.workflowService.resetWorkflowExecution({
-    namespace: lab.server.namespace,
-    workflowExecution: { workflowId: id, runId },
-    reason: 'an operator tries again',
-    workflowTaskFinishEventId: first!.eventId!,
-    requestId: `reset-${id}`,
-  });
-}

@@ -42,6 +42,12 @@ async function lookForDrone(run: DeliveryRun): Promise<Found> {
       });
     }
   }
+  if (record.repetition.isByCarrier) {
+    return {
+      by: 'carrier',
+      instead: { reason: 'no_drone_available', detail: 'A carrier was booked before.' },
+    };
+  }
   run.awaiting ??= { giveUpAtMs: searchUntil(run), place: undefined };
   const { awaiting } = run;
   for (;;) {
@@ -89,8 +95,9 @@ async function lookForDrone(run: DeliveryRun): Promise<Found> {
 
     switch (answer.outcome) {
       case 'reserved': {
-        const takeOffAtMs = takeOffTimeMs(run, Date.parse(answer.eta.pickup_at));
-        const waitMs = takeOffAtMs - record.nowMs();
+        const reservedAtMs = record.repetition.reservedAtMs(reserveKey) ?? record.nowMs();
+        const takeOffAtMs = takeOffTimeMs(run, Date.parse(answer.eta.pickup_at), reservedAtMs);
+        const waitMs = takeOffAtMs - reservedAtMs;
         return {
           by: 'drone',
           reserveKey,
@@ -108,9 +115,21 @@ async function lookForDrone(run: DeliveryRun): Promise<Found> {
       case 'infeasible':
         return instead(run, answer);
       case 'released':
-        throw failed('step_failed', 'The reservation had been released before it was made.');
+        // Of a run that was reset: it had a drone and gave it back.
+        if (run.resets.mustLearn()) await run.resets.known();
+        if (!record.repetition.isReset) {
+          throw failed('step_failed', 'The reservation had been released before it was made.');
+        }
+        compensations.discharge(release);
+        continue;
       case 'unavailable':
+        // An old answer: since then a newer step has taken the place in the line.
+        if (answer.left_line === true) {
+          compensations.discharge(release);
+          continue;
+        }
         awaiting.place = release;
+        record.repetition.standsInLine();
         if (record.status !== 'awaiting_drone') {
           await record.change('awaiting_drone', {
             patch: { delayed: true, delay_reason: 'no_drone' },
@@ -163,7 +182,8 @@ function isOver(run: DeliveryRun): boolean {
 async function pauseAfterFailures(run: DeliveryRun): Promise<'over' | 'rescheduled'> {
   const { record } = run;
   const more = failuresOf(run) - REPLACED_AT_ONCE;
-  if (more <= 0 || record.status !== 'awaiting_drone' || !patched(ENDLESS)) return 'over';
+  if (more <= 0 || record.repetition.isUnderWay || record.status !== 'awaiting_drone' || !patched(ENDLESS))
+    return 'over';
   const pauseS = Math.min(FIRST_PAUSE_S * 2 ** (more - 1), LONGEST_PAUSE_S);
   const untilMs = Math.min(record.nowMs() + pauseS * 1000, giveUpAt(run));
   for (;;) {

@@ -66,7 +66,7 @@ const PICKED_UP: Readonly<Record<Holder, string>> = {
 };
 
 /** What the status alone decides about a cancel; undefined when the saga must. */
-export function answerByStatus(status: DeliveryStatus, holder: Holder): CancelAnswer | undefined {
+export function answerByStatus(status: DeliveryStatus, holder: Holder = 'drone'): CancelAnswer | undefined {
   if (status === 'cancelled') return { outcome: 'cancelled', reason: null, detail: null };
   if (isFinal(status)) return refusal(`already_${status}`);
   if (!isBeforePickup(status)) return refusal('already_picked_up', holder);

@@ -20,7 +20,7 @@ import { type DeliveryRun, nameOf } from './run.ts';
 import { plainStep, StepFailed } from './steps.ts';
 
 export const CANCEL_BOOKING = 'cancel_booking';
-const WRITE_OFF_BOOKING = 'write_off_booking';
+export const WRITE_OFF_BOOKING = 'write_off_booking';
 
 export interface Booked {
   bookingId: BookingId;
@@ -246,6 +246,8 @@ export class CarrierJourney {
       return this.giveUp(detail);
     }
     compensations.discharge(CANCEL_BOOKING);
+    // The carrier has not ended it, and its word is not waited for. Deliveries from before left the booking to it.
+    if (interventionId === this.questions.overdue && patched('closed-with-a-person-s-word')) this.writeOff();
     const status = answer === 'returned' ? 'returned' : 'delivered';
     await record.walkTo(status, { data: { by, why } });
     return { status, charged: status };
@@ -264,11 +266,7 @@ export class CarrierJourney {
         return undefined;
       case 'already_picked_up':
         compensations.discharge(CANCEL_BOOKING);
-        compensations.register({
-          name: WRITE_OFF_BOOKING,
-          leaves: `The booking ${this.booked.bookingId} is still open.`,
-          undo: { kind: WRITE_OFF_BOOKING, bookKey: this.booked.bookKey },
-        });
+        this.writeOff();
         throw failed('package_lost', detail, 'lost');
       case 'cancelled':
       case 'already_cancelled':
@@ -276,6 +274,15 @@ export class CarrierJourney {
         compensations.discharge(CANCEL_BOOKING);
         throw failed('carrier_failed', detail);
     }
+  }
+
+  /** Nobody follows the booking any more: it is closed with the delivery. */
+  private writeOff(): void {
+    this.run.compensations.register({
+      name: WRITE_OFF_BOOKING,
+      leaves: `The booking ${this.booked.bookingId} is still open.`,
+      undo: { kind: WRITE_OFF_BOOKING, bookKey: this.booked.bookKey },
+    });
   }
 
   /** A carrier service that says no for good does not make a package that was picked up our failure: it is lost all the same. */

@@ -23,7 +23,7 @@ import {
   RETRY_COMPENSATION_UPDATE,
 } from '../messages.ts';
 import { COMPENSATION_KIND } from './compensation.ts';
-import type { DeliveryRecord, OpenedIntervention } from './record.ts';
+import type { OpenedIntervention } from './record.ts';
 import { isPlace, isRecord, isText, isWindow, stopErrors } from './shapes.ts';
 
 interface Field {
@@ -33,6 +33,12 @@ interface Field {
   /** What is wrong inside of it, where that can be said of an object. */
   inside?: (value: unknown) => FieldError[];
   optional?: boolean;
+}
+
+/** Who asks people something: a delivery, or the reconciler of one. */
+export interface Asking {
+  state: { openInterventions: string[] };
+  intervention(id: string): OpenedIntervention | undefined;
 }
 
 interface Form {
@@ -181,7 +187,7 @@ export const checkReassignDrone = (command: unknown): void => void checked(REASS
 export const checkConfirm = (command: unknown): void => void checked(CONFIRM, command);
 export const checkAbort = (command: unknown): void => void checked(ABORT, command);
 
-export function checkResolveIntervention(record: DeliveryRecord, command: unknown): void {
+export function checkResolveIntervention(record: Asking, command: unknown): void {
   const fields = checked(RESOLVE_INTERVENTION, command);
   const answers = openIntervention(record, fields).answers.map((one) => one.answer);
   if (answers.includes(String(fields['answer']))) return;
@@ -190,7 +196,7 @@ export function checkResolveIntervention(record: DeliveryRecord, command: unknow
   ]);
 }
 
-export function checkRetryCompensation(record: DeliveryRecord, command: unknown): void {
+export function checkRetryCompensation(record: Asking, command: unknown): void {
   const { id, kind, answers } = openIntervention(record, checked(RETRY_COMPENSATION, command));
   if (kind.startsWith(COMPENSATION_KIND)) return;
   throw rejected(
@@ -199,7 +205,7 @@ export function checkRetryCompensation(record: DeliveryRecord, command: unknown)
   );
 }
 
-function openIntervention(record: DeliveryRecord, fields: Record<string, unknown>): OpenedIntervention {
+function openIntervention(record: Asking, fields: Record<string, unknown>): OpenedIntervention {
   const id = String(fields['interventionId']);
   const intervention = record.intervention(id);
   if (intervention) return intervention;

@@ -72,29 +72,26 @@ const state = defineQuery<DeliveryState>(STATE_QUERY);
 
 /** Opens them: what comes in is put where the saga takes it. */
 export function openDoors(run: DeliveryRun): void {
-  const { happenings, record, handled, orderLog } = run;
+  const { happenings, record, handled, orderLog, resets } = run;
   setHandler(droneMilestone, (signal) => happenings.droneMilestone(signal));
   setHandler(carrierMilestone, (signal) => happenings.carrierMilestone(signal));
   setHandler(droneAvailable, () => happenings.droneAvailable());
   setHandler(state, () => record.state);
 
-  setHandler(
-    cancel,
-    (command) => handled.once(() => happenings.cancel(command), logged(CANCEL_UPDATE, command)),
-    { validator: unlessHandled(checkCancel) },
-  );
+  setHandler(cancel, (command) => inTurn(CANCEL_UPDATE, command, () => happenings.cancel(command)), {
+    validator: unlessHandled(checkCancel),
+  });
   setHandler(
     reschedule,
     (given) => {
       const command = { ...given, pickupWindow: utcWindow(given.pickupWindow) };
-      return handled.once(() => happenings.reschedule(command), logged(RESCHEDULE_UPDATE, command));
+      return inTurn(RESCHEDULE_UPDATE, command, () => happenings.reschedule(command));
     },
     { validator: unlessHandled((command: RescheduleCommand) => checkReschedule(run, command)) },
   );
   setHandler(
     changeDropoff,
-    (command) =>
-      handled.once(() => happenings.changeDropoff(command), logged(CHANGE_DROPOFF_UPDATE, command)),
+    (command) => inTurn(CHANGE_DROPOFF_UPDATE, command, () => happenings.changeDropoff(command)),
     {
       validator: unlessHandled((command: ChangeDropoffCommand) => checkChangeDropoff(run.input, command)),
     },
@@ -102,47 +99,53 @@ export function openDoors(run: DeliveryRun): void {
   setHandler(
     reassignDrone,
     (command) =>
-      handled.once(
-        async () => addressed(await happenings.reassignDrone(command), command),
-        logged(REASSIGN_DRONE_UPDATE, command),
+      inTurn(REASSIGN_DRONE_UPDATE, command, async () =>
+        addressed(await happenings.reassignDrone(command), command),
       ),
     { validator: unlessHandled(checkReassignDrone) },
   );
   setHandler(
     abort,
     (command) =>
-      handled.once(
-        async () => addressed(await happenings.abort(command), command),
-        logged(ABORT_UPDATE, command),
-      ),
+      inTurn(ABORT_UPDATE, command, async () => addressed(await happenings.abort(command), command)),
     { validator: unlessHandled(checkAbort) },
   );
   setHandler(
     confirm,
     (command) =>
-      handled.once(
-        async () => addressed(await happenings.confirm(command), command),
-        logged(CONFIRM_UPDATE, command),
-      ),
+      inTurn(CONFIRM_UPDATE, command, async () => addressed(await happenings.confirm(command), command), {
+        // What the recipient gave has to reach the drone again, as long as that waits for it.
+        anew: () => record.status === 'arrived_at_dropoff',
+      }),
     { validator: unlessHandled(checkConfirm) },
   );
   setHandler(
     resolveIntervention,
-    (command) => handled.once(() => answerOf(run, command), logged(RESOLVE_INTERVENTION_UPDATE, command)),
+    (command) =>
+      inTurn(RESOLVE_INTERVENTION_UPDATE, command, () => answerOf(run, command), FOR_WHAT_IS_ASKED),
     { validator: unlessHandled((command) => checkResolveIntervention(record, command)) },
   );
   setHandler(
     retryCompensation,
     (given) => {
       const command = { ...given, answer: 'retry' };
-      return handled.once(() => answerOf(run, command), logged(RETRY_COMPENSATION_UPDATE, command));
+      return inTurn(RETRY_COMPENSATION_UPDATE, command, () => answerOf(run, command), FOR_WHAT_IS_ASKED);
     },
     { validator: unlessHandled((command) => checkRetryCompensation(record, command)) },
   );
 
-  /** Sees to it that an operator's order is in the timeline, however it is answered. */
-  function logged(order: string, command: LoggedCommand): (answer: LoggedAnswer) => void {
-    return (answer) => orderLog.answered(order, command, answer);
+  /** Handles an update once, also after a reset, and sees to it that an operator's order is in the timeline, however it is answered. */
+  function inTurn<A extends LoggedAnswer>(
+    order: string,
+    command: LoggedCommand,
+    handle: () => A | Promise<A>,
+    how: Parameters<typeof resets.inTurn>[1] = {},
+  ): Promise<A> {
+    return handled.once(
+      // What was answered before the reset was told then.
+      () => resets.inTurn(handle, { ...how, answeredBefore: () => orderLog.tell(command) }),
+      (answer) => orderLog.answered(order, command, answer),
+    );
   }
 
   /** An update that an earlier run handled gets that answer, whatever the delivery has come to since. */
@@ -152,6 +155,9 @@ export function openDoors(run: DeliveryRun): void {
     };
   }
 }
+
+/** Whoever is asked may answer, wherever the delivery is. */
+const FOR_WHAT_IS_ASKED = { waits: false };
 
 /** Hands an answer to the one who asked, and says whether it was this one that closed the intervention. */
 function answerOf(

@@ -35,3 +35,12 @@ export function failed(
 ): Ended {
   return new Ended({ status: 'failed', charged, reason, detail });
 }
+
+/** Thrown where a run that was reset finds that its delivery has ended without it; caught once, in the workflow. */
+export class EndedElsewhere extends Error {
+  override readonly name = 'EndedElsewhere';
+
+  constructor() {
+    super('the delivery has ended');
+  }
+}

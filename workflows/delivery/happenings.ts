@@ -24,6 +24,7 @@ import { Alarm } from './alarm.ts';
 import type { PendingAnswer } from './answers.ts';
 import { answerByStatus, Cancels, type Holder, type PendingCancel, refusal } from './cancels.ts';
 import { cutShort } from './cut-short.ts';
+import { EndedElsewhere } from './endings.ts';
 import { DropoffChanges, type PendingDropoffChange } from './dropoff-changes.ts';
 import { type CarriedMilestones, type MilestoneHappening, Milestones } from './milestones.ts';
 import {
@@ -88,6 +89,7 @@ export class Happenings {
     this.orders = new Orders(record, orderLog);
     this.milestones = new Milestones(carried);
     this.alarm = new Alarm(record);
+    record.onEndedElsewhere = () => this.step?.cancel();
   }
 
   /** What a run that goes on must know; undefined while something waits to be taken, or a flight, booking or cancel is open. */
@@ -205,6 +207,7 @@ export class Happenings {
 
   /** From now on only this flight's milestones count. */
   follow(reservationId: ReservationId, reservationToken: number): void {
+    this.record.repetition.hasDrone();
     this.milestones.follow(reservationId, reservationToken);
   }
 
@@ -266,12 +269,14 @@ export class Happenings {
    * so. `interrupted` when one did: the step may or may not have happened.
    */
   interruptible<T>(step: () => Promise<T>, by: Interrupts = {}): Promise<T | 'interrupted'> {
+    if (this.record.hasEndedElsewhere) return Promise.reject(new EndedElsewhere());
     if (this.interrupts(by)) return Promise.resolve('interrupted');
     this.stepYieldsToReschedule = by.byReschedule ?? false;
     this.stepYieldsToReassign = by.byReassign ?? true;
     this.step = new CancellationScope({ cancellable: true });
     return cutShort(this.step, step, {
       failed: (error) => {
+        if (this.record.hasEndedElsewhere) throw new EndedElsewhere();
         // Its last attempt may also have failed, or timed out, when it was told to stop.
         const isFinal = error instanceof StepFailed;
         if (!isFinal && this.interrupts(by)) return 'interrupted';
@@ -292,12 +297,17 @@ export class Happenings {
   async next(waitingFor: Wait, untilMs: number | null): Promise<Happening> {
     this.record.waiting(waitingFor, untilMs);
     for (let looks = 0; ; looks += 1) {
+      if (this.record.hasEndedElsewhere) throw new EndedElsewhere();
       const happening = this.take();
       if (happening) return happening;
       // A signal may be late where its fact is not: look before acting on silence.
       const isOver = untilMs !== null && this.record.nowMs() >= untilMs;
-      if ((this.milestones.hasGap || isOver) && (await this.milestones.fetchMissed())) continue;
+      // In a run that was reset, what had come before its flight was followed was given away.
+      const isKnownThere = this.record.repetition.isUnderWay;
+      if ((this.milestones.hasGap || isOver || isKnownThere) && (await this.milestones.fetchMissed()))
+        continue;
       if (isOver) return { kind: 'deadline' };
+      this.record.repetition.hasToWait(waitingFor);
       if (this.milestones.hasGap) {
         // Numbers are given without a gap, so the missing one is being committed: it will be there in a moment.
         const summary = 'a milestone is missing: ask again';
@@ -307,7 +317,7 @@ export class Happenings {
         continue;
       }
       const hasFired = this.alarm.arm(untilMs);
-      await condition(() => this.hasSomething() || hasFired());
+      await condition(() => this.hasSomething() || hasFired() || this.record.hasEndedElsewhere);
     }
   }
 

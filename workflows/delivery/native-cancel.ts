@@ -10,6 +10,7 @@ import { answerByStatus } from './cancels.ts';
 import type { Happenings } from './happenings.ts';
 import type { Answer } from './orders.ts';
 import type { DeliveryRecord } from './record.ts';
+import type { Resets } from './resets.ts';
 import type { DeliveryRun } from './run.ts';
 import { briefStep, StepFailed } from './steps.ts';
 
@@ -49,11 +50,11 @@ export class NativeCancel {
   }
 
   /** To be called in the workflow's own scope, which the button cancels. */
-  watch(happenings: Happenings): void {
+  watch(happenings: Happenings, resets: Resets): void {
     CancellationScope.current().cancelRequested.catch(() =>
       CancellationScope.nonCancellable(() => {
         if (patched('who-cancelled-natively')) this.reading = this.readWho();
-        const asking = happenings.cancelNatively(this.command);
+        const asking = Promise.resolve(resets.inTurn(() => happenings.cancelNatively(this.command)));
         if (this.reading) this.telling = this.tellOfAnother(happenings, asking);
         return asking;
       }),

@@ -76,6 +76,8 @@ async function renew(run: DeliveryRun, authorized: { key: string; expiresAt: str
 export async function continueWhenLong(run: DeliveryRun): Promise<void> {
   const { happenings, record, orderLog, policy, input } = run;
   const { continueAsNewSuggested, historyLength } = workflowInfo();
+  // What it has learnt when it was reset is not carried, but what came of it.
+  if (run.resets.mustLearn() || record.repetition.isUnderWay) return;
   if (!continueAsNewSuggested && historyLength < Math.max(policy.historyEvents, SHORTEST_HISTORY)) return;
   await record.written();
   // An update that waits for the saga is something to do; one that was answered only has to say so.

@@ -10,6 +10,7 @@ import {
   upsertSearchAttributes,
 } from '@temporalio/workflow';
 import type { SearchAttributeUpdatePair } from '@temporalio/common';
+import type { ToldReset } from '../../activities/reset.ts';
 import {
   canTransition,
   type DeliveryStatus,
@@ -20,11 +21,12 @@ import {
 import { interventionIdOf } from '../../services/delivery/contract/interventions.ts';
 import type { DeliveryPatch, NewDeliveryEvent } from '../../services/delivery/contract/index.ts';
 import { clockTimeMs, isoTime, wallDurationMs } from '../../shared/clock.ts';
-import type { BaseId } from '../../shared/ids.ts';
+import type { BaseId, DeliveryId } from '../../shared/ids.ts';
 import { DELIVERY_SEARCH_ATTRIBUTES as KEYS } from '../../shared/temporal/search-attributes.ts';
 import type { DeliveryInput, DeliveryState, ResolveInterventionCommand } from '../messages.ts';
 import { type PendingAnswer, PendingAnswers } from './answers.ts';
 import { COMPENSATION_KIND } from './compensation.ts';
+import { eventStep, Repetition } from './repetition.ts';
 import { nextKey, type Ordinals, plainStep, shortStep, StepFailed, type StepInput } from './steps.ts';
 
 export interface EventDetails {
@@ -88,6 +90,8 @@ export interface CarriedRecord {
   delayed: boolean;
   /** Absent: nothing was let go. */
   hasLetGo?: boolean;
+  /** Absent: it was not reset. */
+  isReset?: boolean;
 }
 
 const HISTORY_SHOWN = 20;
@@ -122,11 +126,20 @@ export class DeliveryRecord {
   private hasLetGo = false;
   /** Of the last event that was asked for. */
   private lastStatus: DeliveryStatus;
+  /** What it goes through again, when its workflow was reset. */
+  readonly repetition: Repetition;
+  /** The delivery has ended, and not by this run: it writes nothing, and only undoes. */
+  hasEndedElsewhere = false;
+  /** Called when it turns out that the delivery has ended elsewhere. */
+  onEndedElsewhere: () => void = () => undefined;
+  /** Called when a person is asked something that was answered before. */
+  onAnsweredBefore: (command: ResolveInterventionCommand) => void = () => undefined;
 
   constructor(input: DeliveryInput, carried?: CarriedRecord) {
     this.input = input;
     if (carried) Object.assign(this.state, carried.state);
     this.lastStatus = this.state.status;
+    this.repetition = new Repetition(this.state, this.ordinals, carried?.isReset ?? false);
     if (!carried) return;
     Object.assign(this.ordinals, carried.ordinals);
     this.hasLetGo = carried.hasLetGo ?? false;
@@ -135,8 +148,38 @@ export class DeliveryRecord {
   }
 
   carried(): CarriedRecord {
-    const { ordinals, state, delayed, hasLetGo } = this;
-    return { ordinals, state, interventions: [...this.interventions.values()], delayed, hasLetGo };
+    const { ordinals, state, delayed, hasLetGo, repetition } = this;
+    const { isReset } = repetition;
+    const interventions = [...this.interventions.values()];
+    return { ordinals, state, interventions, delayed, hasLetGo, ...(isReset && { isReset }) };
+  }
+
+  /**
+   * Its workflow was reset.
+   * @param resets how often
+   */
+  async wasReset(seen: ToldReset, resets: number): Promise<void> {
+    this.repetition.begin(seen, resets);
+    this.showInDetails(isoTime(this.nowMs()), `workflow_reset: ${seen.reason}`);
+    for (const one of [...this.interventions.values()]) {
+      this.answerAsBefore(one.id);
+      // Closed since, in a run that is gone.
+      if (!seen.interventions.includes(one.id)) await this.append(this.openingOf(one));
+    }
+  }
+
+  /** The delivery has ended, and not by this run. */
+  endedElsewhere(ended: Partial<DeliveryState> & Pick<DeliveryState, 'status'>): void {
+    Object.assign(this.state, ended);
+    this.lastStatus = ended.status;
+    this.repetition.end();
+    this.hasEndedElsewhere = true;
+    this.onEndedElsewhere();
+  }
+
+  private answerAsBefore(interventionId: string): void {
+    const command = this.repetition.takeAnswer(interventionId);
+    if (command) this.onAnsweredBefore(command);
   }
 
   /** Settles when every event is written that was asked for, or given up by a person. */
@@ -179,8 +222,13 @@ export class DeliveryRecord {
     return this.state.status;
   }
 
+  get deliveryId(): DeliveryId {
+    return this.input.deliveryId;
+  }
+
   key(step: string): string {
-    return nextKey(this.input.deliveryId, this.ordinals, step);
+    this.repetition.beforeStep(step);
+    return nextKey(this.deliveryId, this.ordinals, step);
   }
 
   /** Changes the status and records it as an event. Asking for what the state machine forbids is a bug: the workflow fails. */
@@ -191,12 +239,13 @@ export class DeliveryRecord {
         'illegal_transition',
       );
     }
+    this.repetition.look();
     this.state.status = to;
     // A delivery that moves on is no longer delayed, unless this very event says why it is.
     const moved =
       this.delayed && details.patch?.delayed === undefined ? { delayed: false, delay_reason: null } : {};
     const event = this.event(`delivery.${to}`, { ...details, patch: { ...moved, ...details.patch } });
-    await this.append({ ...event, status: to });
+    await this.append({ ...event, status: to }, this.repetition.isRecorded(event, details.occurredAtMs));
   }
 
   /** Walks the legal way to a status, recording each one on it: for what a person says has happened. */
@@ -206,7 +255,9 @@ export class DeliveryRecord {
 
   /** Records an event that leaves the status as it is. */
   async note(type: string, details: EventDetails = {}): Promise<void> {
-    await this.append(this.event(`delivery.${type}`, details));
+    this.repetition.look();
+    const event = this.event(`delivery.${type}`, details);
+    await this.append(event, this.repetition.isRecorded(event, details.occurredAtMs));
   }
 
   /** @param data what its event says beside the kind */
@@ -241,6 +292,7 @@ export class DeliveryRecord {
     this.state.openInterventions = [...this.interventions.keys()];
     this.upsert([{ key: KEYS.hasIntervention, value: 'open' }]);
     setCurrentDetails(this.currentDetails());
+    this.answerAsBefore(intervention.id);
   }
 
   private hide(id: string, { answer, by, why }: Resolution, command?: ResolveInterventionCommand): void {
@@ -334,20 +386,18 @@ export class DeliveryRecord {
     };
   }
 
-  private append(event: NewDeliveryEvent): Promise<void> {
+  private append(event: NewDeliveryEvent, isRecorded = false): Promise<void> {
+    if (this.hasEndedElsewhere) return Promise.resolve();
     const change = NOT_YET_IN_THE_HISTORY.get(event.type);
     const how: Append = change !== undefined && patched(change) ? plainStep : shortStep;
     // Numbered by its kind: after a reset the workflow may take a shorter way to where the delivery is, and an event that is
     // already there must not be taken for another one.
-    const key = this.key(event.type.replace('delivery.', 'event_'));
-    this.state.history = [
-      ...this.state.history.slice(1 - HISTORY_SHOWN),
-      { at: event.occurred_at, what: event.type.replace('delivery.', '') + orderedBy(event.data) },
-    ];
-    setCurrentDetails(this.currentDetails());
+    const key = this.key(eventStep(event.type));
+    this.showInDetails(event.occurred_at, event.type.replace('delivery.', '') + orderedBy(event.data));
     const step = { key, deliveryId: this.input.deliveryId, events: [event] };
     const before = this.lastStatus;
     this.lastStatus = event.status ?? before;
+    if (isRecorded) return Promise.resolve();
     let askedAPerson: () => void = () => undefined;
     const personAsked = new Promise<void>((resolve) => {
       askedAPerson = resolve;
@@ -371,8 +421,18 @@ export class DeliveryRecord {
     const { type, status } = step.events[0] ?? { type: 'none' };
     for (;;) {
       try {
-        const caughtUp = this.hasLetGo ? { ...step, catchUpTo: before } : step;
-        await how('appendEvents', caughtUp, `record: ${type}`);
+        const answer = await how(
+          'appendEvents',
+          {
+            ...step,
+            ...(this.hasLetGo && { catchUpTo: before }),
+            ...(this.repetition.isReset && { afterReset: true }),
+          },
+          `record: ${type}`,
+        );
+        const { status: written } = answer;
+        if (this.repetition.isReset && isFinal(written) && !isFinal(this.status))
+          this.endedElsewhere({ status: written });
         return;
       } catch (error) {
         const isBinding = this.isConcluding || !isBeforePickup(this.state.status);
@@ -410,7 +470,7 @@ export class DeliveryRecord {
       ],
     };
     const tell = async (event: NewDeliveryEvent) => {
-      const eventKey = this.key(event.type.replace('delivery.', 'event_'));
+      const eventKey = this.key(eventStep(event.type));
       try {
         const step = { key: eventKey, deliveryId, events: [event] };
         await shortStep(
@@ -434,6 +494,11 @@ export class DeliveryRecord {
       await tell(this.resolutionOf(intervention, resolutionBy(command)));
       return command.answer;
     }
+  }
+
+  private showInDetails(at: string, what: string): void {
+    this.state.history = [...this.state.history.slice(1 - HISTORY_SHOWN), { at, what }];
+    setCurrentDetails(this.currentDetails());
   }
 
   private currentDetails(): string {

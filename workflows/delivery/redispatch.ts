@@ -95,6 +95,18 @@ async function reserve(
   const answer = await orFailure(reserveDrone);
   if (ground.place !== null) compensations.discharge(ground.place);
   ground.place = null;
+  if (!(answer instanceof StepFailed) && answer.outcome === 'released' && run.resets.mustLearn()) {
+    await run.resets.known();
+  }
+  // Of a run that was reset: an old answer, after which there was another one.
+  const isOld =
+    !(answer instanceof StepFailed) &&
+    ((answer.outcome === 'released' && record.repetition.isReset) ||
+      (answer.outcome === 'unavailable' && answer.left_line === true));
+  if (isOld) {
+    compensations.discharge(release);
+    return reserve(run, ground);
+  }
   if (answer instanceof StepFailed || answer.outcome === 'infeasible' || answer.outcome === 'released') {
     await compensations.undo(release);
     const why =
@@ -104,6 +116,7 @@ async function reserve(
   }
   if (answer.outcome === 'unavailable') {
     ground.place = release;
+    record.repetition.standsInLine();
     if (ground.giveUpAtMs === null) {
       ground.giveUpAtMs = record.nowMs() + policy.awaitDroneS * 1000;
       await record.note('redispatch_waiting', {

@@ -3,6 +3,7 @@ import type { Preferences } from '../../services/account/contract/index.ts';
 import { wallDurationMs } from '../../shared/clock.ts';
 import type { Location, Money, PickupWindow, Stop } from '../../shared/schemas.ts';
 import type { AuthorizationId, BaseId, DroneId, ReservationId } from '../../shared/ids.ts';
+import type { ToldReset } from '../../activities/reset.ts';
 import type { CommandActor, DeliveryInput, DeliveryPolicy } from '../messages.ts';
 import type { CarriedDelivery } from './carried.ts';
 import { Compensations } from './compensation.ts';
@@ -13,6 +14,7 @@ import { NativeCancel } from './native-cancel.ts';
 import { OrderLog } from './order-log.ts';
 import { DEFAULT_POLICY } from './policy.ts';
 import { DeliveryRecord } from './record.ts';
+import { hasEndedElsewhere, Resets } from './resets.ts';
 import { undoerOf } from './undo.ts';
 
 /** The authorization that is captured, or voided, at the end. */
@@ -90,6 +92,7 @@ export class DeliveryRun {
   readonly nativeCancel: NativeCancel;
   readonly compensations: Compensations;
   readonly handled: HandledUpdates;
+  readonly resets: Resets;
   /** It goes on where an earlier run ended. */
   readonly resumed: boolean;
   authorized: Authorized | undefined;
@@ -131,6 +134,11 @@ export class DeliveryRun {
     this.orderLog = new OrderLog(this.record);
     this.nativeCancel = new NativeCancel(this.record, input.deliveryId);
     this.happenings = new Happenings(this.record, this.orderLog, carried?.happenings);
+    this.resets = new Resets(this.record, (seen, resets) => this.adopt(seen, resets));
+    this.record.onAnsweredBefore = (command) => {
+      const pending = this.record.holdAnswer(command);
+      if (this.record.isAboutJourney(command.interventionId)) this.happenings.interventionAnswered(pending);
+    };
     const stuckMs = wallDurationMs(input.clock, this.policy.compensationStuckS * 1000);
     const undoer = undoerOf(input, this.record);
     this.compensations = new Compensations(this.record, stuckMs, undoer, carried?.compensations);
@@ -156,6 +164,44 @@ export class DeliveryRun {
       returnPrice: this.returnPrice,
       packageOnGround: this.packageOnGround,
     };
+  }
+
+  /**
+   * Its workflow was reset: what people changed stands, and the rest is gone through again.
+   * @param resets how often
+   */
+  private async adopt(seen: ToldReset, resets: number): Promise<void> {
+    const { status, cancellation_reason, failure_reason, compensation, ...known } = seen.delivery;
+    const { record, compensations, raises } = this;
+    if (hasEndedElsewhere(seen, record)) {
+      record.endedElsewhere({
+        status,
+        compensation,
+        cancellationReason: cancellation_reason,
+        failureReason: failure_reason,
+        attempt: known.attempt,
+      });
+      return;
+    }
+    this.dropoff = known.dropoff;
+    this.price = known.price;
+    this.pickupWindow = known.pickup_window;
+    this.returnPrice = known.return_price;
+    this.reassignments = Math.max(this.reassignments, seen.reassignments);
+    for (const one of seen.failedDrones) if (!this.failedDrones.includes(one)) this.failedDrones.push(one);
+    for (const { compensation: name } of raises.splice(0)) compensations.discharge(name);
+    for (const { key, amount, expiresAt } of seen.raises) {
+      const name = `void_reauthorization/${key.slice(key.lastIndexOf('/') + 1)}`;
+      raises.push({ key, amount, expiresAt, compensation: name });
+      compensations.register({
+        name,
+        leaves: `Another ${amount.amount} ${amount.currency} may still be authorized.`,
+        undo: { kind: 'void_authorization', authorizeKey: key },
+      });
+    }
+    await record.wasReset(seen, resets);
+    // Whatever it waits for is looked at anew.
+    this.happenings.droneAvailable();
   }
 
   /** What every service wants to know of whom a step is for. */

@@ -105,13 +105,16 @@ export function leaseS({ pickupWindow, record }: DeliveryRun): number | undefine
 }
 
 /**
- * When a drone that would arrive at `pickupEtaMs`, were it sent now, has to be sent: now, or so much later that it arrives with the
- * window's start. Both Unix milliseconds by the delivery's clock.
+ * When a drone that would arrive at `pickupEtaMs`, had it been sent when it was reserved, has to be sent: then, or so much later that it
+ * arrives with the window's start. All Unix milliseconds by the delivery's clock.
  */
-export function takeOffTimeMs({ pickupWindow, record }: DeliveryRun, pickupEtaMs: number): number {
-  const nowMs = record.nowMs();
-  if (pickupWindow === null) return nowMs;
-  return nowMs + Math.max(0, Date.parse(pickupWindow.start) - pickupEtaMs);
+export function takeOffTimeMs(
+  { pickupWindow }: DeliveryRun,
+  pickupEtaMs: number,
+  reservedAtMs: number,
+): number {
+  if (pickupWindow === null) return reservedAtMs;
+  return reservedAtMs + Math.max(0, Date.parse(pickupWindow.start) - pickupEtaMs);
 }
 
 /** When a drone is planned and reserved; null: without a window, at once. */

@@ -13,6 +13,7 @@ import {
   type ActivityInterfaceFor,
 } from '@temporalio/workflow';
 import type { DeliveryActivities } from '../../activities/index.ts';
+import type { ResetActivities } from '../../activities/reset.ts';
 import type { DeliveryId } from '../../shared/ids.ts';
 import { type Activity, type COMPENSATIONS, type LoneStep, STEPS, type UndoableStep } from './registry.ts';
 
@@ -34,6 +35,12 @@ const brief: ActivityInterfaceFor<DeliveryActivities> = proxyActivities<Delivery
   scheduleToCloseTimeout: '5s',
   startToCloseTimeout: '2s',
   retry: { initialInterval: '250ms', backoffCoefficient: 2 },
+});
+
+/** No step of the saga: what a run does first that a reset has begun. Repeated until it is answered. */
+export const { tellOfReset } = proxyActivities<ResetActivities>({
+  startToCloseTimeout: '1 minute',
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '15s' },
 });
 
 export type StepInput<K extends Activity> = Parameters<DeliveryActivities[K]>[0];

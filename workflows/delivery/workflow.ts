@@ -6,8 +6,10 @@ import { allHandlersFinished, ApplicationFailure, CancellationScope, condition }
 import type { Money } from '../../shared/schemas.ts';
 import type { DeliveryInput, DeliveryOutcome } from '../messages.ts';
 import type { CarriedDelivery } from './carried.ts';
+import { WRITE_OFF_BOOKING } from './carrier-journey.ts';
 import { openDoors } from './doors.ts';
-import { Ended, type Ending, failed } from './endings.ts';
+import { Ended, EndedElsewhere, type Ending, failed } from './endings.ts';
+import { undoLeftovers } from './leftovers.ts';
 import { DeliveryRun, nameOf } from './run.ts';
 import { captureInsteadOfVoid, chargeOf, creditWhatWasLost, VOID_AUTHORIZATION } from './money.ts';
 import { saga } from './saga.ts';
@@ -20,11 +22,16 @@ import { StepFailed } from './steps.ts';
 export async function delivery(input: DeliveryInput, carried?: CarriedDelivery): Promise<DeliveryOutcome> {
   const run = new DeliveryRun(input, carried);
   openDoors(run);
-  run.nativeCancel.watch(run.happenings);
+  run.nativeCancel.watch(run.happenings, run.resets);
+  // What notices a reset outlives a cancel.
+  void CancellationScope.nonCancellable(() => run.resets.watch());
   // The delivery decides itself what a cancel means, so none reaches its steps from outside.
   return CancellationScope.nonCancellable(async () => {
+    if (run.resets.mustLearn()) await run.resets.known();
     const { ending, bug } = await endingOf(run);
-    await conclude(run, ending);
+    if (run.resets.mustLearn()) await run.resets.known();
+    if (ending === undefined || run.record.hasEndedElsewhere) await concludeElsewhere(run);
+    else await conclude(run, ending);
     run.happenings.disarm();
     run.record.answers.refuseAll('the delivery has ended');
     await condition(allHandlersFinished);
@@ -35,24 +42,27 @@ export async function delivery(input: DeliveryInput, carried?: CarriedDelivery):
       await condition(allHandlersFinished);
     }
     if (bug) throw bug;
+    const { status, compensation, attempt, failureReason, cancellationReason } = run.record.state;
+    const isOurs = ending?.status === 'failed' || ending?.status === 'cancelled';
     return {
-      status: run.record.status,
-      reason: ending.status === 'failed' || ending.status === 'cancelled' ? ending.reason : null,
-      compensation: run.record.state.compensation,
-      attempts: run.record.state.attempt,
+      status,
+      reason: isOurs ? ending.reason : (failureReason ?? cancellationReason),
+      compensation,
+      attempts: attempt,
     };
   });
 }
 
 /**
  * Runs the saga. A step that failed for good is a failed delivery, not a failed workflow. What only a bug can cause fails the
- * workflow, but not before what was done is undone.
+ * workflow, but not before what was done is undone. No ending: it was reset, and the delivery has ended without it.
  */
-async function endingOf(run: DeliveryRun): Promise<{ ending: Ending; bug?: ApplicationFailure }> {
+async function endingOf(run: DeliveryRun): Promise<{ ending: Ending | undefined; bug?: ApplicationFailure }> {
   try {
     return { ending: await saga(run) };
   } catch (error) {
     if (error instanceof Ended) return { ending: error.ending };
+    if (error instanceof EndedElsewhere) return { ending: undefined };
     if (error instanceof StepFailed) return { ending: failed('step_failed', error.message).ending };
     if (error instanceof ApplicationFailure) {
       return { ending: failed('step_failed', `a bug: ${error.type ?? 'unknown'}`).ending, bug: error };
@@ -77,13 +87,27 @@ async function conclude(run: DeliveryRun, ending: Ending): Promise<void> {
   await run.record.written();
 }
 
+/** It was reset, and the delivery has ended without it: that stands, and only what is left is undone. */
+async function concludeElsewhere({ record, happenings, input }: DeliveryRun): Promise<void> {
+  record.conclude();
+  await record.closeQuestions('the delivery has ended');
+  happenings.answerLate();
+  happenings.reschedules.end(record.status);
+  record.showPhase();
+  await undoLeftovers(input.deliveryId, { completes: true });
+  record.state.compensation = record.state.compensation === 'none' ? 'none' : 'complete';
+}
+
 /** The package has arrived: the price is captured, and the delivery is complete. */
 async function settle(run: DeliveryRun, ending: Ending, charge: Money): Promise<void> {
   const { compensations, record } = run;
-  // What was done stands, all but the authorizations: they become the charge, or are voided where it does not need them.
-  compensations.keepOnly([VOID_AUTHORIZATION, ...run.raises.map((one) => one.compensation)]);
+  // What was done stands, all but the authorizations: they become the charge, or are voided where it does not need them. What a carrier
+  // has not ended is closed.
+  const raises = run.raises.map((one) => one.compensation);
+  compensations.keepOnly([VOID_AUTHORIZATION, ...raises, WRITE_OFF_BOOKING]);
   await captureInsteadOfVoid(run, charge, ending.charged, 'short');
   await compensations.undoAll();
+  if (record.repetition.isReset) await undoForgotten(run);
   // Only a capture that a person had to settle leaves a trace here.
   const compensation = record.state.compensation === 'none' ? 'none' : 'complete';
   record.state.compensation = compensation;
@@ -132,9 +156,15 @@ async function compensate(run: DeliveryRun, ending: Ending, charge: Money): Prom
   if (charge.amount > 0) await captureInsteadOfVoid(run, charge, ending.charged, 'plain');
   const credit = creditWhatWasLost(run, ending);
   await compensations.undoAll();
+  if (record.repetition.isReset) await undoForgotten(run);
   record.state.compensation = 'complete';
   await record.note('compensation_complete', {
     data: { outcome: ending.charged, ...(credit && { credit }) },
     patch: { compensation: 'complete', charge, complete: true },
   });
+}
+
+/** A run that was reset may have come by another way, and not know of all that was taken on the first. */
+function undoForgotten({ input }: DeliveryRun): Promise<void> {
+  return undoLeftovers(input.deliveryId, { completes: false });
 }

@@ -17,7 +17,7 @@ import {
 
 /**
  * How a booking goes on. Each step but `booked`, `cancelled` and `lost` is told to the workflow as a `carrierMilestone` signal.
- * `lost`: its package was given up for lost, by a person and not by the carrier.
+ * `lost`: a person has ended it and not the carrier, whose track is lost: its package was given up, or has arrived, they say.
  */
 export const BOOKING_STATES = [
   'booked',
@@ -130,7 +130,7 @@ export const carrierContract = defineContract({
     method: 'POST',
     path: '/bookings/write-off',
     summary:
-      'Closes what the book step with this key did as lost: its package was given up for lost, and nobody follows it',
+      'Closes what the book step with this key did as lost: a person has said what became of its package, and nobody follows it',
     description:
       'What the carrier says of it afterwards is not asked for any more. `already_ended`: it was delivered, given up or cancelled before.',
     body: Closed({

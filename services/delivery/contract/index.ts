@@ -249,9 +249,13 @@ export const deliveryContract = defineContract({
     path: '/deliveries/:delivery_id/events',
     summary: 'Appends events and applies them to the read model, in one transaction',
     description:
-      'Idempotent by key: a repetition answers the first result. 404 `not-found` until the accept is projected (retryable); 409 `illegal_transition` when the state machine forbids the status, `already_complete` for a status or an end after the end.',
+      'Idempotent by key: a repetition answers the first result. 404 `not-found` until the accept is projected (retryable); 409 `illegal_transition` when the state machine forbids the status, `already_complete` for a status or an end after the end, `overtaken` when another event has come after `after_sequence`. An end closes the interventions that are still open, by an event each.',
     params: DeliveryParams,
-    body: Closed({ events: Type.Array(NewDeliveryEvent, { minItems: 1, maxItems: 20 }) }),
+    body: Closed({
+      events: Type.Array(NewDeliveryEvent, { minItems: 1, maxItems: 20 }),
+      /** Only if the delivery's last event is still this one. */
+      after_sequence: Type.Optional(Type.Integer({ minimum: 1 })),
+    }),
     response: Closed({
       first_sequence: Type.Integer(),
       last_sequence: Type.Integer(),

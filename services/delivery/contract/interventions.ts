@@ -13,3 +13,13 @@ export function interventionIdOf(deliveryId: DeliveryId, what: string): string {
 export function deliveryOfIntervention(interventionId: string): DeliveryId {
   return `del_${interventionId.split('_')[1] ?? ''}` as DeliveryId;
 }
+
+const RECONCILERS = 'reconcile_';
+
+/** The id of a question that the reconciler asks, not the delivery's own workflow. @param about as `interventionIdOf` takes it */
+export const reconcilersQuestion = (deliveryId: DeliveryId, about: string): string =>
+  interventionIdOf(deliveryId, RECONCILERS + about);
+
+/** Whether it was the reconciler who asked: it takes the answer. */
+export const isAskedByReconciler = (interventionId: string): boolean =>
+  interventionId.split('_').slice(2).join('_').startsWith(RECONCILERS);

@@ -80,6 +80,7 @@ export function createdEvent(creation: DeliveryCreation, recordedAt: string): Nu
  * @throws {Problem} 409 `already_complete` for a status or an end after the end; 409 `illegal_transition` naming from and to, when the state machine forbids one; 409
  *   `intervention_not_open` for the resolution of one that is not; 409 `not_complete` when a patch says that nothing
  *   follows although the status is not final or the compensation not settled
+ * @returns the events, and before one that ends the delivery those that close what a person was still asked
  */
 export function advance(
   before: DeliveryState,
@@ -87,7 +88,7 @@ export function advance(
   recordedAt: string,
 ): NumberedEvent[] {
   let state = before;
-  return events.map((event) => {
+  const numbered = (event: NewDeliveryEvent): NumberedEvent => {
     const occurredAt = utc(event.occurred_at);
     state = { ...apply(state, event, occurredAt), updated_at: recordedAt };
     return {
@@ -98,7 +99,22 @@ export function advance(
       data: event.data ?? {},
       state,
     };
-  });
+  };
+  return events.flatMap((event) => [...closings(state, event).map(numbered), numbered(event)]);
+}
+
+/** Nobody is left to answer once it is complete: what is open then is closed by an event of its own, before the end. */
+function closings({ interventions }: DeliveryState, end: NewDeliveryEvent): NewDeliveryEvent[] {
+  if (end.patch?.complete !== true) return [];
+  const resolution = { answer: 'ended', by: 'system', why: 'the delivery is complete' };
+  return interventions
+    .filter((one) => one.resolved_at === null && one.id !== end.resolve_intervention?.id)
+    .map(({ id, kind }) => ({
+      type: 'delivery.intervention_resolved',
+      occurred_at: end.occurred_at,
+      data: { kind, ...resolution },
+      resolve_intervention: { id, ...resolution },
+    }));
 }
 
 function apply(before: DeliveryState, event: NewDeliveryEvent, occurredAt: string): DeliveryState {

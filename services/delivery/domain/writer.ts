@@ -80,16 +80,18 @@ export class DeliveryWriter {
 
   /**
    * Appends events under a step key; a repetition of the key answers what the first one did.
-   * @throws {Problem} 404 when the delivery is not (yet) there; 409 as `advance` says
+   * @param after only if this is still the number of the last event; undefined: whichever it is
+   * @throws {Problem} 404 when the delivery is not (yet) there; 409 `overtaken` when another event has come; 409 as `advance` says
    */
   async append(
     deliveryId: DeliveryId,
     stepKey: string,
     events: readonly NewDeliveryEvent[],
+    after?: number,
   ): Promise<AppendAnswer> {
     const recordedAt = isoTime(this.#clock.nowMs());
     const remembered = this.#remembered.get(deliveryId);
-    if (remembered) {
+    if (remembered && (after === undefined || remembered.state.sequence === after)) {
       const numbered = tryAdvance(remembered.state, events, recordedAt);
       if (numbered && (await this.#write(remembered, stepKey, events, numbered, recordedAt)) === 'written')
         return answerOf(numbered);
@@ -99,6 +101,10 @@ export class DeliveryWriter {
       const found = await stateForAppend(this.#database, deliveryId, stepKey);
       if (!found) throw notFound('delivery', deliveryId);
       if (found.answered) return found.answered;
+      const { sequence } = found.state;
+      if (after !== undefined && sequence !== after) {
+        throw conflict('overtaken', `Event ${sequence} of ${deliveryId} has come after event ${after}.`);
+      }
       const numbered = advance(found.state, events, recordedAt);
       if ((await this.#write(found, stepKey, events, numbered, recordedAt)) === 'written')
         return answerOf(numbered);

@@ -130,6 +130,24 @@ describe('appendEvents', () => {
     ]);
   });
 
+  it('writes only after the event that its writer saw, when told so, in any process; a repetition is one all the same', async () => {
+    const { id } = await created();
+    const decide = (service: RunningDeliveryService, key: string, after_sequence: number) =>
+      service.client.appendEvents(
+        { params: { delivery_id: id }, body: { events: [toStatus('failed')], after_sequence } },
+        { idempotencyKey: key },
+      );
+    await append(one, id, 'other', { type: 'delivery.overdue', occurred_at: CREATED_AT });
+    for (const service of [one, two]) {
+      const problem = await problemOf(decide(service, 'late', 1));
+      expect(problem).toMatchObject({ status: 409, reason: 'overtaken' });
+    }
+    const decided = await decide(two, 'in time', 2);
+    expect(decided).toEqual({ first_sequence: 3, last_sequence: 3, status: 'failed' });
+    for (const service of [one, two]) expect(await decide(service, 'in time', 2)).toEqual(decided);
+    expect(await eventsOf(id)).toHaveLength(3);
+  });
+
   it('twenty repetitions at once write once', async () => {
     const { id } = await created();
     const event = toStatus('confirmed');

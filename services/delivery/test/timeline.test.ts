@@ -182,6 +182,40 @@ describe('a timeline', () => {
     });
     expect(refusal(() => advance(settled, [resolve], NOW)).reason).toBe('intervention_not_open');
   });
+
+  it('leaves no intervention open at its end: each is closed by an event that says why, before the end', () => {
+    const question = (id: string, kind: string): NewDeliveryEvent => ({
+      type: 'delivery.intervention_opened',
+      occurred_at: NOW,
+      open_intervention: { id, kind, reason: 'nobody knows', answers: [] },
+    });
+    const opened = advance(
+      begin(),
+      [question('int_1', 'overdue'), question('int_2', 'compensation:void_packages'), toStatus('failed')],
+      NOW,
+    ).at(-1)!.state;
+    const end = {
+      type: 'delivery.compensation_complete',
+      occurred_at: NOW,
+      patch: { compensation: 'complete', complete: true },
+      resolve_intervention: { id: 'int_2', answer: 'done', by: 'operator:jo', why: 'by hand' },
+    } as const;
+    const events = advance(opened, [end], NOW);
+    expect(events.map(({ type }) => type)).toEqual([
+      'delivery.intervention_resolved',
+      'delivery.compensation_complete',
+    ]);
+    expect(events.map(({ sequence }) => sequence)).toEqual([opened.sequence + 1, opened.sequence + 2]);
+    const closed = { answer: 'ended', by: 'system', why: 'the delivery is complete' };
+    expect(events[0]!.data).toEqual({ kind: 'overdue', ...closed });
+    const { state } = events.at(-1)!;
+    expect(openInterventions(state)).toBe(0);
+    expect(state.interventions.map(({ resolution }) => resolution)).toEqual([
+      closed,
+      { answer: 'done', by: 'operator:jo', why: 'by hand' },
+    ]);
+    expect(state.complete).toBe(true);
+  });
 });
 
 describe('the view of a delivery', () => {

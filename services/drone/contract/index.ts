@@ -397,7 +397,7 @@ export const droneContract = defineContract({
     summary:
       'Reserves the drone that arrives earliest among those that can carry it there and back, atomically',
     description:
-      '`unavailable`: able drones exist but none is free, or none that would be there in time (`pickup_by`, `deliver_by`; `detail` says which); with `wait` the delivery joins the waiting list and gets a `droneAvailable` signal when one frees itself. `infeasible`: no drone of the fleet can ever do it. Idempotent by key; after `release` with the same key it reserves nothing (`released`).',
+      '`unavailable`: able drones exist but none is free, or none that would be there in time (`pickup_by`, `deliver_by`; `detail` says which); with `wait` the delivery joins the waiting list and gets a `droneAvailable` signal when one frees itself. `infeasible`: no drone of the fleet can ever do it. Idempotent by key; after `release` with the same key it reserves nothing (`released`); a repeated `unavailable` says when its place in the line is gone.',
     body: Closed({
       ...job,
       /** Where the package goes back to; the pickup unless told. */
@@ -427,7 +427,12 @@ export const droneContract = defineContract({
         lease_expires_at: Timestamp,
         distance_m: Type.Number(),
       }),
-      Closed({ outcome: Type.Literal('unavailable'), detail: Type.String() }),
+      Closed({
+        outcome: Type.Literal('unavailable'),
+        detail: Type.String(),
+        /** This answer is an old one, and the place in the line that it stood for is gone: nobody will be told of a drone. */
+        left_line: Type.Optional(Type.Literal(true)),
+      }),
       Closed({
         outcome: Type.Literal('infeasible'),
         reason: OneOf(['payload_too_heavy', 'out_of_range'] as const),

@@ -110,6 +110,11 @@ export async function settleSignal(
     UPDATE waiting_list SET signal_due_wall = NULL WHERE delivery_id = ${deliveryId} AND step_key = ${stepKey}`;
 }
 
+/** Whether the place that this reserve step took is still there. */
+export async function isInLine(database: Database, stepKey: string): Promise<boolean> {
+  return (await database.waiter.count({ where: { step_key: stepKey } })) > 0;
+}
+
 export async function leaveWaitingList(database: Database, deliveryId: DeliveryId): Promise<void> {
   await database.$executeRaw`DELETE FROM waiting_list WHERE delivery_id = ${deliveryId}`;
 }

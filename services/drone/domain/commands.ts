@@ -42,9 +42,11 @@ export function dispatch(
 ): DispatchDecision {
   const { reservation, drone, model } = flight;
   const now = clockNow(reservation, wallMs);
-  if (reservation.recalledAt !== null)
+  // One that was sent, and may have loaded before it heard of a recall, is on its way all the same.
+  const wasSent = reservation.missionVersion > 0;
+  if (reservation.recalledAt !== null && !(wasSent && reservation.loading !== 'barred'))
     return { outcome: 'refused', reason: 'recalled', detail: 'It was recalled before.' };
-  if (reservation.missionVersion > 0) return { outcome: 'already_dispatched' };
+  if (wasSent) return { outcome: 'already_dispatched' };
   const leaseIsOver = `The lease ended at ${isoTime(reservation.leaseExpiresAt.getTime())}.`;
   if (reservation.state === 'expired')
     return { outcome: 'refused', reason: 'lease_expired', detail: leaseIsOver };

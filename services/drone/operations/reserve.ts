@@ -16,6 +16,7 @@ import { isUniqueViolation, Prisma } from '../data/database.ts';
 import { readFleet } from '../data/fleet.ts';
 import { readFlights } from '../data/flights.ts';
 import { latenessDetail } from '../domain/appointment.ts';
+import { isInLine } from '../data/waiting-list.ts';
 import { choose, type Fleet } from '../domain/assignment.ts';
 import { expireLease } from '../domain/commands.ts';
 import { longestSilenceMs } from '../domain/link-loss.ts';
@@ -38,7 +39,7 @@ export async function reserve(engine: Engine, stepKey: string, body: Body): Prom
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
       const kept = await readAnswer(engine.database, stepKey);
-      if (kept) return repeated(kept, body.delivery_id);
+      if (kept) return repeated(engine, kept, stepKey, body);
       if (isUniqueViolation(error, 'reservations_one_loadable_per_delivery')) {
         if (hasCleared || !(await clearEndedLease(engine, body.delivery_id))) {
           throw conflict(
@@ -157,15 +158,22 @@ function reserved(taken: NonNullable<KeptAnswer['reservation']>): Answer {
 }
 
 /** The first answer again; after a release, that it was released. */
-function repeated(kept: KeptAnswer, deliveryId: DeliveryId): Answer {
-  if (kept.deliveryId !== deliveryId) throw new Problem('idempotency-key-reused');
+async function repeated(
+  { database }: Engine,
+  kept: KeptAnswer,
+  stepKey: string,
+  { delivery_id, wait }: Body,
+): Promise<Answer> {
+  if (kept.deliveryId !== delivery_id) throw new Problem('idempotency-key-reused');
   if (kept.wasReleased || kept.outcome === 'released') return { outcome: 'released' };
   if (kept.reservation) return reserved(kept.reservation);
+  const { detail } = kept;
   if (kept.outcome === 'infeasible') {
     const reason = kept.reason === 'payload_too_heavy' ? kept.reason : 'out_of_range';
-    return { outcome: 'infeasible', reason, detail: kept.detail };
+    return { outcome: 'infeasible', reason, detail };
   }
-  return { outcome: 'unavailable', detail: kept.detail };
+  if (!wait || (await isInLine(database, stepKey))) return { outcome: 'unavailable', detail };
+  return { outcome: 'unavailable', detail, left_line: true };
 }
 
 /** @param lateness why those that are free will not do; undefined: none is */

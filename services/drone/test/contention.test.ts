@@ -194,7 +194,10 @@ describe('the pickup race', () => {
     expect(await delivery.recall()).toEqual({ outcome: 'pending' });
     expect(await delivery.recall(1, 2)).toEqual({ outcome: 'pending' });
     expect((await delivery.mission()).mission).toMatchObject({ version: 2, command: 'recall' });
+    // Nobody has called it back for good: whoever repeats its dispatch hears that it was sent.
+    expect(await delivery.dispatch()).toMatchObject({ outcome: 'dispatched' });
     await delivery.tell('loaded');
+    expect(await delivery.dispatch()).toMatchObject({ outcome: 'dispatched' });
     expect(await delivery.recall(1, 3)).toEqual({ outcome: 'loaded' });
     expect((await delivery.mission()).mission).toMatchObject({ version: 3, command: 'fly' });
     await delivery.tell('departed_pickup');
@@ -212,6 +215,7 @@ describe('the pickup race', () => {
     await delivery.flyTo('took_off');
     expect(await delivery.recall()).toEqual({ outcome: 'recalled' });
     expect(await delivery.recall(1, 2)).toEqual({ outcome: 'recalled' });
+    expect(await delivery.dispatch()).toMatchObject({ outcome: 'refused', reason: 'recalled' });
     expect(await delivery.release()).toEqual({ outcome: 'recalling' });
     const { mission } = await delivery.mission();
     expect(mission).toMatchObject({ version: 2, command: 'recall' });

@@ -157,6 +157,27 @@ describe('the waiting list', () => {
     expect(await leaver.reserve()).toEqual({ outcome: 'released' });
   });
 
+  test('When a reserve step is repeated whose place in the line is gone, then its answer says so', async () => {
+    await world.addDrone();
+    const holder = world.job();
+    await holder.mustReserve();
+    const waiter = await waiting();
+    const patient = await waiting();
+    // A repetition of a step that still has its place, and one of a step that did not want any.
+    expect(await waiter.reserve()).not.toHaveProperty('left_line');
+    const passing = world.job({ wait: false });
+    await passing.reserve();
+    expect(await passing.reserve()).not.toHaveProperty('left_line');
+    await holder.release();
+    await world.runDue();
+    await waiter.mustReserve(2);
+    expect(await waiter.reserve()).toMatchObject({ outcome: 'unavailable', left_line: true });
+    // The place is that of the newest step.
+    expect(await patient.reserve(2)).toMatchObject({ outcome: 'unavailable' });
+    expect(await patient.reserve()).toMatchObject({ outcome: 'unavailable', left_line: true });
+    expect(await patient.reserve(2)).not.toHaveProperty('left_line');
+  });
+
   test('When a drone lands charged, is charged, is cleared, or is new, then a delivery is woken', async () => {
     const droneId = await world.addDrone();
     const flying = await world.dispatched();

@@ -169,6 +169,15 @@ export const ingestionContract = defineContract({
     body: Closed({ given: OneOf(['confirmed', 'exhausted'] as const) }),
     response: Closed({ outcome: OneOf(['accepted', 'pending'] as const), detail: Nullable(Type.String()) }),
   },
+  startAgain: {
+    method: 'POST',
+    path: '/requests/:delivery_id/start',
+    summary: 'Starts a delivery again whose workflow was lost before it did anything',
+    description:
+      'Harmless when it was not lost: a workflow that Temporal knows is not started twice. 409 `has_begun` when something was done for it, `already_cancelled`.',
+    params: DeliveryParams,
+    response: Closed({ state: OneOf(REQUEST_STATES) }),
+  },
   backlog: {
     method: 'GET',
     path: '/backlog',

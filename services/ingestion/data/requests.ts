@@ -58,6 +58,19 @@ export async function markStarted(database: PrismaClient, ids: readonly Delivery
     WHERE delivery_id = ANY(${ids}) AND state = 'starting'`;
 }
 
+/** Has a row started again that was. Answers whether it did. */
+export async function markToStartAgain(
+  database: PrismaClient,
+  deliveryId: DeliveryId,
+  now: Date,
+): Promise<boolean> {
+  const { count } = await database.deliveryRequest.updateMany({
+    where: { deliveryId, state: 'started' },
+    data: { state: 'starting', startingSince: now, startDueAt: now, startAttempts: 0 },
+  });
+  return count > 0;
+}
+
 /** Puts off the next try of rows that could not be started. */
 export async function putOffStart(
   database: PrismaClient,

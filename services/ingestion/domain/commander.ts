@@ -19,6 +19,7 @@ import {
   type OrderCommands,
 } from '../../../workflows/messages.ts';
 import { type deliveryContract, isFinal } from '../../delivery/contract/index.ts';
+import { isAskedByReconciler } from '../../delivery/contract/interventions.ts';
 import { findRequest } from '../data/requests.ts';
 import type { Canceller } from './canceller.ts';
 
@@ -94,7 +95,7 @@ export class Commander {
     if (result === 'no_answer') {
       throw unanswered(`the workflow of ${deliveryId} did not answer in time`);
     }
-    if (result === 'gone') throw await this.#gone(deliveryId);
+    if (result === 'gone') throw await this.#gone(deliveryId, command);
     if (result.outcome === 'rejected') throw rejection(result);
     if (result.request !== (command.request ?? null)) {
       throw new Problem('idempotency-key-reused', {
@@ -115,7 +116,13 @@ export class Commander {
   }
 
   /** It has no running workflow: it has ended, is just being started, or somebody has terminated it. */
-  async #gone(deliveryId: DeliveryId): Promise<Problem> {
+  async #gone(deliveryId: DeliveryId, command: object): Promise<Problem> {
+    if ('interventionId' in command && isAskedByReconciler(String(command.interventionId))) {
+      return conflict(
+        'intervention_not_open',
+        'The reconciler takes no such order: what it asks has been settled, or it tries again by itself.',
+      );
+    }
     const { status } = await this.#options.delivery
       .getDelivery({ params: { delivery_id: deliveryId } })
       .catch((error: unknown) => {

@@ -8,14 +8,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PrismaClient } from '../../../prisma/ingestion/generated/client.ts';
 import type { WallClock } from '../../../shared/clock.ts';
-import { messageOf } from '../../../shared/errors.ts';
+import { conflict, messageOf, notFound } from '../../../shared/errors.ts';
 import type { Client } from '../../../shared/http/client.ts';
 import type { Logger } from '../../../shared/logger.ts';
 import { backoffWithJitterMs, Pump } from '../../../shared/pump.ts';
 import type { DeliveryWorkflows } from '../../../shared/temporal/delivery-workflows.ts';
 import type { DeliveryId } from '../../../shared/ids.ts';
 import type { deliveryContract } from '../../delivery/contract/index.ts';
-import { claimToStart, markStarted, putOffStart, type StartClaim } from '../data/requests.ts';
+import {
+  claimToStart,
+  findRequest,
+  markStarted,
+  markToStartAgain,
+  putOffStart,
+  type RequestState,
+  type StartClaim,
+} from '../data/requests.ts';
 import { workflowInput } from './accepted.ts';
 
 export interface StarterOptions {
@@ -65,6 +73,23 @@ export class Starter {
       lookEveryMs: LOOK_EVERY_MS,
       round: () => this.#round(),
     });
+  }
+
+  /**
+   * Starts a delivery again whose workflow Temporal has lost. Harmless when it has not: a workflow that it knows is not started twice.
+   * @throws {Problem} 404 for an unknown delivery; 409 when it has begun, or was cancelled before
+   */
+  async startAgain(deliveryId: DeliveryId): Promise<RequestState> {
+    const { database, delivery, wall } = this.#options;
+    const request = await findRequest(database, deliveryId);
+    if (!request) throw notFound('delivery', deliveryId);
+    if (request.state === 'cancelled') {
+      throw conflict('already_cancelled', 'The delivery was cancelled before its start.');
+    }
+    const { sequence } = await delivery.getDelivery({ params: { delivery_id: deliveryId } });
+    if (sequence > 1) throw conflict('has_begun', `The delivery has ${sequence} events: it has begun.`);
+    if (await markToStartAgain(database, deliveryId, new Date(wall()))) this.pump.nudge();
+    return request.state === 'started' ? 'starting' : request.state;
   }
 
   /**

@@ -1,6 +1,7 @@
 /** Where the paths begin: deliveries brought to a point, from which each goes its own way. */
 import { WorkflowUpdateStage } from '@temporalio/client';
 import type { DeliveryStatus } from '../../../services/delivery/contract/index.ts';
+import { Problem } from '../../../shared/errors.ts';
 import type { DroneId } from '../../../shared/ids.ts';
 import type { DeliveryState, OperatorCommands } from '../../../workflows/messages.ts';
 import type { ActivityName } from '../../workflows/faults.ts';
@@ -237,6 +238,27 @@ export class Scenes {
       await this.lab.until(what, isSo);
     } finally {
       workflows.signal = signal;
+    }
+  }
+
+  /** Until a person is asked about it, a service does not say what it holds; then it does again. */
+  async withoutReading<T>(service: 'package', until: () => Promise<T>): Promise<T> {
+    const client = this.lab.clients[service];
+    const { listRegistered } = client;
+    const isAsked = async () => {
+      const query = { open: true, kind: `compensation:${service}`, limit: 1 };
+      return (await this.lab.clients.delivery.listInterventions({ query })).data.length > 0;
+    };
+    Object.assign(client, {
+      listRegistered: async (...input: Parameters<typeof listRegistered>) => {
+        if (!(await isAsked())) throw new Problem('unavailable', { detail: 'down, says the recorder' });
+        return listRegistered(...input);
+      },
+    });
+    try {
+      return await until();
+    } finally {
+      Object.assign(client, { listRegistered });
     }
   }
 
