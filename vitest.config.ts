@@ -3,7 +3,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 type TestOptions = NonNullable<ViteUserConfig['test']>;
 
 /** Of the workflows' tests, those that need the real Temporal server; the others are in virtual time. */
-const IN_REAL_TIME = 'audit|builds|races|reconcile|reset';
+const IN_REAL_TIME = 'audit|builds|races|reconcile|reset|timeouts';
 const TIME_SKIPPING = `test/workflows/!(${IN_REAL_TIME}).test.ts`;
 const NOT_OURS = ['node_modules/**', '.local/**', 'dist/**'];
 

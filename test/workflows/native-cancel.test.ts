@@ -146,7 +146,7 @@ describe('Cancel in the Temporal UI', () => {
     });
 
     it('beside another cancel, is noted with what the aircraft’s word makes of both', async () => {
-      const delivery = await whileLoading();
+      const delivery = await whileLoading({ offlineS: 15 });
       expect(await delivery.cancel()).toMatchObject({ outcome: 'pending' });
       await press(delivery, JO);
       lab.watch(delivery);

@@ -48,6 +48,62 @@ async function expectOneEnding(delivery: LabDelivery, allowed: string[]): Promis
   expect(events.map((event) => event.sequence)).toEqual(events.map((_, index) => index + 1));
 }
 
+/** What a cancel was answered, and what the caller of one is told who comes after the end. */
+type Answered = Awaited<ReturnType<typeof cancel>>;
+
+/**
+ * Deliveries that are cancelled about the time when what they wait for has taken too long, one of each round; the first one is
+ * cancelled long before that, and the last one when it has failed.
+ * @param endsAfterS seconds of the delivery's clock after the event
+ */
+async function cancelledAround({
+  event,
+  endsAfterS,
+  order,
+}: {
+  event: string;
+  endsAfterS: number;
+  order: () => Promise<LabDelivery>;
+}): Promise<{ delivery: LabDelivery; answer: Answered }[]> {
+  const rounds = ['long_before', ...OFFSETS, 'after'] as const;
+  const deliveries = await Promise.all(rounds.map(order));
+  const answers = await whileFlying(
+    Promise.all(
+      deliveries.map(async (delivery, round) => {
+        const when = rounds[round];
+        const sinceMs = await eventTime(delivery, event);
+        if (when === 'after') await eventTime(delivery, 'delivery.failed');
+        else if (typeof when === 'number') await untilWall(sinceMs + endsAfterS * 1000, when);
+        return { delivery, answer: await cancel(delivery, 'at-the-deadline') };
+      }),
+    ),
+  );
+  expect((await answers.at(0)?.delivery.untilComplete())?.outcome.status).toBe('cancelled');
+  expect((await answers.at(-1)?.delivery.untilComplete())?.outcome.status).toBe('failed');
+  return answers;
+}
+
+/** It has ended in one of two ways, and the caller, the record, the timeline and the workflow tell the same of it. */
+async function expectCancelledOrFailed(
+  delivery: LabDelivery,
+  answer: Answered,
+  { reason, amount }: { reason: string; amount: number },
+): Promise<void> {
+  await expectOneEnding(delivery, ['cancelled', 'failed']);
+  const { delivery: ended, outcome } = await delivery.untilComplete();
+  const common = { charge: { amount, currency: 'USD' }, compensation: 'complete', interventions: [] };
+  if (ended.status === 'cancelled') {
+    expect(answer).toEqual({ outcome: 'cancelled', reason: null, detail: null });
+    const cancellation_reason = 'requested_by_sender';
+    expect(ended).toMatchObject({ ...common, cancellation_reason, failure_reason: null });
+    expect(outcome).toMatchObject({ reason: cancellation_reason, compensation: 'complete' });
+  } else {
+    if (answer !== 'gone') expect(answer).toMatchObject({ outcome: 'refused', reason: 'already_failed' });
+    expect(ended).toMatchObject({ ...common, cancellation_reason: null, failure_reason: reason });
+    expect(outcome).toMatchObject({ reason, compensation: 'complete' });
+  }
+}
+
 async function untilWall(clockMs: number, offsetMs: number): Promise<void> {
   const leftMs = (clockMs - clockTimeMs(lab.server.clock, Date.now())) / RATE + offsetMs;
   if (leftMs > 0) await delay(leftMs);
@@ -124,41 +180,36 @@ describe('a cancel at the same moment as', () => {
     expect([...endings].sort()).toEqual(['cancelled', 'delivered']);
   }, 120_000);
 
-  it('the end of the time to load', async () => {
+  it('the end of the time to load: either it is cancelled, or the sender was absent', async () => {
     const loadingS = 30;
-    const scenes = await Promise.all(OFFSETS.map(() => lab.prepare()));
-    const deliveries = await Promise.all(
-      scenes.map((scene) => {
+    const endings = await cancelledAround({
+      event: 'delivery.arrived_at_pickup',
+      endsAfterS: loadingS,
+      order: async () => {
+        const scene = await lab.prepare();
         for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'sender_absent' });
         return scene.order({ policy: { loadingS } });
-      }),
-    );
-    await whileFlying(
-      Promise.all(
-        deliveries.map(async (delivery, round) => {
-          const arrivedMs = await eventTime(delivery, 'delivery.arrived_at_pickup');
-          await untilWall(arrivedMs + loadingS * 1000, OFFSETS[round] ?? 0);
-          await cancel(delivery, 'at-the-deadline');
-        }),
-      ),
-    );
-    for (const delivery of deliveries) await expectOneEnding(delivery, ['cancelled', 'failed']);
+      },
+    });
+    for (const { delivery, answer } of endings) {
+      // A drone has come either way: both cost the fee.
+      const amount = Math.round(delivery.price.amount * 0.4);
+      await expectCancelledOrFailed(delivery, answer, { reason: 'sender_absent', amount });
+      expect(await pickupRace(delivery)).toMatchObject({ loadedBy: [], carriedBy: [] });
+    }
   }, 120_000);
 
-  it('the end of the wait for a drone', async () => {
+  it('the end of the wait for a drone: either it is cancelled, or there was none', async () => {
     const awaitDroneS = 60;
-    const scenes = await Promise.all(OFFSETS.map(() => groundedScene()));
-    const deliveries = await Promise.all(scenes.map((scene) => scene.order({ policy: { awaitDroneS } })));
-    await whileFlying(
-      Promise.all(
-        deliveries.map(async (delivery, round) => {
-          const waitingMs = await eventTime(delivery, 'delivery.awaiting_drone');
-          await untilWall(waitingMs + awaitDroneS * 1000, OFFSETS[round] ?? 0);
-          await cancel(delivery, 'at-the-deadline');
-        }),
-      ),
-    );
-    for (const delivery of deliveries) await expectOneEnding(delivery, ['cancelled', 'failed']);
+    const endings = await cancelledAround({
+      event: 'delivery.awaiting_drone',
+      endsAfterS: awaitDroneS,
+      order: async () => (await groundedScene()).order({ policy: { awaitDroneS } }),
+    });
+    for (const { delivery, answer } of endings) {
+      await expectCancelledOrFailed(delivery, answer, { reason: 'no_drone_available', amount: 0 });
+      expect(await pickupRace(delivery)).toMatchObject({ loadedBy: [], carriedBy: [] });
+    }
   }, 120_000);
 
   it('a drone that becomes free', async () => {
