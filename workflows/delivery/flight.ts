@@ -21,6 +21,7 @@ import {
   dispatch,
   etaBack,
   giveBack,
+  giveBackUndispatched,
   REASSIGN_CROSSES,
   REASSIGNED,
   recall,
@@ -55,8 +56,8 @@ export async function flyWithDrone(
   if (waited === 'moved') return 'rescheduled';
   if (waited === 'lost') return giveBack(run, drone, 'the drone failed before it was sent');
   if (waited !== 'take_off') return giveBack(run, drone, REASSIGNED, waited);
-  const dispatched = await dispatch(run, drone);
-  if (!dispatched) return giveBack(run, drone, 'the drone could not be dispatched');
+  const refused = await dispatch(run, drone);
+  if (refused) return giveBackUndispatched(run, drone, refused);
   return new Flight(run, drone).follow();
 }
 
@@ -545,7 +546,7 @@ export class Flight {
     if (this.takesOver && packageOnGround) {
       const why = `nobody put the package into drone ${this.drone.droneId} within ${loadingS} s`;
       packageOnGround.ask = `It has landed beside the package, but ${why}.`;
-      return returnUnloaded(this.run, this.drone, why, { isToBlame: false });
+      return returnUnloaded(this.run, this.drone, why, { blamed: false });
     }
     if (this.cameTooLate() && patched('late-for-the-window-is-no-absence')) {
       const { end = '' } = this.run.pickupWindow ?? {};
