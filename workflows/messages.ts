@@ -63,7 +63,7 @@ export interface DeliveryPolicy {
   releaseS: number;
   /** How long a recall may stay unanswered by an aircraft that holds the load token. */
   recallAnswerS: number;
-  /** How long the services and the aircraft may take about another dropoff of a drone in the air, until it is answered without. */
+  /** How long the services may take about another dropoff, and a flying aircraft at most, until it is answered without. */
   rerouteAnswerS: number;
   /** Beyond the ETA of a return flight. */
   returnSlackS: number;

@@ -407,7 +407,12 @@ describe('racing with', () => {
     await lab.passUntil(lab.wallNowMs + 1_000);
     await lab.settle();
     const there = delivery.dropoffAt(km * 1_000 + 500, 10);
+    const askedMs = await lab.server.wallMs();
     expect(await delivery.changeDropoff(there)).toMatchObject({ outcome: 'pending' });
+    // While whoever asked through the API still waits; a timer is late by what its workflow task took, on a busy machine seconds.
+    const tookMs = (await lab.server.wallMs()) - askedMs;
+    expect(tookMs).toBeGreaterThanOrEqual(5_000);
+    expect(tookMs).toBeLessThan(25_000);
     expect(await delivery.changeDropoff(delivery.dropoffAt(1_500), { updateId: 'other' })).toMatchObject({
       outcome: 'refused',
       reason: 'change_pending',

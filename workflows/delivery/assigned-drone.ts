@@ -4,7 +4,7 @@ import { isoTime } from '../../shared/clock.ts';
 import type { DroneMilestoneSignal, ReassignDroneCommand } from '../messages.ts';
 import type { Answer } from './orders.ts';
 import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
-import { plainStep } from './steps.ts';
+import { plainStep, type StepOutput } from './steps.ts';
 import type { Eta } from '../../services/delivery/contract/index.ts';
 
 export const REASSIGNED = 'an operator wants another drone';
@@ -42,11 +42,14 @@ export async function confirm({ record, happenings }: DeliveryRun, drone: DroneA
   });
 }
 
+export type NotDispatched = Extract<StepOutput<'dispatchDrone'>, { outcome: 'refused' }>;
+
 /**
- * Uploads the mission. False when the drone service refused: this drone will not fly, another may. A cancel, or the wish for
- * another drone, interrupts it; whether the drone had been sent is then for the recall to say.
+ * Uploads the mission. A cancel, or the wish for another drone, interrupts it; whether the drone had been sent is then for the
+ * recall to say.
+ * @returns why the drone service refused: this drone does not fly, another may; undefined when it has been sent
  */
-export async function dispatch(run: DeliveryRun, drone: DroneAssignment): Promise<boolean> {
+export async function dispatch(run: DeliveryRun, drone: DroneAssignment): Promise<NotDispatched | undefined> {
   const { record, compensations, happenings, policy, input } = run;
   const dispatchDrone = compensations.prepare('dispatchDrone', {
     name: drone.recall,
@@ -64,11 +67,52 @@ export async function dispatch(run: DeliveryRun, drone: DroneAssignment): Promis
     leaves: `Drone ${drone.droneId} may still fly for it.`,
   });
   const answer = await happenings.interruptible(dispatchDrone);
-  if (answer === 'interrupted') return true;
-  if (answer.outcome === 'refused') return false;
+  if (answer === 'interrupted') return undefined;
+  if (answer.outcome === 'refused') return answer;
+  run.unsentInARow = 0;
   drone.pickupEtaMs = Date.parse(answer.eta.pickup_at);
   drone.dropoffEtaMs = Date.parse(answer.eta.dropoff_at);
-  return true;
+  return undefined;
+}
+
+/**
+ * Whether a drone that was not sent is to blame for it. It is not where its reservation was over, for whatever reason, or where it has to
+ * charge: it may be had for this delivery all the same. Before, each one was.
+ */
+export function isToBlame({ reason }: NotDispatched): boolean {
+  return patched('a-refused-dispatch-tells-why') ? reason === 'drone_unfit' : true;
+}
+
+/** A drone that is not to blame could not be sent: it does not count as tried. */
+export function countUnsent(run: DeliveryRun): void {
+  run.record.state.attempt -= 1;
+  run.unsentInARow += 1;
+}
+
+/** The drone was not sent: it is given back, and counts as tried only where it is to blame. */
+export async function giveBackUndispatched(
+  run: DeliveryRun,
+  drone: DroneAssignment,
+  refused: NotDispatched,
+): Promise<'replace_drone'> {
+  const why = 'the drone could not be dispatched';
+  const { reason, detail } = refused;
+  if (isToBlame(refused)) {
+    run.failedDrones.push(drone.droneId);
+    return letGo(
+      run,
+      drone,
+      { detail: why, reason, why: detail, failed_drone_id: drone.droneId },
+      'drone_failed',
+    );
+  }
+  countUnsent(run);
+  return letGo(
+    run,
+    drone,
+    { detail: why, reason, why: detail, released_drone_id: drone.droneId },
+    'no_drone',
+  );
 }
 
 /** The pickup race, settled by the drone service. */
@@ -105,33 +149,40 @@ export async function grantReassign(
 }
 
 /** This drone does not do it: it is recalled and released, and the delivery waits for another. */
-export async function giveBack(
+export function giveBack(
   run: DeliveryRun,
   drone: DroneAssignment,
   why: string,
   order?: ReassignDroneCommand,
 ): Promise<'replace_drone'> {
-  const { record, happenings, compensations } = run;
   if (order) run.reassignments += 1;
-  if (!order || happenings.orders.reassignExcludesPresent) run.failedDrones.push(drone.droneId);
+  if (!order || run.happenings.orders.reassignExcludesPresent) run.failedDrones.push(drone.droneId);
   run.orderLog.tell(order);
+  if (!order) return letGo(run, drone, { detail: why, failed_drone_id: drone.droneId }, 'drone_failed');
+  const by = { by: nameOf(order.actor), why: order.why };
+  return letGo(run, drone, { detail: why, released_drone_id: drone.droneId, ...by }, 'no_drone', order);
+}
+
+/** @param data what the event says of it @param order the wish that it is let go for */
+async function letGo(
+  run: DeliveryRun,
+  drone: DroneAssignment,
+  data: Record<string, unknown>,
+  delayReason: 'no_drone' | 'drone_failed',
+  order?: ReassignDroneCommand,
+): Promise<'replace_drone'> {
+  const { record, happenings, compensations } = run;
   record.state.droneId = null;
   happenings.unfollow();
   if (!order) await grantReassign(run, drone);
   await record.closeQuestions('another drone takes over');
   await record.change('awaiting_drone', {
-    data: order
-      ? {
-          detail: why,
-          released_drone_id: drone.droneId,
-          by: nameOf(order.actor),
-          why: order.why,
-        }
-      : { detail: why, failed_drone_id: drone.droneId },
+    data,
     patch: {
       drone_id: null,
+      attempt: record.state.attempt,
       delayed: true,
-      delay_reason: order ? 'no_drone' : 'drone_failed',
+      delay_reason: delayReason,
       eta: { status: 'pending', pickup_at: null, dropoff_at: null },
     },
   });
@@ -184,25 +235,32 @@ export async function announceTakeOver(
 
 /**
  * A drone that was to take the package over does not: it is recalled and released, and the package lies where it lay.
- * @param isToBlame whether it is not asked again
+ * @param blamed whether it is not asked again
+ * @param refused why it was not sent, when it was not
  */
 export async function returnUnloaded(
   run: DeliveryRun,
   drone: DroneAssignment,
   why: string,
-  { isToBlame = true } = {},
+  { blamed = true, refused }: { blamed?: boolean; refused?: NotDispatched } = {},
 ): Promise<'replace_drone'> {
   const { record, happenings, compensations } = run;
-  if (isToBlame) run.failedDrones.push(drone.droneId);
+  const isWilling = refused !== undefined && !blamed;
+  if (blamed) run.failedDrones.push(drone.droneId);
   record.state.droneId = null;
   happenings.unfollow();
   await record.closeQuestions('another drone takes over');
   await record.note('redispatch_failed', {
-    data: { detail: why, failed_drone_id: drone.droneId },
+    data: {
+      detail: why,
+      ...(refused && { reason: refused.reason, why: refused.detail }),
+      [isWilling ? 'released_drone_id' : 'failed_drone_id']: drone.droneId,
+    },
     patch: {
       drone_id: null,
+      attempt: record.state.attempt,
       delayed: true,
-      delay_reason: 'drone_failed',
+      delay_reason: isWilling ? 'no_drone' : 'drone_failed',
       eta: { status: 'pending', pickup_at: null, dropoff_at: null },
     },
   });

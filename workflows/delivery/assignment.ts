@@ -181,7 +181,7 @@ function isOver(run: DeliveryRun): boolean {
  */
 async function pauseAfterFailures(run: DeliveryRun): Promise<'over' | 'rescheduled'> {
   const { record } = run;
-  const more = failuresOf(run) - REPLACED_AT_ONCE;
+  const more = failuresOf(run) + run.unsentInARow - REPLACED_AT_ONCE;
   if (more <= 0 || record.repetition.isUnderWay || record.status !== 'awaiting_drone' || !patched(ENDLESS))
     return 'over';
   const pauseS = Math.min(FIRST_PAUSE_S * 2 ** (more - 1), LONGEST_PAUSE_S);

@@ -24,6 +24,8 @@ export interface CarriedDelivery {
   awaiting: Awaiting | null;
   failedDrones: DroneId[];
   reassignments: number;
+  /** Absent in what was carried while each drone that was not sent counted as failed. */
+  unsentInARow?: number;
   /** Absent in what was carried before another drone could take a package over. */
   returnPrice?: Money | null;
   packageOnGround?: PackageOnGround | null;

@@ -2,15 +2,17 @@
  * Another dropoff, step by step: the price anew, the difference authorized, then the flight changed. When one of them does not
  * work out, those before it are undone and the old dropoff stands. On the ground here; in the air in reroute.ts.
  */
-import { patched } from '@temporalio/workflow';
+import { CancellationScope, patched } from '@temporalio/workflow';
 import { priceOf } from '../../services/account/contract/tariff.ts';
 import { ARRIVED_WITHIN_M } from '../../services/drone/contract/flight.ts';
 import { isoTime } from '../../shared/clock.ts';
 import { distanceM } from '../../shared/geodesy.ts';
 import type { Location, Money, Stop } from '../../shared/schemas.ts';
 import type { ChangeDropoffAnswer } from '../messages.ts';
+import { cutShort } from './cut-short.ts';
 import { type PendingDropoffChange, refusedChange } from './dropoff-changes.ts';
-import { forgetRaises, raiseTo, spareRaises } from './money.ts';
+import { Ended } from './endings.ts';
+import { forgetRaises, NOT_IN_TIME, raiseTo, spareRaises } from './money.ts';
 import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
 import { plainStep, StepFailed } from './steps.ts';
 
@@ -101,8 +103,8 @@ export async function changeDropoffsAsAsked(run: DeliveryRun): Promise<void> {
  */
 export async function changeUnassigned(run: DeliveryRun, asked: PendingDropoffChange): Promise<void> {
   if (await answeredAtOnce(run, asked)) return;
-  await tryOnGround(run, asked, async (price) => {
-    const refused = await unflyable(run, asked.command.dropoff);
+  await tryOnGround(run, asked, async ({ price, limited }) => {
+    const refused = await unflyable(run, asked.command.dropoff, limited);
     if (refused) return refused;
     await stand(run, asked, { price, dropoffAtMs: null });
     return CHANGED;
@@ -121,15 +123,18 @@ export async function changeUnsent(
 ): Promise<'same_drone' | 'other_drone'> {
   if (await answeredAtOnce(run, asked)) return 'same_drone';
   const { dropoff } = asked.command;
-  const flown: { by: 'same_drone' | 'other_drone' } = { by: 'same_drone' };
-  const stuck = await tryOnGround(run, asked, async (price, done) => {
+  // `unknown`: whether it flies to the new dropoff.
+  const flown: { by: 'same_drone' | 'other_drone' | 'unknown' } = { by: 'same_drone' };
+  const { stuck, isGivenUp } = await tryOnGround(run, asked, async ({ price, done, limited }) => {
     const { step, undo } = rerouteStep(run, drone, dropoff, done);
-    const answer = await run.beforeDispatch(step);
+    flown.by = 'unknown';
+    const answer = await limited(step);
+    flown.by = 'same_drone';
     if (answer.outcome === 'refused') {
       run.compensations.discharge(undo);
       // The one that was chosen for being there first: no other one would make it.
       if (answer.reason === 'after_deadline') return refusedChange(answer.reason, answer.detail);
-      const refused = await unflyable(run, dropoff);
+      const refused = await unflyable(run, dropoff, limited);
       if (refused) return refused;
       flown.by = 'other_drone';
       await stand(run, asked, { price, dropoffAtMs: null });
@@ -149,7 +154,9 @@ export async function changeUnsent(
     return CHANGED;
   });
   // It may fly to a dropoff that does not stand, so it does not fly.
-  return stuck.some((name) => name.startsWith(UNDO_REROUTE)) ? 'other_drone' : flown.by;
+  if (stuck.some((name) => name.startsWith(UNDO_REROUTE))) return 'other_drone';
+  if (flown.by === 'unknown') return isGivenUp ? 'other_drone' : 'same_drone';
+  return flown.by;
 }
 
 /** The next reroute of a drone, with what undoes it registered: its name is `undo`, and is added to `done`. */
@@ -176,7 +183,11 @@ export function rerouteStep(run: DeliveryRun, drone: DroneAssignment, dropoff: S
 }
 
 /** Why no drone of the fleet could fly there; undefined when one could. */
-async function unflyable(run: DeliveryRun, dropoff: Stop): Promise<ChangeDropoffAnswer | undefined> {
+async function unflyable(
+  run: DeliveryRun,
+  dropoff: Stop,
+  limited: Limited,
+): Promise<ChangeDropoffAnswer | undefined> {
   const { input, payloadKg } = run;
   const job = {
     pickup: input.pickup.location,
@@ -184,38 +195,86 @@ async function unflyable(run: DeliveryRun, dropoff: Stop): Promise<ChangeDropoff
     payload_kg: payloadKg,
     package_sizes: input.packages.map((one) => one.size),
   };
-  const answer = await run.beforeDispatch(() => plainStep('assessJob', job, 'can another dropoff be flown?'));
+  const answer = await limited(() => plainStep('assessJob', job, 'can another dropoff be flown?'));
   return answer.outcome === 'infeasible' ? refusedChange(answer.reason, answer.detail) : undefined;
 }
 
+/** How a step of a change on the ground is run: what may interrupt it. */
+type Limited = <T>(step: () => Promise<T>) => Promise<T>;
+
+/** What the steps of a change on the ground share. */
+interface Change {
+  price: Money;
+  /** The compensations of what was done for it, the first step first. */
+  done: string[];
+  limited: Limited;
+}
+
 /**
- * Authorizes the difference, then does the rest; when that is refused or fails for good, what was done is undone.
- * @returns the compensations that are stuck: a person has been asked about them
+ * Authorizes the difference, then does the rest; when that is refused or fails for good, what was done is undone. Its services have as
+ * long for it as for a drone in the air: then it is given up, whoever asked hears that, and what may have been done is undone beside
+ * the saga, which goes on.
+ * @returns the compensations that are stuck: a person has been asked about them; and whether it was given up
  */
 async function tryOnGround(
   run: DeliveryRun,
   asked: PendingDropoffChange,
-  rest: (price: Money, done: string[]) => Promise<ChangeDropoffAnswer>,
-): Promise<string[]> {
-  const done: string[] = [];
-  const price = priceTo(run, asked.command.dropoff);
+  rest: (change: Change) => Promise<ChangeDropoffAnswer>,
+): Promise<{ stuck: string[]; isGivenUp: boolean }> {
+  const change: Change = {
+    price: priceTo(run, asked.command.dropoff),
+    done: [],
+    limited: limitedOnGround(run),
+  };
+  const { price, done, limited } = change;
   run.record.waiting('another dropoff', null);
   let answer: ChangeDropoffAnswer;
+  let isGivenUp = false;
   try {
-    const refused = await raiseTo(run, price, done, (step) => run.beforeDispatch(step));
-    answer = refused ? refusedChange(refused.reason, refused.detail) : await rest(price, done);
+    const refused = await raiseTo(run, price, done, limited);
+    answer = refused ? refusedChange(refused.reason, refused.detail) : await rest(change);
   } catch (error) {
-    if (!(error instanceof StepFailed)) throw error;
-    answer = refusedChange('step_failed', error.message);
+    isGivenUp = error instanceof OutOfTime;
+    if (isGivenUp) answer = refusedChange(NOT_IN_TIME.reason, NOT_IN_TIME.detail);
+    else if (error instanceof StepFailed) answer = refusedChange('step_failed', error.message);
+    else throw error;
   }
-  if (answer.outcome !== 'refused') return [];
+  if (answer.outcome !== 'refused') return { stuck: [], isGivenUp };
   forgetRaises(run, done);
   const stuck: string[] = [];
-  for (const name of done.reverse()) {
-    if ((await run.compensations.undo(name)) === 'asked') stuck.push(name);
+  if (isGivenUp) run.compensations.undoAside(...done.reverse());
+  else {
+    for (const name of done.reverse()) {
+      if ((await run.compensations.undo(name)) === 'asked') stuck.push(name);
+    }
   }
   await refuse(run, asked, answer);
-  return stuck;
+  return { stuck, isGivenUp };
+}
+
+/** The time is over in which a change on the ground must be done. */
+class OutOfTime extends Error {
+  override readonly name = 'OutOfTime';
+}
+
+/** A cancel interrupts the steps of a change, and the end of the time that all of them have together. */
+function limitedOnGround(run: DeliveryRun): Limited {
+  const beforeDispatch: Limited = (step) => run.beforeDispatch(step);
+  // Before, they waited as long as their services were away.
+  if (!patched('ground-change-within-its-time')) return beforeDispatch;
+  const untilMs = run.record.nowMs() + run.policy.rerouteAnswerS * 1000;
+  return (step) => {
+    const timeout = Math.ceil(run.record.wallUntilMs(untilMs));
+    if (timeout <= 0) throw new OutOfTime();
+    const scope = new CancellationScope({ cancellable: true, timeout });
+    return cutShort(scope, () => beforeDispatch(step), {
+      failed: (error) => {
+        const isDecided = error instanceof StepFailed || error instanceof Ended;
+        // Its last attempt may also have failed, or timed out, when it was told to stop.
+        throw !isDecided && scope.consideredCancelled ? new OutOfTime() : error;
+      },
+    });
+  };
 }
 
 /** The old dropoff stands. Whoever was told `pending` hears it by event. */

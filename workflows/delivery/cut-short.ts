@@ -33,10 +33,12 @@ export function cutShort<T, R>(
         }
       });
     scope.run(step).then((answer) => end(() => resolve(answer)), fail);
-    // A condition is looked at last: an answer that came together with the cancel is taken.
-    void condition(() => isOver || scope.consideredCancelled).then(() => {
+    const leave = () => {
       if (!isOver && leftAtOnce()) void scope.cancelRequested.catch(fail);
-    });
+    };
+    // A condition is looked at last: an answer that came together with the cancel is taken. It fails when the scope around is cancelled,
+    // and this one with it.
+    void condition(() => isOver || scope.consideredCancelled).then(leave, leave);
   });
 }
 

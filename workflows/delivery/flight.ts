@@ -3,7 +3,15 @@ import { patched } from '@temporalio/workflow';
 import type { DeliveryPatch } from '../../services/delivery/contract/index.ts';
 import { canTransition, type DeliveryStatus } from '../../services/delivery/contract/status.ts';
 import type { AbortCommand, DroneMilestoneSignal, ResolveInterventionCommand } from '../messages.ts';
-import { backTimeMs, confirm, dispatch, etaBack, giveBack, REASSIGNED } from './assigned-drone.ts';
+import {
+  backTimeMs,
+  confirm,
+  dispatch,
+  etaBack,
+  giveBack,
+  giveBackUndispatched,
+  REASSIGNED,
+} from './assigned-drone.ts';
 import { refusal } from './cancels.ts';
 import { Handover, waitsWhileDown } from './confirmation.ts';
 import { DroneTrouble } from './drone-trouble.ts';
@@ -31,8 +39,8 @@ export async function flyWithDrone(
   if (waited === 'moved') return 'rescheduled';
   if (waited === 'lost') return giveBack(run, drone, 'the drone failed before it was sent');
   if (waited !== 'take_off') return giveBack(run, drone, REASSIGNED, waited);
-  const dispatched = await dispatch(run, drone);
-  if (!dispatched) return giveBack(run, drone, 'the drone could not be dispatched');
+  const refused = await dispatch(run, drone);
+  if (refused) return giveBackUndispatched(run, drone, refused);
   return new Flight(run, drone).follow();
 }
 

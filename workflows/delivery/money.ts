@@ -100,7 +100,7 @@ export async function authorizeReturn(run: DeliveryRun, from: Location | null): 
   await record.note('return_not_authorized', { data: { amount: back, reason: refused.reason } });
 }
 
-/** What came of a step that a drone in the air does not wait for long: why it failed for good or was not done in time. */
+/** Why a step came to nothing for which nobody waits long: it was not done in time. */
 export const NOT_IN_TIME = {
   reason: 'service_unavailable',
   detail: 'A service that it needs did not answer in time.',

@@ -188,7 +188,7 @@ export class PickupRace {
     if (this.takesOver && packageOnGround) {
       const why = `nobody put the package into drone ${this.drone.droneId} within ${loadingS} s`;
       packageOnGround.ask = `It has landed beside the package, but ${why}.`;
-      return returnUnloaded(this.run, this.drone, why, { isToBlame: false });
+      return returnUnloaded(this.run, this.drone, why, { blamed: false });
     }
     if (this.cameTooLate() && patched('late-for-the-window-is-no-absence')) {
       const { end = '' } = this.run.pickupWindow ?? {};

@@ -4,7 +4,14 @@
  */
 import { ApplicationFailure } from '@temporalio/workflow';
 import { needsRecipient } from '../../services/delivery/contract/confirmation.ts';
-import { announceTakeOver, dispatch, returnUnloaded } from './assigned-drone.ts';
+import {
+  announceTakeOver,
+  countUnsent,
+  dispatch,
+  isToBlame,
+  type NotDispatched,
+  returnUnloaded,
+} from './assigned-drone.ts';
 import { refusal } from './cancels.ts';
 import { refuse } from './change-dropoff.ts';
 import { KEPT } from './confirmation.ts';
@@ -53,6 +60,7 @@ async function findAnother(run: DeliveryRun): Promise<DroneAssignment | Ending> 
       const ending = await askAPerson(run, ground.ask);
       if (ending) return ending;
       Object.assign(ground, { ask: null, tries: 0, giveUpAtMs: null });
+      run.unsentInARow = 0;
       continue;
     }
     const found = await reserve(run, ground);
@@ -249,16 +257,35 @@ async function flyFromGround(
   drone: DroneAssignment,
 ): Promise<Exclude<Awaited<ReturnType<Flight['follow']>>, 'on'>> {
   await announceTakeOver(run, drone);
-  const flown = await orFailure(async () =>
-    (await dispatch(run, drone))
-      ? new Flight(run, drone, { takesOver: true }).follow()
-      : returnUnloaded(run, drone, 'the drone could not be dispatched'),
-  );
+  const flown = await orFailure(async () => {
+    const refused = await dispatch(run, drone);
+    return refused
+      ? returnUndispatched(run, drone, refused)
+      : new Flight(run, drone, { takesOver: true }).follow();
+  });
   if (!(flown instanceof StepFailed)) return flown;
   const { packageOnGround } = run;
   if (!packageOnGround) throw flown;
   packageOnGround.ask = `A drone was sent for it in vain: ${flown.message}.`;
-  return returnUnloaded(run, drone, flown.message, { isToBlame: false });
+  return returnUnloaded(run, drone, flown.message, { blamed: false });
+}
+
+/** It was not sent, which counts as a try only where the drone is to blame; but when it has become a habit, people are asked. */
+function returnUndispatched(
+  run: DeliveryRun,
+  drone: DroneAssignment,
+  refused: NotDispatched,
+): Promise<'replace_drone'> {
+  const blamed = isToBlame(refused);
+  if (!blamed) {
+    countUnsent(run);
+    const ground = groundOf(run);
+    ground.tries -= 1;
+    if (run.unsentInARow >= TRIES_BEFORE_ASKING) {
+      ground.ask = `${run.unsentInARow} drones could not be sent for it, one after the other. The last one: ${refused.detail}`;
+    }
+  }
+  return returnUnloaded(run, drone, 'the drone could not be dispatched', { blamed, refused });
 }
 
 async function orFailure<T>(step: () => Promise<T>): Promise<T | StepFailed> {

@@ -3,12 +3,14 @@
  * has the last word: `rerouted`, and it stands; `reroute_refused`, or arrived at the old one, and what was done for it is
  * undone. An aircraft that says nothing for a while is answered as `pending`; an event tells how it went.
  */
+import { patched } from '@temporalio/workflow';
 import type { Money } from '../../shared/schemas.ts';
 import type { ChangeDropoffAnswer, DroneMilestoneSignal } from '../messages.ts';
 import { answeredAtOnce, priceTo, refuse, rerouteStep, stand } from './change-dropoff.ts';
 import { type PendingDropoffChange, refusedByStatus, refusedChange } from './dropoff-changes.ts';
 import { forgetRaises, inTime, raiseTo } from './money.ts';
 import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
+import { callerWaitsUntilMs } from './turning.ts';
 
 /** What the aircraft has been offered. */
 interface Offer {
@@ -39,6 +41,7 @@ export class Reroute {
     const refused = refusedByStatus(run.record.status) ?? (this.offer && STILL_ASKING);
     if (refused) return refuse(this.run, asked, refused);
     if (await answeredAtOnce(run, asked)) return;
+    const callerWaitsMs = callerWaitsUntilMs(run);
     const { dropoff } = asked.command;
     const price = priceTo(run, dropoff);
     const done: string[] = [];
@@ -53,7 +56,10 @@ export class Reroute {
     }
     const eta = { pickupMs: Date.parse(answer.eta.pickup_at), dropoffMs: Date.parse(answer.eta.dropoff_at) };
     this.offer = { asked, price, done, undo, eta };
-    this.answerByMs = run.record.nowMs() + run.policy.rerouteAnswerS * 1000;
+    const answerByMs = run.record.nowMs() + run.policy.rerouteAnswerS * 1000;
+    // Before, the caller was gone by then.
+    const isInTime = patched('a-change-is-answered-while-its-caller-waits');
+    this.answerByMs = isInTime ? Math.min(answerByMs, callerWaitsMs) : answerByMs;
   }
 
   /** The caller has waited long enough for the aircraft. */

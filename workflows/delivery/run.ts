@@ -111,6 +111,8 @@ export class DeliveryRun {
   readonly failedDrones: DroneId[];
   /** Drones that an operator took from it: they do not count as failures. */
   reassignments: number;
+  /** Drones, one after the other, that could not be dispatched and were not to blame: with each of them it waits longer for the next. */
+  unsentInARow: number;
   /** Not null: no drone has the package, which lies there. */
   packageOnGround: PackageOnGround | null;
 
@@ -126,6 +128,7 @@ export class DeliveryRun {
     this.awaiting = carried?.awaiting ?? undefined;
     this.failedDrones = carried?.failedDrones ?? [];
     this.reassignments = carried?.reassignments ?? 0;
+    this.unsentInARow = carried?.unsentInARow ?? 0;
     this.returnPrice = carried?.returnPrice ?? null;
     this.packageOnGround = carried?.packageOnGround ?? null;
     this.handled = new HandledUpdates(carried?.handled);
@@ -161,6 +164,7 @@ export class DeliveryRun {
       awaiting: this.awaiting ?? null,
       failedDrones: this.failedDrones,
       reassignments: this.reassignments,
+      unsentInARow: this.unsentInARow,
       returnPrice: this.returnPrice,
       packageOnGround: this.packageOnGround,
     };

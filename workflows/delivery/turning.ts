@@ -11,6 +11,11 @@ import type { DeliveryRun } from './run.ts';
 /** Wall seconds, as it is a person who waits: less than ingestion waits for an answer (`cancelWaitMs`), so that there is one. */
 const ANSWER_WITHIN_S = 5;
 
+/** Until when whoever asks something of an aircraft waits for its word, Unix milliseconds by the delivery's clock. */
+export function callerWaitsUntilMs({ record, input }: DeliveryRun): number {
+  return record.nowMs() + ANSWER_WITHIN_S * 1000 * input.clock.rate;
+}
+
 export class Turning {
   /** Until when whoever ordered it waits for the aircraft, Unix milliseconds by the delivery's clock. */
   answerByMs = Number.POSITIVE_INFINITY;
@@ -22,9 +27,8 @@ export class Turning {
   }
 
   begin(): void {
-    const { record, input } = this.run;
     this.isAwaited = true;
-    this.answerByMs = record.nowMs() + ANSWER_WITHIN_S * 1000 * input.clock.rate;
+    this.answerByMs = callerWaitsUntilMs(this.run);
   }
 
   /** Whoever ordered it has waited long enough. */

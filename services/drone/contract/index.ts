@@ -274,6 +274,16 @@ export type Candidate = Static<typeof Candidate>;
 
 const DroneParams = Closed({ drone_id: idSchema('drone') });
 
+/** Why a drone is not sent. */
+export const DISPATCH_REFUSALS = [
+  'lease_expired',
+  'released',
+  'recalled',
+  'low_battery',
+  'drone_unfit',
+] as const;
+export type DispatchRefusal = (typeof DISPATCH_REFUSALS)[number];
+
 /** Why a flight does not get another dropoff. */
 export const REROUTE_REFUSALS = [
   'out_of_range',
@@ -459,6 +469,8 @@ export const droneContract = defineContract({
     method: 'POST',
     path: '/reservations/dispatch',
     summary: 'Commits the reservation and issues the mission to the drone',
+    description:
+      'Refused when there is nothing left to dispatch: `lease_expired`, `released`, `recalled`. And when the drone cannot fly: `low_battery`, what is in its battery is not enough any more and its reservation has ended; `drone_unfit`, it is grounded, lost or in maintenance.',
     body: Closed({
       reserve_key: Type.String(),
       delivery_id: idSchema('delivery'),
@@ -472,7 +484,7 @@ export const droneContract = defineContract({
       Closed({ outcome: Type.Literal('dispatched'), mission_id: idSchema('mission'), eta: ReservationEta }),
       Closed({
         outcome: Type.Literal('refused'),
-        reason: OneOf(['lease_expired', 'released', 'drone_unfit', 'recalled'] as const),
+        reason: OneOf(DISPATCH_REFUSALS),
         detail: Type.String(),
       }),
     ]),

@@ -2,7 +2,8 @@
 import { isoTime } from '../../../shared/clock.ts';
 import { type ConfirmationKind, needsRecipient } from '../../delivery/contract/confirmation.ts';
 import type { Location } from '../../../shared/schemas.ts';
-import type { DroneState } from '../contract/index.ts';
+import type { MissionPlan } from '../contract/flight.ts';
+import type { DispatchRefusal, DroneState } from '../contract/index.ts';
 import { barredUnlessSettled, closed, isNews, parkedState } from './milestones.ts';
 import {
   deliveryPlan,
@@ -29,7 +30,7 @@ export type DispatchDecision =
   | { outcome: 'already_dispatched' }
   | {
       outcome: 'refused';
-      reason: 'lease_expired' | 'released' | 'drone_unfit' | 'recalled';
+      reason: DispatchRefusal;
       detail: string;
       transition?: Transition;
     };
@@ -40,7 +41,7 @@ export function dispatch(
   order: { stepKey: string; pickupWaitS: number; dropoffHoverS: number; confirmation: ConfirmationKind },
   wallMs: number,
 ): DispatchDecision {
-  const { reservation, drone, model } = flight;
+  const { reservation } = flight;
   const now = clockNow(reservation, wallMs);
   // One that was sent, and may have loaded before it heard of a recall, is on its way all the same.
   const wasSent = reservation.missionVersion > 0;
@@ -50,28 +51,14 @@ export function dispatch(
   const leaseIsOver = `The lease ended at ${isoTime(reservation.leaseExpiresAt.getTime())}.`;
   if (reservation.state === 'expired')
     return { outcome: 'refused', reason: 'lease_expired', detail: leaseIsOver };
-  if (reservation.state !== 'held') {
-    return reservation.endReason === 'drone_unfit'
-      ? { outcome: 'refused', reason: 'drone_unfit', detail: 'The drone was unfit to fly.' }
-      : { outcome: 'refused', reason: 'released', detail: 'The reservation was released.' };
-  }
+  if (reservation.state !== 'held') return { outcome: 'refused', ...refusedBefore(reservation.endReason) };
   const expired = expireLease(flight, wallMs);
   if (expired)
     return { outcome: 'refused', reason: 'lease_expired', detail: leaseIsOver, transition: expired };
   const plan = deliveryPlan(flight);
-  const unfit =
-    drone.state !== 'held'
-      ? `The drone is ${drone.state}${drone.stateReason === null ? '' : `: ${drone.stateReason}`}.`
-      : plan.feasible(drone.battery)
-        ? undefined
-        : `At worst it would land with ${percent(plan.batteryAtLanding(drone.battery))} of its battery; ${percent(model.reserve_fraction)} must be left.`;
+  const unfit = unfitness(flight, plan);
   if (unfit !== undefined) {
-    return {
-      outcome: 'refused',
-      reason: 'drone_unfit',
-      detail: unfit,
-      transition: freed(flight, 'ended', 'drone_unfit', now),
-    };
+    return { outcome: 'refused', ...unfit, transition: freed(flight, 'ended', unfit.reason, now) };
   }
   const eta = etaOf(plan, now.getTime());
   return {
@@ -89,6 +76,36 @@ export function dispatch(
       drone: { state: 'committed', reason: null },
     },
   };
+}
+
+type Refusal<R extends DispatchRefusal = DispatchRefusal> = { reason: R; detail: string };
+
+/** Why the drone cannot fly, for now (it has to charge) or until a person has seen to it; undefined when it can. */
+function unfitness(
+  { drone, model }: Flight,
+  plan: MissionPlan,
+): Refusal<'drone_unfit' | 'low_battery'> | undefined {
+  if (drone.state !== 'held') {
+    const reason = drone.stateReason === null ? '' : `: ${drone.stateReason}`;
+    return { reason: 'drone_unfit', detail: `The drone is ${drone.state}${reason}.` };
+  }
+  if (plan.feasible(drone.battery)) return undefined;
+  return {
+    reason: 'low_battery',
+    detail: `At worst it would land with ${percent(plan.batteryAtLanding(drone.battery))} of its battery; ${percent(model.reserve_fraction)} must be left.`,
+  };
+}
+
+/** The reservation has ended before: the answer to the step that ended it, should that be repeated. */
+function refusedBefore(endReason: EndReason | null): Refusal {
+  switch (endReason) {
+    case 'drone_unfit':
+      return { reason: 'drone_unfit', detail: 'The drone was unfit to fly.' };
+    case 'low_battery':
+      return { reason: 'low_battery', detail: 'The drone had too little in its battery.' };
+    default:
+      return { reason: 'released', detail: 'The reservation was released.' };
+  }
 }
 
 /** The lease is over, if it is: the drone is free again. */

@@ -44,6 +44,7 @@ export type EndReason =
   | 'released'
   | 'lease_expired'
   | 'drone_unfit'
+  | 'low_battery'
   | 'landed'
   | 'drone_failed'
   | 'package_set_down'

@@ -77,6 +77,35 @@ describe('leases', () => {
     expect(await delivery.dispatch(1)).toMatchObject(refused);
     expect(await delivery.droneState()).toMatchObject({ state: 'grounded', reservation_id: null });
   });
+
+  test('When its battery has sunk too low while it is held, then the dispatch says so, and it may be had again once it is charged', async () => {
+    await world.addDrone();
+    const delivery = world.job();
+    await delivery.mustReserve();
+    const { droneId } = delivery;
+    world.nowMs += 60_000;
+    await world.radio(droneId, { battery: 0.35 });
+    const refused = { outcome: 'refused', reason: 'low_battery' };
+    const first = await delivery.dispatch();
+    expect(first).toMatchObject(refused);
+    if (first.outcome !== 'refused') throw new Error('unreachable');
+    expect(first.detail).toMatch(/^At worst it would land with .* of its battery; 30 % must be left\.$/);
+    // Its answer was lost, and it is asked again.
+    expect(await delivery.dispatch()).toMatchObject(refused);
+    expect(await delivery.droneState()).toMatchObject({ state: 'charging', reservation_id: null });
+    expect(await delivery.reserve(2)).toMatchObject({ outcome: 'unavailable' });
+    world.nowMs += 60_000;
+    await world.radio(droneId, { battery: 1, flight_mode: 'charging' });
+    expect((await delivery.mustReserve(3)).drone_id).toBe(droneId);
+  });
+
+  test('When the reservation was released before the dispatch, then that says so', async () => {
+    await world.addDrone();
+    const delivery = world.job();
+    await delivery.mustReserve();
+    await delivery.release();
+    expect(await delivery.dispatch()).toMatchObject({ outcome: 'refused', reason: 'released' });
+  });
 });
 
 describe('the waiting list', () => {

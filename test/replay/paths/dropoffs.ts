@@ -1,4 +1,5 @@
 /** Another dropoff: at every point, refused, undone, and racing with whatever else. */
+import type { Fault } from '../../workflows/faults.ts';
 import type { DeliveryOptions, LabDelivery } from '../../workflows/lab.ts';
 import { HOUR_S, type Path, type Scenes } from './scenes.ts';
 
@@ -39,6 +40,39 @@ const outOfReach =
     await delivery.changeDropoff(delivery.dropoffAt(1_500), { updateId: 'other' });
     return delivery;
   };
+
+/** Its price must be raised to go further. */
+const CHEAP: DeliveryOptions = { ...NEAR, priceCents: 559 + 120 };
+/** A step of a change on the ground that does not answer, and how the delivery goes on afterwards, should it not end. */
+const UNANSWERED: Readonly<
+  Record<
+    string,
+    {
+      point: (scenes: Scenes) => Promise<LabDelivery>;
+      fault: Fault;
+      goOn?: (scenes: Scenes, delivery: LabDelivery) => Promise<void>;
+    }
+  >
+> = {
+  'dropoff-not-authorized-on-the-ground': {
+    point: (scenes) => onTheGround(scenes, CHEAP),
+    fault: { activity: 'authorize', key: /reauthorize/, how: 'down' },
+  },
+  'dropoff-not-flown-on-the-ground': {
+    point: (scenes) => onTheGround(scenes, CHEAP),
+    fault: { activity: 'rerouteDrone', how: 'lose_answer' },
+  },
+  'dropoff-not-assessed-while-scheduled': {
+    point: (scenes) => scenes.scheduled(2, CHEAP),
+    fault: { activity: 'assessJob', how: 'down' },
+    goOn: (scenes, delivery) => scenes.untilPlanned(delivery),
+  },
+  'dropoff-not-assessed-while-waiting-for-a-drone': {
+    point: (scenes) => scenes.awaitingDrone(CHEAP),
+    fault: { activity: 'assessJob', how: 'down' },
+    goOn: (scenes, delivery) => scenes.repair(delivery),
+  },
+};
 
 export const DROPOFFS: Readonly<Record<string, Path>> = {
   'dropoff-changed-on-the-way-to-the-pickup': to(FURTHER_M, (scenes) => scenes.at('enroute_to_pickup', NEAR)),
@@ -142,6 +176,47 @@ export const DROPOFFS: Readonly<Record<string, Path>> = {
       ]),
     ),
   ),
+  ...Object.fromEntries(
+    Object.entries(UNANSWERED).flatMap(([name, { point, fault, goOn }]): [string, Path][] => {
+      const asked = async (scenes: Scenes) => {
+        const delivery = await point(scenes);
+        scenes.lab.faults.arm(fault);
+        return delivery;
+      };
+      return [
+        [
+          `${name}-and-given-up`,
+          async (scenes) => {
+            const delivery = await asked(scenes);
+            await delivery.changeDropoff(delivery.dropoffAt(FURTHER_M));
+            scenes.lab.faults.clear();
+            await goOn?.(scenes, delivery);
+            return delivery;
+          },
+        ],
+        [
+          `${name}-and-cancelled`,
+          async (scenes) => {
+            const delivery = await asked(scenes);
+            const asking = delivery.askToChangeDropoff(delivery.dropoffAt(FURTHER_M));
+            await scenes.lab.until('it is being tried', () =>
+              scenes.lab.faults.callsOf(delivery.id).some((one) => one.hit),
+            );
+            await delivery.cancel();
+            await asking;
+            scenes.lab.faults.clear();
+            return delivery;
+          },
+        ],
+      ];
+    }),
+  ),
+  'dropoff-not-written-down-on-the-ground': async (scenes) => {
+    const delivery = await onTheGround(scenes, CHEAP);
+    scenes.lab.faults.arm({ activity: 'appendEvents', key: /event_dropoff_changed/, how: 'refuse' });
+    await delivery.changeDropoff(delivery.dropoffAt(FURTHER_M));
+    return delivery;
+  },
   'reauthorize-acts-then-refuses': async (scenes) => {
     const delivery = await flying(scenes);
     scenes.lab.faults.arm({ activity: 'authorize', key: /reauthorize/, how: 'act_then_refuse' });
@@ -174,4 +249,5 @@ export const DROPOFFS: Readonly<Record<string, Path>> = {
   },
   'rerouted-out-of-reach-and-back-in-time': outOfReach(60, 3_000),
   'rerouted-out-of-reach-and-too-late': outOfReach(600, 5_000),
+  'rerouted-out-of-reach-longer-than-anybody-waits': outOfReach(60, 3_000),
 };

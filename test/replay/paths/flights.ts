@@ -1,4 +1,5 @@
 /** What may happen in the air and at both ends of it: drones that fail, senders and recipients that are not there. */
+import type { DispatchRefusal } from '../../../services/drone/contract/index.ts';
 import type { LabDelivery } from '../../workflows/lab.ts';
 import { DAY_S, type Path, type Scenes } from './scenes.ts';
 
@@ -40,7 +41,39 @@ async function fetched(scenes: Scenes, packageAboard: boolean): Promise<LabDeliv
   return delivery;
 }
 
+/** The drone service does not send its drone, so often, for this reason. */
+export function notSent(scenes: Scenes, reason: DispatchRefusal, times = 1): void {
+  const answer = { outcome: 'refused', reason, detail: 'says the recorder' };
+  scenes.lab.faults.arm({ activity: 'dispatchDrone', how: 'lie', answer, times });
+}
+
 export const FLIGHTS: Readonly<Record<string, Path>> = {
+  'not-sent-as-its-lease-ran-out': async (scenes) => {
+    notSent(scenes, 'lease_expired');
+    return scenes.lab.start();
+  },
+  'not-sent-as-it-is-unfit': async (scenes) => {
+    notSent(scenes, 'drone_unfit');
+    return scenes.lab.start({ drones: 2 });
+  },
+  // With pauses, and across a continue-as-new.
+  'not-sent-time-and-again': async (scenes) => {
+    notSent(scenes, 'low_battery', 5);
+    return scenes.lab.start({ policy: { historyEvents: 50 } });
+  },
+  'not-sent-and-cancelled': async (scenes) => {
+    notSent(scenes, 'released', 4);
+    const delivery = await scenes.lab.start();
+    await scenes.untilTried(delivery, 'dispatchDrone', 4);
+    await delivery.cancel();
+    return delivery;
+  },
+  'late-for-the-window-and-nobody-loads': async (scenes) => {
+    const scene = await scenes.lab.prepare();
+    for (const droneId of scene.droneIds) scenes.lab.pilot.arm(droneId, { failure: 'sender_absent' });
+    scenes.lab.faults.arm({ activity: 'dispatchDrone', how: 'down', times: 11 });
+    return scene.order({ pickup: { fromS: 0, toS: 132 }, policy: { loadingS: 300 } });
+  },
   'replaced-after-a-motor-failure': (scenes) =>
     replaced(scenes, { failure: 'motor_failure', stage: 'to_pickup' }),
   'replaced-after-a-motor-failure-at-the-pickup': (scenes) =>

@@ -1,4 +1,6 @@
 /** From the accept to the end, when nothing breaks: by drone, by carrier, refused, scheduled, moved, continued as new. */
+import { isoTime } from '../../../shared/clock.ts';
+import { newId } from '../../../shared/ids.ts';
 import type { LabDelivery } from '../../workflows/lab.ts';
 import { DAY_S, HOUR_S, type Path, type Scenes } from './scenes.ts';
 
@@ -43,6 +45,36 @@ export const JOURNEYS: Readonly<Record<string, Path>> = {
   'by-carrier-before-the-deadline': async (scenes) => {
     const scene = await scenes.grounded({ account: { carrier: true, carrierCapCents: 10_000 } });
     return scene.order({ deadlineInS: 3 * HOUR_S });
+  },
+  'by-carrier-in-time-for-its-window': async (scenes) => {
+    const scene = await scenes.grounded({ account: { carrier: true, carrierCapCents: 10_000 } });
+    return scene.order({ pickup: { fromS: 0, toS: HOUR_S } });
+  },
+  'carrier-too-late-for-the-window': async (scenes) => {
+    const { lab } = scenes;
+    const inS = (seconds: number) => isoTime(lab.nowMs + seconds * 1000);
+    const answer = {
+      outcome: 'quoted',
+      quote_id: newId('quote'),
+      carrier: 'Slow Carrier',
+      price: { amount: 500, currency: 'USD' },
+      pickup_eta: inS(2 * HOUR_S),
+      dropoff_eta: inS(3 * HOUR_S),
+      expires_at: inS(DAY_S),
+    };
+    lab.faults.arm({ activity: 'quoteCarrier', how: 'lie', answer });
+    return scenes.byCarrier({ weightKg: TOO_HEAVY_KG, pickup: { fromS: 0, toS: HOUR_S } });
+  },
+  'changes-while-a-carrier-is-asked': async (scenes) => {
+    const delivery = await scenes.stuckAt('quoteCarrier', {
+      drones: 0,
+      account: { carrier: true, carrierCapCents: 10_000 },
+      policy: { awaitDroneS: 1 },
+    });
+    await delivery.reschedule(scenes.inHours(1));
+    await delivery.changeDropoff(delivery.dropoffAt(1_000));
+    scenes.lab.faults.clear();
+    return delivery;
   },
   'by-carrier-overdue': async (scenes) => {
     const delivery = await scenes.byCarrier({ policy: { carrierSlackS: 60 } });

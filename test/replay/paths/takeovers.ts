@@ -1,4 +1,5 @@
 /** A drone that comes down with the package and sets it down, and what people decide then: another one takes it over. */
+import { notSent } from './flights.ts';
 import type { DeliveryOptions, LabDelivery } from '../../workflows/lab.ts';
 import type { Path, Scenes } from './scenes.ts';
 
@@ -9,6 +10,7 @@ const DOWN: Failure = { failure: 'motor_failure', stage: 'to_dropoff' };
 async function handedOn(
   scenes: Scenes,
   { more = [{}], ...options }: DeliveryOptions & { more?: { failure?: Failure }[] } = {},
+  beforeItIsSent: () => void = () => undefined,
 ): Promise<LabDelivery> {
   const { lab } = scenes;
   const delivery = await scenes.withFailure(DOWN, options);
@@ -17,6 +19,7 @@ async function handedOn(
     const droneId = await delivery.scene.addDrone();
     if (failure) lab.pilot.arm(droneId, failure);
   }
+  beforeItIsSent();
   // Asked first when it failed, and anew when it has set the package down.
   await answerNext(scenes, delivery, 'another_drone', 2);
   return delivery;
@@ -82,6 +85,15 @@ export const TAKEOVERS: Readonly<Record<string, Path>> = {
   'taken-over-in-vain-as-it-cannot-be-dispatched': async (scenes) => {
     scenes.lab.faults.arm({ activity: 'dispatchDrone', key: /dispatch\/2/, how: 'refuse' });
     const delivery = await handedOn(scenes);
+    await answerNext(scenes, delivery, 'another_drone', 3);
+    return delivery;
+  },
+  'taken-over-though-it-was-not-sent-at-first': async (scenes) => {
+    const delivery = await handedOn(scenes, {}, () => notSent(scenes, 'lease_expired'));
+    return delivery;
+  },
+  'taken-over-by-none-that-is-sent': async (scenes) => {
+    const delivery = await handedOn(scenes, {}, () => notSent(scenes, 'low_battery', 5));
     await answerNext(scenes, delivery, 'another_drone', 3);
     return delivery;
   },
