@@ -38,7 +38,7 @@ import { reset } from './reset-workflow.ts';
 import { openFrontDoor } from './front-door.ts';
 import { IDENTITY, Lab, type LabDelivery, type Scene } from './lab.ts';
 
-const RATE = 30;
+const RATE = 60;
 let lab: Lab;
 beforeAll(async () => {
   lab = await Lab.open({ realTimeAtRate: RATE });

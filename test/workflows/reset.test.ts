@@ -19,7 +19,7 @@ import {
 import { type History, reset } from './reset-workflow.ts';
 import { Lab, type LabDelivery } from './lab.ts';
 
-const RATE = 30;
+const RATE = 60;
 const BY = { why: 'looked into it', actor: { role: 'operator', id: 'jo' } } as const;
 let lab: Lab;
 beforeAll(async () => {
