@@ -19,7 +19,8 @@ export const common = {
 export default defineConfig({
   test: {
     globalSetup: ['test/global-setup.ts'],
-    maxWorkers: 2,
+    // Of two cores one would often stand still: much of what is tested waits for a server, a timer or a flight.
+    maxWorkers: 3,
     teardownTimeout: 20_000,
     // A test that hangs must not hold the run for ever, nor hide what else fails.
     bail: 0,

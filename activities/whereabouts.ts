@@ -10,8 +10,8 @@ import type { ServiceClients } from './index.ts';
 export type Whereabouts =
   /** Nobody has taken it up, or it has been brought back. */
   | { at: 'sender' }
-  /** It was let go at the dropoff. */
-  | { at: 'recipient' }
+  /** It was let go at the dropoff. `isConfirmed`: with the proof that its sender asked for. */
+  | { at: 'recipient'; isConfirmed?: boolean }
   /** `isDown`: the drone flies no more until a person has brought it back. `position`: of the drone. */
   | { at: 'drone'; droneId: DroneId; isDown: boolean; position: Location | null }
   /** Set down on the way, or taken out of its drone. `position`: null when nobody has said where. */
@@ -22,6 +22,13 @@ export type Whereabouts =
   | { at: 'carrier_failed'; bookingId: BookingId };
 
 export async function whereaboutsOf(services: ServiceClients, deliveryId: DeliveryId): Promise<Whereabouts> {
+  const whereabouts = await lastKnown(services, deliveryId);
+  if (whereabouts.at !== 'recipient') return whereabouts;
+  const { confirmed_at } = await services.delivery.getConfirmation({ params: { delivery_id: deliveryId } });
+  return { ...whereabouts, isConfirmed: confirmed_at !== null };
+}
+
+async function lastKnown(services: ServiceClients, deliveryId: DeliveryId): Promise<Whereabouts> {
   const of = { delivery_id: deliveryId };
   const [bookings, reservations] = await Promise.all([
     everyItem((page) => services.carrier.listBookings({ query: { ...page, ...of } })),

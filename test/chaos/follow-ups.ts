@@ -33,8 +33,6 @@ export class FollowUps {
   readonly #askings: Partial<Record<RequestKind, Asking>>;
   readonly #waiting = new Map<string, { one: Followed; from: DeliveryStatus; asking: Asking }>();
   readonly #underWay = new Set<Promise<void>>();
-  /** Deliveries for which no drone was free. */
-  readonly #hasWaited = new Set<string>();
 
   constructor(options: FollowUpsOptions) {
     this.#options = options;
@@ -64,13 +62,11 @@ export class FollowUps {
 
   /** Told of each event of the feed. */
   onEvent({ delivery_id: id, status }: Pick<DeliveryEvent, 'delivery_id' | 'status'>): void {
-    if (status === 'awaiting_drone') this.#hasWaited.add(id);
     const waiting = this.#waiting.get(id);
     if (!waiting || orderOf(status) < orderOf(waiting.from)) return;
     this.#waiting.delete(id);
-    // Where it has ended already nothing is asked. A reset is asked only of those with a short past: no drone had to be waited for.
-    const isLong = waiting.one.planned.kind === 'reset' && this.#hasWaited.has(id);
-    if (isFinal(status) || isLong) return;
+    // Where it has ended already nothing is asked.
+    if (isFinal(status)) return;
     const asked = this.#ask(waiting.one, waiting.asking, status).finally(() => this.#underWay.delete(asked));
     this.#underWay.add(asked);
   }

@@ -127,8 +127,7 @@ export function shownIn(history: History): Shown[] {
       'aborted with the package aboard',
       asked('abort', (one) => isDone(one) && isReturning(one)),
     ),
-    // Only what got a drone at once is reset: nothing, where all have to wait.
-    possible('reset, and ended', resetAndEnded(accepted, deliveries)),
+    certain('reset, and ended', resetAndEnded(accepted, deliveries)),
     certain('answers of people', asked('answer')),
     certain('two answers at once, one of them refused', asked('answer', isRefused)),
     possible('a compensation retried', resolved('retry')),

@@ -16,6 +16,8 @@ import type { Dossier } from './dossier.ts';
 
 /** A return whose way back may go uncharged, and why: what the saga says of it has to be possible. */
 const NOT_AUTHORIZED = 'delivery.return_not_authorized';
+/** The account service could not be asked at first. */
+const AUTHORIZED_LATE = 'delivery.return_authorized';
 
 export function chargeFaults(dossier: Dossier): string[] {
   const { delivery, authorizations } = dossier;
@@ -89,7 +91,8 @@ function listPrice({ delivery, asked: { requested } }: Dossier): Money {
  */
 function legBack({ delivery, milestones, asked: { requested }, events }: Dossier): Money | null {
   const turned = milestones.find(({ kind }) => kind === 'turned_back');
-  if (turned === undefined || events.some(({ type }) => type === NOT_AUTHORIZED)) return null;
+  const last = events.findLast(({ type }) => type === NOT_AUTHORIZED || type === AUTHORIZED_LATE);
+  if (turned === undefined || last?.type === NOT_AUTHORIZED) return null;
   const from = turned.position ?? delivery.dropoff.location;
   return priceOfReturn(distanceM(from, requested?.pickup ?? delivery.pickup.location));
 }

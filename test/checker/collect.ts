@@ -30,6 +30,8 @@ export interface Collected {
   accepted: readonly AcceptedRequest[];
   subscribers?: readonly Subscriber[];
   seenAboard?: readonly SeenAboard[];
+  /** Of the deliveries' clock; 1 unless told. */
+  clockRate?: number;
   /** Told of what is read, in words for a person. */
   onProgress?: (what: string) => void;
 }
@@ -87,6 +89,7 @@ export async function collect(what: Collected): Promise<History> {
     reservations,
     ...inTables,
     limits,
+    clockRate: what.clockRate ?? 1,
     seenAboard: what.seenAboard ?? [],
     accounts,
     authorizations,

@@ -855,6 +855,19 @@ test('A flight back that no service could authorize in time is not charged, and 
   expect(judge(history).map(describeFault)).toEqual([]);
 });
 
+test('A flight back that was authorized after all is charged, and that is right', () => {
+  const history = sound();
+  const ofIt = (type: string) => (one: { delivery_id: string; type: string }) =>
+    one.delivery_id === 'del_back' && one.type === type;
+  const amount = { ...PRICE, amount: BACK };
+  replace(history.events, ofIt('delivery.arrived_at_return'), {
+    type: 'delivery.return_not_authorized',
+    data: { amount, reason: 'service_unavailable' },
+  });
+  replace(history.events, ofIt('delivery.settled'), { type: 'delivery.return_authorized', data: { amount } });
+  expect(judge(history).map(describeFault)).toEqual([]);
+});
+
 test('Another drone takes up what the first one has set down, and that is right', () => {
   const history = sound();
   setDownAndLoadedAgain(history, { setDownMin: 5, loadedMin: 7 });

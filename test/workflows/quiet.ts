@@ -8,6 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const { EventType } = temporal.api.enums.v1;
 const LOOK_AGAIN_MS = 2;
+/** What has just been told to a workflow is on its way to the worker so long: a look meanwhile would only find that out. */
+const IDLE_FOR_MS = 4;
 /** A worker that is busy for longer than this may wait for something that only a workflow which is quiet brings. */
 const BUSY_FOR_LONG_MS = 100;
 /**
@@ -57,7 +59,12 @@ export async function untilQuiet(handle: WorkflowHandle, how: Looked): Promise<Q
 
 async function untilIdle(isBusy: () => boolean): Promise<void> {
   const sinceMs = performance.now();
-  while (isBusy() && performance.now() - sinceMs < BUSY_FOR_LONG_MS) await delay(1);
+  let idleSinceMs = sinceMs;
+  for (let nowMs = sinceMs; nowMs - sinceMs < BUSY_FOR_LONG_MS; nowMs = performance.now()) {
+    if (isBusy()) idleSinceMs = nowMs;
+    else if (nowMs - idleSinceMs >= IDLE_FOR_MS) return;
+    await delay(1);
+  }
 }
 
 async function look(

@@ -424,6 +424,23 @@ describe('a package that nobody has when its delivery is terminated', () => {
     expect(await creditsOf(delivery)).toEqual([2_500]);
   }, 120_000);
 
+  it('and was handed over before anybody noticed: it is delivered, with its proof', async () => {
+    const scene = await lab.prepare();
+    const delivery = await scene.order({ confirmation: 'photo' });
+    await delivery.untilStatus('enroute_to_dropoff');
+    const orphans = await terminate(lab, delivery);
+    await lab.until('its drone has let go', async () => {
+      const params = { delivery_id: delivery.id };
+      return (await lab.clients.delivery.getConfirmation({ params })).confirmed_at !== null;
+    });
+    await repaired(lab, delivery, orphans);
+    expect(await expectSettled(delivery)).toMatchObject({
+      status: 'delivered',
+      confirmation_status: 'confirmed',
+      charge: delivery.price,
+    });
+  }, 120_000);
+
   it('and is with its carrier: that delivers it, and it is charged', async () => {
     const scene = await lab.prepare({ drones: 0, account: { carrier: true, carrierCapCents: 10_000 } });
     const delivery = await ordered(lab, 'picked_up', scene);

@@ -11,11 +11,11 @@ import type { ExaminedDelivery } from './undoing.ts';
 /** What a question is about whose package is in a drone that is down. */
 export const IN_DRONE = 'package_in_drone';
 
-/** How the delivery ends; `by` and `why`: a person has said so. */
+/** How the delivery ends; `by` and `why`: a person has said so; `isConfirmed`: the proof that its sender asked for was given. */
 export type Fate =
   | { status: 'failed'; reason: 'workflow_terminated' }
   | { status: 'failed'; reason: 'package_lost'; by: string; why: string }
-  | { status: 'delivered' | 'returned'; by?: string; why?: string };
+  | { status: 'delivered' | 'returned'; by?: string; why?: string; isConfirmed?: boolean };
 
 /** How it ends as far as the services know; undefined: it is not settled yet. */
 export function knownFate({ whereabouts, held }: Examination): Fate | undefined {
@@ -26,7 +26,7 @@ export function knownFate({ whereabouts, held }: Examination): Fate | undefined 
         ? undefined
         : { status: 'failed', reason: 'workflow_terminated' };
     case 'recipient':
-      return { status: 'delivered' };
+      return { status: 'delivered', isConfirmed: whereabouts.isConfirmed === true };
     default:
       return undefined;
   }
@@ -57,14 +57,18 @@ export function notesOf(fate: Fate, delivery: ExaminedDelivery, seen: Examinatio
       },
     ];
   }
-  const { by = 'reconciler', why } = fate;
+  const { by = 'reconciler', why, isConfirmed = false } = fate;
   const way = statusesBetween(status, fate.status);
   if (!way) return notesOf({ status: 'failed', reason: 'workflow_terminated' }, delivery, seen);
   return way.map((step) => ({
     type: `delivery.${step}`,
     status: step,
     data: { by, ...(why !== undefined && { why }) },
-    patch: { delayed: false, delay_reason: null },
+    patch: {
+      delayed: false,
+      delay_reason: null,
+      ...(isConfirmed && step === 'delivered' && { confirmation_status: 'confirmed' as const }),
+    },
   }));
 }
 
