@@ -54,8 +54,11 @@ export function rowOf(id: string, { end, charged, calls, asked, cameOfIt }: Voya
   };
 }
 
-/** A change of the dropoff that is cancelled with the delivery is undone while the delivery is: in no order. */
-const UNDONE_ASIDE = /^(reroute|reauthorize)\/\d+ · cancelled/;
+/**
+ * A change of the dropoff that is cancelled with the delivery is undone while the delivery is, and one that takes too long on the ground
+ * while the delivery goes on: in no order.
+ */
+const UNDONE_ASIDE = /^(reroute|reauthorize)\/\d+ · cancelled|^assessJob · times out/;
 const isOfAChange = ({ key, refersTo }: Voyage['calls'][number]): boolean =>
   /\/undo_reroute\/\d+$/.test(key) ||
   (/\/void_authorization\/\d+$/.test(key) && /\/reauthorize\//.test(refersTo ?? ''));
