@@ -1,6 +1,5 @@
 /** What came to pass in a run, by name: a run in which nothing of it did proves nothing of it. */
 import type { Delivery } from '../../services/delivery/contract/index.ts';
-import { isBeforePickup } from '../../services/delivery/contract/index.ts';
 import type { AcceptedRequest, FlownMilestone, History, Order } from '../checker/index.ts';
 
 export interface Shown {
@@ -56,7 +55,7 @@ export function shownIn(history: History): Shown[] {
       'lost, and credited',
       ended((one) => one.failure_reason === 'package_lost' && credited.has(one.id)),
     ),
-    certain('terminated, and reconciled', failed('workflow_terminated')),
+    certain('terminated, and reconciled', settledAfter('terminate', accepted, deliveries)),
     possible('failed for want of a drone', failed('no_drone_available')),
     certain(
       'delivered by a carrier',
@@ -127,7 +126,7 @@ export function shownIn(history: History): Shown[] {
       'aborted with the package aboard',
       asked('abort', (one) => isDone(one) && isReturning(one)),
     ),
-    certain('reset, and ended', resetAndEnded(accepted, deliveries)),
+    certain('reset, and ended', settledAfter('reset', accepted, deliveries)),
     certain('answers of people', asked('answer')),
     certain('two answers at once, one of them refused', asked('answer', isRefused)),
     possible('a compensation retried', resolved('retry')),
@@ -183,12 +182,15 @@ const cancelQuestions = (deliveries: readonly Delivery[]) =>
     interventions.some(({ kind, resolution }) => kind === 'cancel_requested' && resolution !== null),
   ).length;
 
-function resetAndEnded(accepted: readonly AcceptedRequest[], deliveries: readonly Delivery[]): number {
-  const ended = new Set<string>(
-    deliveries.filter(({ complete, status }) => complete && !isBeforePickup(status)).map(({ id }) => id),
-  );
+/** Whose workflow somebody has interfered with, and that are complete. */
+function settledAfter(
+  kind: 'reset' | 'terminate',
+  accepted: readonly AcceptedRequest[],
+  deliveries: readonly Delivery[],
+): number {
+  const ended = new Set<string>(deliveries.filter(({ complete }) => complete).map(({ id }) => id));
   return accepted.filter(
     ({ answers, orders = [] }) =>
-      answers.some((id) => ended.has(id)) && orders.some((one) => one.kind === 'reset' && isDone(one)),
+      answers.some((id) => ended.has(id)) && orders.some((one) => one.kind === kind && isDone(one)),
   ).length;
 }
