@@ -211,7 +211,6 @@ class Run {
       accepted: this.#callers.accepted,
       subscribers: [this.#feed.subscriber(), ...this.#streams.map((one) => one.subscriber())],
       seenAboard: this.#cargo.seen,
-      clockRate: this.#options.clockRate,
       onProgress: (what) => say(`read: ${what}`),
     });
     const faults = judge(history);

@@ -30,8 +30,6 @@ export interface Collected {
   accepted: readonly AcceptedRequest[];
   subscribers?: readonly Subscriber[];
   seenAboard?: readonly SeenAboard[];
-  /** Of the deliveries' clock; 1 unless told. */
-  clockRate?: number;
   /** Told of what is read, in words for a person. */
   onProgress?: (what: string) => void;
 }
@@ -89,7 +87,6 @@ export async function collect(what: Collected): Promise<History> {
     reservations,
     ...inTables,
     limits,
-    clockRate: what.clockRate ?? 1,
     seenAboard: what.seenAboard ?? [],
     accounts,
     authorizations,

@@ -10,11 +10,6 @@ import { answersOf, type Dossier, endOf, isTerminated, LET_GO_WITHIN_M } from '.
 /** How long a delivery without a window waits for a drone, and a drone for its sender: what Fabrikam promises. */
 const WAITS_FOR_A_DRONE_MS = 60 * 60_000;
 const WAITS_FOR_ITS_SENDER_MS = 10 * 60_000;
-/**
- * A workflow's time is when its task began, seconds that pass in it do not count: short steps run in one, and Temporal takes it for lost
- * after so long.
- */
-const LONGEST_TASK_MS = 10_000;
 /** Events and milestones are told in whole milliseconds, by two processes of one clock. */
 const ROUNDING_MS = 1_000;
 /** What is asked for within this part of what the fleet can do at best is not out of its range, whatever the wind. */
@@ -158,7 +153,7 @@ function rangeFaults({ delivery, history: { limits } }: Dossier): string[] {
 
 /** Said to have waited for a drone in vain: from when it looked for this one until the hour was over. */
 function waitFaults(dossier: Dossier): string[] {
-  const { events, authorizations, history } = dossier;
+  const { events, authorizations } = dossier;
   const end = endOf(dossier);
   const endedAt = end === undefined ? -1 : events.indexOf(end);
   const waited =
@@ -174,8 +169,7 @@ function waitFaults(dossier: Dossier): string[] {
         Math.min(...authorizations.map(({ created_at }) => timeMsOf(created_at))),
       );
   const waitedMs = timeMsOf(end.occurred_at) - sinceMs;
-  const uncountedMs = LONGEST_TASK_MS * (history.clockRate ?? 1);
-  return waitedMs + uncountedMs < WAITS_FOR_A_DRONE_MS
+  return waitedMs + ROUNDING_MS < WAITS_FOR_A_DRONE_MS
     ? [`it waited ${seconds(waitedMs)} s for one, and not ${seconds(WAITS_FOR_A_DRONE_MS)}`]
     : [];
 }

@@ -145,8 +145,6 @@ export interface History {
   milestones: readonly FlownMilestone[];
   seenAboard: readonly SeenAboard[];
   limits: FleetLimits;
-  /** Seconds of the deliveries' clock in a second; 1 unless told. */
-  clockRate?: number;
   proofs: readonly Proof[];
   carrierAnswers: readonly CarrierAnswer[];
   accounts: readonly Account[];

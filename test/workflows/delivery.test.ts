@@ -127,6 +127,24 @@ describe('when no drone is free', () => {
     await delivery.untilNothingHeld();
   });
 
+  it('waits from when it hears that none is free, however long that took', async () => {
+    const scene = await lab.prepare({ drones: 1 });
+    await ground(scene.droneIds);
+    lab.faults.arm({ activity: 'reserveDrone', how: 'down' });
+    const waitS = 1_800;
+    const delivery = await scene.order({ policy: { awaitDroneS: waitS } });
+    const backMs = lab.wallNowMs + 1_200_000;
+    await lab.until('the drone service is back', () => lab.wallNowMs > backMs);
+    lab.faults.clear();
+    await delivery.untilComplete();
+    const events = await delivery.events();
+    const timeMs = (status: string) =>
+      Date.parse(events.find((one) => one.status === status)?.occurred_at ?? '');
+    const waitedMs = timeMs('failed') - timeMs('awaiting_drone');
+    expect(waitedMs).toBeGreaterThanOrEqual(waitS * 1_000);
+    expect(waitedMs).toBeLessThan(waitS * 1_000 + 5_000);
+  });
+
   it('goes by carrier when the account allows one, within its price cap', async () => {
     const scene = await lab.prepare({ drones: 1, account: { carrier: true, carrierCapCents: 10_000 } });
     await ground(scene.droneIds);

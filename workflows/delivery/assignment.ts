@@ -48,7 +48,8 @@ async function lookForDrone(run: DeliveryRun): Promise<Found> {
       instead: { reason: 'no_drone_available', detail: 'A carrier was booked before.' },
     };
   }
-  run.awaiting ??= { giveUpAtMs: searchUntil(run), place: undefined };
+  const untilMs = run.awaiting?.giveUpAtMs ?? searchUntil(run);
+  run.awaiting ??= { giveUpAtMs: undefined, place: undefined };
   const { awaiting } = run;
   for (;;) {
     const reserveKey = record.key('reserve');
@@ -139,6 +140,8 @@ async function lookForDrone(run: DeliveryRun): Promise<Found> {
         }
     }
 
+    // Before, it counted from when it had begun to ask: the more of the wait was gone, the longer the answer took.
+    awaiting.giveUpAtMs ??= patched('waits-from-the-refusal') ? searchUntil(run) : untilMs;
     const happening = await waitPatiently(run, 'a free drone', awaiting.giveUpAtMs);
     if (happening.kind === 'cancel') throw run.cancelled('cancelled_before_dispatch');
     if (happening.kind === 'reschedule') {

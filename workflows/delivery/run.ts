@@ -38,7 +38,8 @@ export interface Raise {
 
 /** The wait for a free drone. */
 export interface Awaiting {
-  giveUpAtMs: number;
+  /** Unix milliseconds; undefined until it hears that none is free. */
+  giveUpAtMs: number | undefined;
   /** The compensation that gives up its place in the line. */
   place: string | undefined;
 }
