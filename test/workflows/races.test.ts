@@ -315,8 +315,8 @@ describe('Cancel in the Temporal UI while an order waits', () => {
     fault: Fault;
     make: () => Promise<{ delivery: LabDelivery; command: object }>;
     answer: object;
-    /** What may still be held at its end, as somebody else ends it. */
-    butFor?: string;
+    /** The step whose drone may still be coming down at the end. */
+    downBy?: string;
   }[] = [
     {
       order: 'cancel',
@@ -380,8 +380,8 @@ describe('Cancel in the Temporal UI while an order waits', () => {
         return { delivery, command: { ...BY, interventionId: await asked(delivery), answer: 'returned' } };
       },
       answer: { outcome: 'accepted' },
-      // Its drone may still be coming down: who has the package knows nothing of that.
-      butFor: 'reservation',
+      // What a person says of the package does not bring its drone down: that is committed until it has landed.
+      downBy: 'reserve/1',
     },
     {
       order: 'retryCompensation',
@@ -400,7 +400,7 @@ describe('Cancel in the Temporal UI while an order waits', () => {
 
   it.each(ORDERS)(
     'leaves it waiting, and it is answered: $order ($fault.activity)',
-    async ({ order, fault, make, answer, butFor }) => {
+    async ({ order, fault, make, answer, downBy }) => {
       lab.faults.arm(fault);
       const { delivery, command } = await make();
       const { handle } = delivery;
@@ -416,7 +416,9 @@ describe('Cancel in the Temporal UI while an order waits', () => {
       lab.faults.clear();
       expect(await whileFlying(waiting.result())).toMatchObject(answer);
       await whileFlying(settleQuestions(delivery));
-      await delivery.untilNothingHeld(butFor === undefined ? {} : { butFor });
+      await delivery.untilNothingHeld(
+        downBy === undefined ? {} : { butFor: `reservation ${delivery.id}/${downBy} ` },
+      );
     },
     120_000,
   );
