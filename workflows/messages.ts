@@ -147,6 +147,9 @@ export interface CommandActor {
   id: string;
 }
 
+/** Who did it, as the timeline keeps it: `operator:key_…`. */
+export const nameOf = ({ role, id }: { role: string; id: string }): string => `${role}:${id}`;
+
 export const CANCEL_UPDATE = 'cancel';
 export interface CancelCommand {
   reason: CancellationReason;

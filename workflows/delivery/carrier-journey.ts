@@ -8,7 +8,7 @@ import type { DeliveryPatch } from '../../services/delivery/contract/index.ts';
 import { isBeforePickup } from '../../services/delivery/contract/status.ts';
 import { isoTime } from '../../shared/clock.ts';
 import type { BookingId } from '../../shared/ids.ts';
-import type { CarrierMilestoneSignal, ResolveInterventionCommand } from '../messages.ts';
+import { nameOf, type CarrierMilestoneSignal, type ResolveInterventionCommand } from '../messages.ts';
 import { refusal } from './cancels.ts';
 import { type JourneyStatus, STATUS_OF, stepsOnTo } from './carrier-statuses.ts';
 import { readGiven } from './confirmation.ts';
@@ -16,7 +16,7 @@ import { type Ending, failed } from './endings.ts';
 import { cancelQuestion } from './native-cancel.ts';
 import { type Answer, refused } from './orders.ts';
 import { lookAgainInMs } from './overdue.ts';
-import { type DeliveryRun, nameOf } from './run.ts';
+import type { DeliveryRun } from './run.ts';
 import { plainStep, StepFailed } from './steps.ts';
 
 export const CANCEL_BOOKING = 'cancel_booking';

@@ -8,12 +8,12 @@ import { ARRIVED_WITHIN_M } from '../../services/drone/contract/flight.ts';
 import { isoTime } from '../../shared/clock.ts';
 import { distanceM } from '../../shared/geodesy.ts';
 import type { Location, Money, Stop } from '../../shared/schemas.ts';
-import type { ChangeDropoffAnswer } from '../messages.ts';
+import { nameOf, type ChangeDropoffAnswer } from '../messages.ts';
 import { cutShort } from './cut-short.ts';
 import { type PendingDropoffChange, refusedChange } from './dropoff-changes.ts';
 import { Ended } from './endings.ts';
 import { forgetRaises, NOT_IN_TIME, raiseTo, spareRaises } from './money.ts';
-import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
+import type { DeliveryRun, DroneAssignment } from './run.ts';
 import { plainStep, StepFailed } from './steps.ts';
 
 export const CHANGED: ChangeDropoffAnswer = { outcome: 'changed', reason: null, detail: null };

@@ -7,12 +7,12 @@ import type { DeliveryPatch } from '../../services/delivery/contract/index.ts';
 import { isBeforePickup } from '../../services/delivery/contract/status.ts';
 import { isoTime } from '../../shared/clock.ts';
 import type { Location } from '../../shared/schemas.ts';
-import type { DroneMilestoneSignal, ResolveInterventionCommand } from '../messages.ts';
+import { nameOf, type DroneMilestoneSignal, type ResolveInterventionCommand } from '../messages.ts';
 import { REASSIGN_CROSSES } from './assigned-drone.ts';
 import type { FlightProgress, Next } from './flight-progress.ts';
 import { lookAgainInMs } from './overdue.ts';
 import { ANOTHER_DRONE, answersAbout, placeOf, settledByHand } from './questions.ts';
-import { type DeliveryRun, type DroneAssignment, nameOf, NEWLY_ON_GROUND } from './run.ts';
+import { type DeliveryRun, type DroneAssignment, NEWLY_ON_GROUND } from './run.ts';
 
 export class DroneTrouble {
   private readonly run: DeliveryRun;

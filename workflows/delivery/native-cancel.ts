@@ -5,7 +5,7 @@
 import { CancellationScope, condition, patched } from '@temporalio/workflow';
 import { isFinal } from '../../services/delivery/contract/status.ts';
 import type { DeliveryId } from '../../shared/ids.ts';
-import type { CancelAnswer, CancelCommand } from '../messages.ts';
+import { nameOf, type CancelAnswer, type CancelCommand } from '../messages.ts';
 import { answerByStatus } from './cancels.ts';
 import type { Happenings } from './happenings.ts';
 import type { Answer } from './orders.ts';
@@ -64,7 +64,7 @@ export class NativeCancel {
   /** `operator:jo`, and why, for those who read the timeline. */
   get who(): { by: string; why: string } {
     const { actor, why = '' } = this.command;
-    return { by: `${actor.role}:${actor.id}`, why };
+    return { by: nameOf(actor), why };
   }
 
   private async readWho(): Promise<void> {

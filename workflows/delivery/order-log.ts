@@ -4,6 +4,7 @@
  */
 import { CancellationScope, patched } from '@temporalio/workflow';
 import {
+  nameOf,
   ABORT_UPDATE,
   CANCEL_UPDATE,
   REASSIGN_DRONE_UPDATE,
@@ -87,7 +88,7 @@ export class OrderLog {
     if (told >= MOST_TOLD || !patched('orders-are-told')) return;
     const data = {
       order,
-      by: `${actor.role}:${actor.id}`,
+      by: nameOf(actor),
       ...(why !== undefined && { why }),
       outcome,
       reason,

@@ -5,13 +5,13 @@
 import { patched } from '@temporalio/workflow';
 import { isBeforePickup } from '../../services/delivery/contract/status.ts';
 import { isoTime } from '../../shared/clock.ts';
-import type { ReassignDroneCommand } from '../messages.ts';
+import { nameOf, type ReassignDroneCommand } from '../messages.ts';
 import { giveBack, REASSIGNED, recall, returnUnloaded } from './assigned-drone.ts';
 import { refusal } from './cancels.ts';
 import { failed } from './endings.ts';
 import type { FlightProgress, Next } from './flight-progress.ts';
 import { BEING_CANCELLED, refused } from './orders.ts';
-import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
+import type { DeliveryRun, DroneAssignment } from './run.ts';
 
 const LATE = 'the drone did not arrive at the pickup in time';
 

@@ -2,6 +2,7 @@
  * Another drone for a package that its drone has set down on the way, as a person decided. The delivery keeps its status: what it
  * has behind it stays behind it. Nothing that goes wrong here ends it, for the package lies somewhere: it waits, or people are asked.
  */
+import { nameOf } from '../messages.ts';
 import { ApplicationFailure } from '@temporalio/workflow';
 import { needsRecipient } from '../../services/delivery/contract/confirmation.ts';
 import {
@@ -23,7 +24,7 @@ import { cancelQuestion, isCancelQuestion } from './native-cancel.ts';
 import { type Answer, refused } from './orders.ts';
 import { continueWhenLong } from './patience.ts';
 import { ANOTHER_DRONE, answersAbout, placeOf, settledByHand } from './questions.ts';
-import { type DeliveryRun, type DroneAssignment, nameOf, type PackageOnGround } from './run.ts';
+import type { DeliveryRun, DroneAssignment, PackageOnGround } from './run.ts';
 import { StepFailed } from './steps.ts';
 
 /** @throws {Ended} failed, when a person gives the package up for lost */

@@ -5,11 +5,11 @@
  */
 import { patched } from '@temporalio/workflow';
 import type { Money } from '../../shared/schemas.ts';
-import type { ChangeDropoffAnswer, DroneMilestoneSignal } from '../messages.ts';
+import { nameOf, type ChangeDropoffAnswer, type DroneMilestoneSignal } from '../messages.ts';
 import { answeredAtOnce, priceTo, refuse, rerouteStep, stand } from './change-dropoff.ts';
 import { type PendingDropoffChange, refusedByStatus, refusedChange } from './dropoff-changes.ts';
 import { forgetRaises, inTime, raiseTo } from './money.ts';
-import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
+import type { DeliveryRun, DroneAssignment } from './run.ts';
 import { callerWaitsUntilMs } from './turning.ts';
 
 /** What the aircraft has been offered. */

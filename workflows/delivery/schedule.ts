@@ -4,7 +4,7 @@
  */
 import { sameWindow } from '../../services/delivery/contract/schedule.ts';
 import { isoTime } from '../../shared/clock.ts';
-import type { ReassignDroneCommand, RescheduleAnswer } from '../messages.ts';
+import { nameOf, type ReassignDroneCommand, type RescheduleAnswer } from '../messages.ts';
 import { grantReassign } from './assigned-drone.ts';
 import { changeDropoffsAsAsked, changeUnassigned, changeUnsent } from './change-dropoff.ts';
 import { waitPatiently } from './patience.ts';
@@ -156,7 +156,7 @@ export async function move(
     return false;
   }
   await before();
-  const by = `${actor.role}:${actor.id}`;
+  const by = nameOf(actor);
   await record.note('rescheduled', { data: { from: old, to, by, why }, patch: { pickup_window: to } });
   run.orderLog.tell(asked.command);
   run.pickupWindow = to;

@@ -1,12 +1,12 @@
 /** A package that cannot be handed over, or is not to be: its drone leaves it at the dropoff, or brings it back to the sender. */
 import type { DeliveryStatus, UndeliverableReason } from '../../services/delivery/contract/status.ts';
-import type { OperatorCommand } from '../messages.ts';
+import { nameOf, type OperatorCommand } from '../messages.ts';
 import type { DroneTrouble } from './drone-trouble.ts';
 import type { FlightProgress, Next } from './flight-progress.ts';
 import { RETURNING } from './native-cancel.ts';
 import { type Answer, refused } from './orders.ts';
 import type { EventDetails } from './record.ts';
-import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
+import type { DeliveryRun, DroneAssignment } from './run.ts';
 import { plainStep, StepFailed, type StepInput } from './steps.ts';
 import { ALREADY_RELEASED } from './turning.ts';
 

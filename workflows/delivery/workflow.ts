@@ -4,13 +4,13 @@
  */
 import { allHandlersFinished, ApplicationFailure, CancellationScope, condition } from '@temporalio/workflow';
 import type { Money } from '../../shared/schemas.ts';
-import type { DeliveryInput, DeliveryOutcome } from '../messages.ts';
+import { nameOf, type DeliveryInput, type DeliveryOutcome } from '../messages.ts';
 import type { CarriedDelivery } from './carried.ts';
 import { WRITE_OFF_BOOKING } from './carrier-journey.ts';
 import { openDoors } from './doors.ts';
 import { Ended, EndedElsewhere, type Ending, failed } from './endings.ts';
 import { undoLeftovers } from './leftovers.ts';
-import { DeliveryRun, nameOf } from './run.ts';
+import { DeliveryRun } from './run.ts';
 import { captureInsteadOfVoid, chargeOf, creditWhatWasLost, VOID_AUTHORIZATION } from './money.ts';
 import { saga } from './saga.ts';
 import { StepFailed } from './steps.ts';
