@@ -1,20 +1,21 @@
 /** The activity of a delivery whose workflow was reset: tells of it, and learns how far the delivery had come. */
 import { activityInfo, ApplicationFailure } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
-import type { Delivery, DeliveryEvent } from '../services/delivery/contract/index.ts';
+import type { Delivery } from '../services/delivery/contract/index.ts';
 import { Problem } from '../shared/errors.ts';
 import { everyItem } from '../shared/every-item.ts';
 import type { CallOptions } from '../shared/http/client.ts';
-import { type DeliveryId, type DroneId, isId } from '../shared/ids.ts';
+import type { DeliveryId } from '../shared/ids.ts';
 import type { Money } from '../shared/schemas.ts';
 import { RESOLVE_INTERVENTION_UPDATE, RETRY_COMPENSATION_UPDATE } from '../workflows/messages.ts';
 import type { ResolveInterventionCommand, RetryCompensationCommand } from '../workflows/messages.ts';
 import { callService } from './call.ts';
 import type { ServiceClients } from './index.ts';
+import { toldBy, type ToldByTimeline } from './told-by-timeline.ts';
 import { type PastRuns, type PastUpdate, readPastRuns } from './past-runs.ts';
 
 /** How far a delivery had come when its workflow was reset. */
-export interface ToldReset {
+export interface ToldReset extends ToldByTimeline {
   /** The run that the reset began. */
   runId: string;
   /** As whoever reset it gave it. */
@@ -35,20 +36,12 @@ export interface ToldReset {
   >;
   /** Ids of the interventions that are open now: none but those that the run has open too. */
   interventions: string[];
-  /** How many events of each type its timeline has. */
-  events: Record<string, number>;
-  /** The same events as `<type>@<occurred_at>`: what an aircraft or a carrier has told has the time when it was. */
-  happened: string[];
   /** The reserve steps that got a drone, and when (RFC 3339, by the delivery's clock). */
   reserved: Record<string, string>;
   /** It has been given to a carrier. */
   isByCarrier: boolean;
   /** What is authorized beyond the first price, the oldest first. */
   raises: { key: string; amount: Money; expiresAt: string | null }[];
-  /** Drones that failed on it, or that an operator took from it. */
-  failedDrones: DroneId[];
-  /** How often an operator took one from it. */
-  reassignments: number;
   /** What its updates were answered in the runs before, by name and id. */
   answers: [update: string, answer: unknown][];
   /** People's answers that were taken, which the run has not taken itself. */
@@ -148,9 +141,6 @@ async function learn(
     everyItem((page) => carrier.listBookings({ query: { ...page, ...of } })),
     everyItem((page) => account.listAuthorizations({ query: { ...page, ...of, state: 'authorized' } })),
   ]);
-  const counts = new Map<string, number>();
-  for (const { type } of events) counts.set(type, (counts.get(type) ?? 0) + 1);
-  const [failed, released] = [dronesIn(events, 'failed_drone_id'), dronesIn(events, 'released_drone_id')];
   return {
     delivery: {
       status: now.status,
@@ -166,24 +156,14 @@ async function learn(
       return_price: now.return_price,
     },
     interventions: now.interventions.filter((one) => one.resolved_at === null).map(({ id }) => id),
-    events: Object.fromEntries(counts),
-    happened: events.map(({ type, occurred_at }) => `${type}@${occurred_at}`),
     reserved: Object.fromEntries(reservations.map(({ step_key, created_at }) => [step_key, created_at])),
     isByCarrier: now.fulfilment === 'carrier' || bookings.some(({ state }) => state !== 'cancelled'),
     raises: authorizations
       .filter(({ step_key }) => step_key.startsWith(`${deliveryId}/reauthorize/`))
       .map(({ step_key: key, amount, expires_at: expiresAt }) => ({ key, amount, expiresAt }))
       .reverse(),
-    failedDrones: [...new Set([...failed, ...released])],
-    reassignments: released.length,
+    ...toldBy(events),
   };
-}
-
-function dronesIn(events: readonly DeliveryEvent[], field: string): DroneId[] {
-  return events.flatMap(({ data }) => {
-    const id = data[field];
-    return typeof id === 'string' && isId('drone', id) ? [id] : [];
-  });
 }
 
 /** @throws {Error} retryable, while the accept has not been projected */

@@ -483,7 +483,7 @@ describe('an order of which no event tells what it caused', () => {
     const [seeking] = typed(await delivery.events(), 'awaiting_drone');
     expect(seeking?.data).toMatchObject({ failed_drone_id: first });
     const granted = typed(await delivery.events(), 'reassign_requested').map(({ data }) => data);
-    expect(granted).toEqual([{ ...BY_JO, drone_id: first }]);
+    expect(granted).toEqual([{ ...BY_JO, drone_id: first, excluded: true }]);
     expect(await told(delivery)).toEqual([]);
   });
 

@@ -105,13 +105,13 @@ describe('a delivery that is reset to its beginning', () => {
     });
   }, 120_000);
 
-  it('and whose drone fails then: what happens anew is recorded anew, though it has happened before', async () => {
+  it('and whose drone is replaced then: what happens anew is recorded anew, though it has happened before', async () => {
     const scene = await lab.prepare();
     for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'motor_failure' });
     const delivery = await ordered(lab, 'enroute_to_pickup', scene);
     const second = await scene.addDrone();
+    lab.pilot.arm(second, { failure: 'sender_absent' });
     await lab.until('the second drone waits for the sender', async () => {
-      lab.pilot.arm(second, { failure: 'sender_absent' });
       const { drone_id, status } = await delivery.read();
       return drone_id === second && status === 'arrived_at_pickup';
     });
@@ -216,6 +216,58 @@ describe('what was asked of a delivery before it is reset', () => {
     expect(ended).toMatchObject({ charge: { amount: 799 }, price: { amount: 799 } });
     const { data } = await lab.clients.account.listAuthorizations({ query: { delivery_id: delivery.id } });
     expect(data.map(({ captured, state }) => captured?.amount ?? state).sort()).toEqual([120, 679, 'voided']);
+  }, 120_000);
+
+  it('another dropoff that the aircraft took late is not asked of it again: the one after it stands', async () => {
+    const scene = await lab.prepare();
+    const delivery = await scene.order({ toDropoffM: 5_000 });
+    await delivery.untilStatus('enroute_to_dropoff');
+    for (const droneId of scene.droneIds)
+      lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'to_dropoff', at: 0, forS: 60 });
+    await lab.until('it is out of reach', () =>
+      scene.droneIds.every((droneId) => lab.pilot.look(droneId).linkLostUntilMs !== null),
+    );
+    const late = await delivery.changeDropoff(delivery.dropoffAt(5_200, 10), { updateId: 'late' });
+    expect(late).toMatchObject({ outcome: 'pending' });
+    const changes = async () =>
+      (await typesOf(delivery)).filter((type) => type === 'delivery.dropoff_changed');
+    await lab.until('it has taken it', async () => (await changes()).length === 1);
+    const there = delivery.dropoffAt(5_100, 5);
+    expect(await delivery.changeDropoff(there, { updateId: 'last' })).toMatchObject({ outcome: 'changed' });
+    await reset(lab, delivery);
+    expect(await expectDelivered(delivery)).toMatchObject({ dropoff: { location: there } });
+    expect(await changes()).toHaveLength(2);
+  }, 120_000);
+
+  it('each time to its beginning, with another dropoff after each: every one is flown to and paid for', async () => {
+    const delivery = await (
+      await lab.prepare()
+    ).order({ pickup: { fromS: 900, toS: 1_500 }, priceCents: 679 });
+    await delivery.untilStatus('scheduled');
+    for (const [metres, cents] of [
+      [3_000, 739],
+      [4_000, 799],
+      [5_000, 859],
+    ] as const) {
+      expect(
+        await delivery.changeDropoff(delivery.dropoffAt(metres), { updateId: `to-${metres}` }),
+      ).toMatchObject({
+        outcome: 'changed',
+      });
+      expect((await delivery.read()).price.amount).toBe(cents);
+      await reset(lab, delivery);
+      await lab.until('it is told', async () => {
+        const told = (await typesOf(delivery)).filter((type) => type === 'delivery.workflow_reset');
+        return told.length === (metres - 2_000) / 1_000;
+      });
+    }
+    const ended = await expectDelivered(delivery);
+    expect(ended).toMatchObject({
+      charge: { amount: 859 },
+      dropoff: { location: delivery.dropoffAt(5_000) },
+    });
+    const { data } = await lab.clients.account.listAuthorizations({ query: { delivery_id: delivery.id } });
+    expect(data.map(({ captured }) => captured?.amount).sort()).toEqual([60, 60, 60, 679]);
   }, 120_000);
 
   it('an abort that turned the drone round leads home', async () => {

@@ -1,9 +1,9 @@
 /** What is done with a drone that is assigned: the delivery is confirmed, it is sent, called back, given back. */
 import { patched } from '@temporalio/workflow';
 import { isoTime } from '../../shared/clock.ts';
-import type { DroneMilestoneSignal, ReassignDroneCommand } from '../messages.ts';
+import { nameOf, type DroneMilestoneSignal, type ReassignDroneCommand } from '../messages.ts';
 import type { Answer } from './orders.ts';
-import { type DeliveryRun, type DroneAssignment, nameOf } from './run.ts';
+import type { DeliveryRun, DroneAssignment } from './run.ts';
 import { plainStep, type StepOutput } from './steps.ts';
 import type { Eta } from '../../services/delivery/contract/index.ts';
 
@@ -138,13 +138,12 @@ export async function grantReassign(
   const { reassignCommand: command } = orders;
   // Deliveries from before went round for ever: whatever was to interrupt a step did so, but nobody took it.
   if (!command || !patched(REASSIGN_CROSSES)) return;
-  if (orders.reassignExcludesPresent && !failedDrones.includes(drone.droneId)) {
-    failedDrones.push(drone.droneId);
-  }
+  const excluded = orders.reassignExcludesPresent;
+  if (excluded && !failedDrones.includes(drone.droneId)) failedDrones.push(drone.droneId);
   orderLog.tell(command);
   orders.answerReassign(REASSIGNING);
   await record.note('reassign_requested', {
-    data: { by: nameOf(command.actor), why: command.why, drone_id: drone.droneId },
+    data: { by: nameOf(command.actor), why: command.why, drone_id: drone.droneId, excluded },
   });
 }
 
@@ -156,11 +155,13 @@ export function giveBack(
   order?: ReassignDroneCommand,
 ): Promise<'replace_drone'> {
   if (order) run.reassignments += 1;
-  if (!order || run.happenings.orders.reassignExcludesPresent) run.failedDrones.push(drone.droneId);
+  const excluded = run.happenings.orders.reassignExcludesPresent;
+  if (!order || excluded) run.failedDrones.push(drone.droneId);
   run.orderLog.tell(order);
   if (!order) return letGo(run, drone, { detail: why, failed_drone_id: drone.droneId }, 'drone_failed');
   const by = { by: nameOf(order.actor), why: order.why };
-  return letGo(run, drone, { detail: why, released_drone_id: drone.droneId, ...by }, 'no_drone', order);
+  const data = { detail: why, released_drone_id: drone.droneId, excluded, ...by };
+  return letGo(run, drone, data, 'no_drone', order);
 }
 
 /** @param data what the event says of it @param order the wish that it is let go for */

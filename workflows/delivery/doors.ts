@@ -161,11 +161,10 @@ const FOR_WHAT_IS_ASKED = { waits: false };
 
 /** Hands an answer to the one who asked, and says whether it was this one that closed the intervention. */
 function answerOf(
-  { record, happenings }: DeliveryRun,
+  run: DeliveryRun,
   command: ResolveInterventionCommand,
 ): OperatorAnswer | Promise<OperatorAnswer> {
-  const pending = record.holdAnswer(command);
-  if (record.isAboutJourney(command.interventionId)) happenings.interventionAnswered(pending);
+  const pending = run.takeAnswer(command);
   // Deliveries that began before answers were held are told so at once, in the same moment as ever.
   if (!patched('answers-are-held')) return addressed(ACCEPTED, command);
   return condition(() => pending.settled !== undefined).then(() =>

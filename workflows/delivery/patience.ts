@@ -82,7 +82,6 @@ export async function continueWhenLong(run: DeliveryRun): Promise<void> {
   await record.written();
   // An update that waits for the saga is something to do; one that was answered only has to say so.
   await condition(() => allHandlersFinished() || happenings.hasSomething());
-  while (orderLog.isWriting) await record.written();
   const { compensations } = run;
   if (compensations.isUndoingAside) {
     await condition(
@@ -92,6 +91,8 @@ export async function continueWhenLong(run: DeliveryRun): Promise<void> {
   // What is stuck waits for a person, and this delivery does not: it goes on with the history that it has.
   if (compensations.isUndoingAside && patched('no-new-run-while-undoing')) return;
   await compensations.asideDone();
+  // What is being written is not carried.
+  while (orderLog.isWriting) await record.written();
   const carried = run.carried();
   if (!carried) return;
   const { typedSearchAttributes } = workflowInfo();

@@ -23,7 +23,12 @@ import type { DeliveryPatch, NewDeliveryEvent } from '../../services/delivery/co
 import { clockTimeMs, isoTime, wallDurationMs } from '../../shared/clock.ts';
 import type { BaseId, DeliveryId } from '../../shared/ids.ts';
 import { DELIVERY_SEARCH_ATTRIBUTES as KEYS } from '../../shared/temporal/search-attributes.ts';
-import type { DeliveryInput, DeliveryState, ResolveInterventionCommand } from '../messages.ts';
+import {
+  nameOf,
+  type DeliveryInput,
+  type DeliveryState,
+  type ResolveInterventionCommand,
+} from '../messages.ts';
 import { type PendingAnswer, PendingAnswers } from './answers.ts';
 import { COMPENSATION_KIND } from './compensation.ts';
 import { eventStep, Repetition } from './repetition.ts';
@@ -78,7 +83,7 @@ interface Resolution {
 
 const resolutionBy = ({ answer, actor, why }: ResolveInterventionCommand): Resolution => ({
   answer,
-  by: `${actor.role}:${actor.id}`,
+  by: nameOf(actor),
   why,
 });
 
@@ -154,12 +159,9 @@ export class DeliveryRecord {
     return { ordinals, state, interventions, delayed, hasLetGo, ...(isReset && { isReset }) };
   }
 
-  /**
-   * Its workflow was reset.
-   * @param resets how often
-   */
-  async wasReset(seen: ToldReset, resets: number): Promise<void> {
-    this.repetition.begin(seen, resets);
+  /** Its workflow was reset. */
+  async wasReset(seen: ToldReset): Promise<void> {
+    this.repetition.begin(seen);
     this.showInDetails(isoTime(this.nowMs()), `workflow_reset: ${seen.reason}`);
     for (const one of [...this.interventions.values()]) {
       this.answerAsBefore(one.id);

@@ -26,6 +26,8 @@ export class Repetition {
   private past: Past | undefined;
   /** Events of what an aircraft or a carrier has told, by type and time. */
   private recorded: ReadonlySet<string> = new Set();
+  /** Called when it is where the delivery was. */
+  onArrival: () => void = () => undefined;
 
   constructor(state: DeliveryState, ordinals: Ordinals, isReset: boolean) {
     this.state = state;
@@ -33,13 +35,13 @@ export class Repetition {
     this.isReset = isReset;
   }
 
-  /** @param resets how often its workflow was reset */
-  begin(seen: ToldReset, resets: number): void {
+  begin(seen: ToldReset): void {
     this.isReset = true;
     this.past = new Past(seen);
     this.recorded = new Set(seen.happened);
     // What people have changed is adopted: the keys of the steps that did it are taken.
-    const taken = STEPS_BETWEEN_RESETS * resets;
+    // By the timeline, which has every reset: a history has only those before the point that it was reset to.
+    const taken = STEPS_BETWEEN_RESETS * (seen.events['delivery.workflow_reset'] ?? 1);
     this.numberFrom({ reauthorize: taken, reroute: taken });
     // What they are asked is asked anew.
     this.numberFrom(ordinalsOf(seen, (type) => type.startsWith('delivery.intervention_')));
@@ -112,6 +114,7 @@ export class Repetition {
     this.past = undefined;
     this.numberFrom(ordinalsOf(seen, () => true));
     this.state.attempt = Math.max(this.state.attempt, seen.delivery.attempt);
+    this.onArrival();
   }
 
   private numberFrom(ordinals: Ordinals): void {

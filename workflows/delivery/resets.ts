@@ -10,7 +10,7 @@ import type { DeliveryRecord } from './record.ts';
 import { tellOfReset } from './steps.ts';
 
 /** What the run does with what it has learnt. */
-type Adopt = (seen: ToldReset, resets: number) => Promise<void>;
+type Adopt = (seen: ToldReset) => Promise<void>;
 
 /** How an update is handled in a run that was reset. */
 interface Repeated {
@@ -25,13 +25,15 @@ interface Repeated {
 export class Resets {
   private readonly record: DeliveryRecord;
   private readonly adopt: Adopt;
-  /** How often it was noticed, in this run and in those whose history it has. */
+  /** How often it was noticed, in the history that this run has. */
   private noticed = 0;
   /** The run that has told of its reset last. */
   private toldRunId: string | undefined;
   private isLearning = false;
   /** What its updates were answered before it was reset, by name and id. */
   private answers: ReadonlyMap<string, unknown> | undefined;
+  /** The updates that were answered `pending` and have not come to anything yet, by name; undefined: nobody looked. */
+  private unsettled: readonly string[] | undefined;
 
   constructor(record: DeliveryRecord, adopt: Adopt) {
     this.record = record;
@@ -79,7 +81,9 @@ export class Resets {
     const update = currentUpdateInfo();
     const before = update && this.answers?.get(`${update.name}/${update.id}`);
     // What is kept under an update's name and id is the answer of this very handler.
-    if (before !== undefined && !isPending(before) && !anew()) {
+    // One that was pending and came to something is not carried out again.
+    const isStillPending = isPending(before) && (this.unsettled?.includes(update?.name ?? '') ?? true);
+    if (before !== undefined && !isStillPending && !anew()) {
       answeredBefore?.();
       return before as A;
     }
@@ -104,7 +108,8 @@ export class Resets {
     const seen = await tellOfReset({ deliveryId, open: [...state.openInterventions] });
     this.toldRunId = seen.runId;
     this.answers = new Map([...(this.answers ?? []), ...seen.answers]);
-    await this.adopt(seen, this.noticed);
+    this.unsettled = seen.unsettled;
+    await this.adopt(seen);
     this.isLearning = false;
   }
 }

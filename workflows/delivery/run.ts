@@ -4,7 +4,13 @@ import { wallDurationMs } from '../../shared/clock.ts';
 import type { Location, Money, PickupWindow, Stop } from '../../shared/schemas.ts';
 import type { AuthorizationId, BaseId, DroneId, ReservationId } from '../../shared/ids.ts';
 import type { ToldReset } from '../../activities/reset.ts';
-import type { CommandActor, DeliveryInput, DeliveryPolicy } from '../messages.ts';
+import {
+  nameOf,
+  type DeliveryInput,
+  type DeliveryPolicy,
+  type ResolveInterventionCommand,
+} from '../messages.ts';
+import type { PendingAnswer } from './answers.ts';
 import type { CarriedDelivery } from './carried.ts';
 import { Compensations } from './compensation.ts';
 import { type Ending, Ended } from './endings.ts';
@@ -138,14 +144,18 @@ export class DeliveryRun {
     this.orderLog = new OrderLog(this.record);
     this.nativeCancel = new NativeCancel(this.record, input.deliveryId);
     this.happenings = new Happenings(this.record, this.orderLog, carried?.happenings);
-    this.resets = new Resets(this.record, (seen, resets) => this.adopt(seen, resets));
-    this.record.onAnsweredBefore = (command) => {
-      const pending = this.record.holdAnswer(command);
-      if (this.record.isAboutJourney(command.interventionId)) this.happenings.interventionAnswered(pending);
-    };
+    this.resets = new Resets(this.record, (seen) => this.adopt(seen));
+    this.record.onAnsweredBefore = (command) => void this.takeAnswer(command);
     const stuckMs = wallDurationMs(input.clock, this.policy.compensationStuckS * 1000);
     const undoer = undoerOf(input, this.record);
     this.compensations = new Compensations(this.record, stuckMs, undoer, carried?.compensations);
+  }
+
+  /** A person's answer: it is held for whoever the question is about, and settled by them. */
+  takeAnswer(command: ResolveInterventionCommand): PendingAnswer {
+    const pending = this.record.holdAnswer(command);
+    if (this.record.isAboutJourney(command.interventionId)) this.happenings.interventionAnswered(pending);
+    return pending;
   }
 
   /** All there is to know, for a run that goes on; undefined while something is in flight that cannot be carried. */
@@ -171,11 +181,8 @@ export class DeliveryRun {
     };
   }
 
-  /**
-   * Its workflow was reset: what people changed stands, and the rest is gone through again.
-   * @param resets how often
-   */
-  private async adopt(seen: ToldReset, resets: number): Promise<void> {
+  /** Its workflow was reset: what people changed stands, and the rest is gone through again. */
+  private async adopt(seen: ToldReset): Promise<void> {
     const { status, cancellation_reason, failure_reason, compensation, ...known } = seen.delivery;
     const { record, compensations, raises } = this;
     if (hasEndedElsewhere(seen, record)) {
@@ -192,7 +199,10 @@ export class DeliveryRun {
     this.price = known.price;
     this.pickupWindow = known.pickup_window;
     this.returnPrice = known.return_price;
-    this.reassignments = Math.max(this.reassignments, seen.reassignments);
+    // Those that it goes through again count themselves.
+    record.repetition.onArrival = () => {
+      this.reassignments = Math.max(this.reassignments, seen.reassignments);
+    };
     for (const one of seen.failedDrones) if (!this.failedDrones.includes(one)) this.failedDrones.push(one);
     for (const { compensation: name } of raises.splice(0)) compensations.discharge(name);
     for (const { key, amount, expiresAt } of seen.raises) {
@@ -204,7 +214,7 @@ export class DeliveryRun {
         undo: { kind: 'void_authorization', authorizeKey: key },
       });
     }
-    await record.wasReset(seen, resets);
+    await record.wasReset(seen);
     // Whatever it waits for is looked at anew.
     this.happenings.droneAvailable();
   }
@@ -245,6 +255,3 @@ export class DeliveryRun {
     return result;
   }
 }
-
-/** Who did it, as the timeline keeps it: `operator:key_…`. */
-export const nameOf = ({ role, id }: CommandActor): string => `${role}:${id}`;
