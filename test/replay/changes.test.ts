@@ -6,9 +6,8 @@ import { PATCHED_PAUSE, UNPATCHED_PAUSE } from './changes.ts';
 import { commandsOf } from './commands.ts';
 import { type Edit, editedBundle } from './edited-bundle.ts';
 import { historyFiles, readHistory } from './histories.ts';
-import { replay } from './replay.ts';
+import { replay, REPLAY_WITHIN_MS } from './replay.ts';
 
-const BUNDLE_AND_REPLAY_MS = 120_000;
 /** The commands of each history. */
 const commands = new Map<string, string[]>();
 /** Enough to show what a careless change does. */
@@ -55,7 +54,7 @@ describe('a change without `patched`', () => {
       expect(red.length).toBeGreaterThan(10);
       expect(red.length).toBeLessThan(some.length);
     },
-    BUNDLE_AND_REPLAY_MS,
+    REPLAY_WITHIN_MS,
   );
 });
 
@@ -67,7 +66,7 @@ describe('the same change with `patched`', () => {
       expect(results.size).toBe(commands.size);
       expect([...results].filter(([, error]) => error !== undefined)).toEqual([]);
     },
-    BUNDLE_AND_REPLAY_MS,
+    REPLAY_WITHIN_MS,
   );
 });
 
@@ -78,6 +77,6 @@ describe('an edit', () => {
       const edit = { file: 'delivery/saga.ts', find: 'what was never there', replace: '' };
       await expect(editedBundle([edit])).rejects.toThrow();
     },
-    BUNDLE_AND_REPLAY_MS,
+    REPLAY_WITHIN_MS,
   );
 });

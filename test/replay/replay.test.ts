@@ -10,6 +10,7 @@ import { doubtAbout, linesLostSinceCommitted } from './lost-lines.ts';
 import { discrepancies } from './manifest.ts';
 import { PATH_NAMES } from './paths/index.ts';
 import { type Reach, reachOf } from './reach.ts';
+import { REPLAY_WITHIN_MS } from './replay.ts';
 import { RETIRED } from './retired.ts';
 
 const files = await historyFiles();
@@ -66,7 +67,7 @@ describe('the workflow code', () => {
   beforeAll(async () => {
     Runtime.install({ logger: new DefaultLogger('WARN') });
     reach = await reachOf(await workflowBundle(replayDataConverter.failureConverterPath));
-  }, 120_000);
+  }, REPLAY_WITHIN_MS);
 
   it.each(files.filter((file) => !(file in RETIRED)))('replays %s', (file) => {
     expect(reach.errors.has(file)).toBe(true);

@@ -3,6 +3,12 @@ import type { DataConverter } from '@temporalio/common';
 import { type ReplayResult, type ReplayWorkerOptions, Worker, type WorkflowBundle } from '@temporalio/worker';
 import { type History, historyFiles, readHistory, replayDataConverter } from './histories.ts';
 
+/**
+ * When a replay of all of them is given up: hundreds of histories, on a machine that does much else. 120 s was too short for that
+ * (CI's, beside the tests of chaos); alone it takes a third of it.
+ */
+export const REPLAY_WITHIN_MS = 600_000;
+
 /** By file, or by the name that was given: the error that a worker of this build would meet, or undefined when all is well. */
 export type ReplayErrors = ReadonlyMap<string, ReplayResult['error']>;
 

@@ -390,7 +390,11 @@ describe('a delivery that has ended, or is ending, when it is reset', () => {
     expect(await delivery.handle.result()).toMatchObject({ status: 'returned' });
     const ended = await delivery.read();
     expect(ended).toMatchObject({ status: 'returned', failure_reason: null });
-    expect(ended.charge?.amount).toBeGreaterThanOrEqual(delivery.price.amount);
+    const back = (await delivery.events()).filter(({ type }) => type.startsWith('delivery.return_'));
+    expect(back).toMatchObject([
+      { type: 'delivery.return_authorized', data: { amount: ended.return_price } },
+    ]);
+    expect(ended.charge?.amount).toBe(delivery.price.amount + (ended.return_price?.amount ?? 0));
     await delivery.untilNothingHeld();
     await expectLegalTimeline(delivery);
     expect(await orphansOf(lab, delivery)).toEqual([]);
