@@ -2,6 +2,7 @@
  * A set of processes that are started one by one, stopped in order of their stages, and watched: who ends unasked is started
  * again, when that is wanted. Knows nothing of what the processes do.
  */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../shared/errors.ts';
 import { Keeper } from './keeper.ts';
@@ -33,6 +34,8 @@ export class Supervisor {
 
   private constructor(options: SupervisorOptions) {
     this.#options = options;
+    // However many start at once, each of them waits for it: nothing is left on it once they are up.
+    setMaxListeners(0, this.#ending.signal);
   }
 
   /** @throws when the keeper cannot be started. */

@@ -54,10 +54,11 @@ test('What was planned was done: every request was posted, every kill, stop, cut
 test('What the kinds of request are named after came to pass: every ending, every order, and what is lost and found', () => {
   const missed = shownIn(report.history).filter(({ times, isCertain }) => isCertain && times === 0);
   expect(missed.map(({ what }) => what)).toEqual([]);
-  // In time-lapse an outage of seconds lasts minutes, so some wait too long for a drone; a run where most do proves little.
+  // More than half of the requests are of kinds that end delivered when nothing breaks. In time-lapse an outage of seconds lasts
+  // minutes, so some of them wait too long for a drone; runs deliver half of all. One with less than a third proves little.
   const { deliveries } = report.history;
   const delivered = deliveries.filter(({ status }) => status === 'delivered');
-  expect(delivered.length).toBeGreaterThan(CI_SIZE.deliveries / 4);
+  expect(delivered.length).toBeGreaterThan(CI_SIZE.deliveries / 3);
 });
 
 test('Every history of every delivery was replayed', () => {

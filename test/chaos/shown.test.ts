@@ -49,9 +49,12 @@ test('A cancel in the race is one that was asked for with the drone at the picku
   expect(times.get('a cancel refused')).toBe(1);
 });
 
-test('Of two answers at once one is refused', () => {
+test('Two answers at once are to one question, and one of them is refused: a refusal alone is none', () => {
   const history = sound();
   const answer = { kind: 'answer', intervention: interventionId('del_lost', 'drone_down') } as const;
+  const elsewhere = { ...answer, intervention: interventionId('del_3', 'drone_down') } as const;
+  told(history, 'del_3', { ...elsewhere, answer: 'refused', given: 'returned' });
+  expect(timesOf(history).get('two answers at once, one of them refused')).toBe(0);
   told(
     history,
     'del_lost',

@@ -128,7 +128,7 @@ export function shownIn(history: History): Shown[] {
     ),
     certain('reset, and ended', settledAfter('reset', accepted, deliveries)),
     certain('answers of people', asked('answer')),
-    certain('two answers at once, one of them refused', asked('answer', isRefused)),
+    certain('two answers at once, one of them refused', answeredTwice(orders)),
     possible('a compensation retried', resolved('retry')),
     possible('drones promised', reservations.length),
   ];
@@ -181,6 +181,16 @@ const cancelQuestions = (deliveries: readonly Delivery[]) =>
   deliveries.filter(({ interventions }) =>
     interventions.some(({ kind, resolution }) => kind === 'cancel_requested' && resolution !== null),
   ).length;
+
+/** Interventions of which one answer was taken, and another one refused. */
+function answeredTwice(orders: readonly Order[]): number {
+  const answeredWith = (answer: Order['answer']) =>
+    new Set(
+      orders.flatMap((one) => (one.kind === 'answer' && one.answer === answer ? one.intervention : [])),
+    );
+  const refused = answeredWith('refused');
+  return [...answeredWith('done')].filter((id) => refused.has(id)).length;
+}
 
 /** Whose workflow somebody has interfered with, and that are complete. */
 function settledAfter(

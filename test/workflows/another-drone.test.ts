@@ -1,4 +1,5 @@
 /** A drone that comes down safely with the package, and another one that takes it over where it lies. In virtual time. */
+import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { DroneId } from '../../shared/ids.ts';
 import { distanceM } from '../../shared/geodesy.ts';
@@ -29,30 +30,12 @@ async function down(
   return { delivery, first };
 }
 
-async function open(delivery: LabDelivery) {
-  return (await delivery.read()).interventions.filter((one) => one.resolved_at === null);
-}
-
-async function untilAsked(delivery: LabDelivery, about: string) {
-  await lab.until(`a person is asked about ${about}`, async () =>
-    (await open(delivery)).some((one) => one.id.includes(about)),
-  );
-  const [asked] = await open(delivery);
-  if (!asked) throw new Error('nobody is asked');
-  return asked;
-}
-
 const answersOf = ({ answers }: { answers: { answer: string }[] }) => answers.map((one) => one.answer);
 
 const BY = { actor: { role: 'operator', id: 'test' } } as const;
-const resolve = (delivery: LabDelivery, interventionId: string, answer: string) =>
-  delivery.order('resolveIntervention', { ...BY, interventionId, answer, why: 'seen on site' });
 
 /** The package lies where its first drone came down; a person sends another one. */
-async function sendAnother(delivery: LabDelivery) {
-  const { id } = await untilAsked(delivery, 'package_set_down');
-  await resolve(delivery, id, 'another_drone');
-}
+const sendAnother = (delivery: LabDelivery) => delivery.answer('package_set_down', 'another_drone');
 
 const abort = (delivery: LabDelivery) => delivery.order('abort', { ...BY, why: 'the street is closed' });
 
@@ -64,13 +47,13 @@ async function reservations(delivery: LabDelivery) {
 describe('a drone that comes down safely with the package', () => {
   it('is followed by another one, as a person decides; it keeps its status, and is delivered', async () => {
     const { delivery, first } = await down(DOWN);
-    const asked = await untilAsked(delivery, 'drone_down_1');
+    const asked = await delivery.untilAsked('drone_down_1');
     expect(answersOf(asked)).toEqual(['lost', 'delivered', 'returned']);
-    const anew = await untilAsked(delivery, 'package_set_down_1');
+    const anew = await delivery.untilAsked('package_set_down_1');
     expect(answersOf(anew)).toEqual(['lost', 'delivered', 'returned', 'another_drone']);
     expect(await delivery.read()).toMatchObject({ status: 'enroute_to_dropoff', delayed: true });
 
-    await resolve(delivery, anew.id, 'another_drone');
+    await delivery.answer('package_set_down_1', 'another_drone');
     await lab.until('another drone flies', async () => (await delivery.read()).attempt === 2);
     const underWay = await delivery.read();
     expect(underWay).toMatchObject({
@@ -121,9 +104,11 @@ describe('a drone that comes down safely with the package', () => {
 
   it('is not, when it crashed: until whoever fetched it has taken the package out', async () => {
     const { delivery, first } = await down({ ...DOWN, failure: 'crash' });
-    const asked = await untilAsked(delivery, 'drone_down_1');
+    const asked = await delivery.untilAsked('drone_down_1');
     expect(answersOf(asked)).not.toContain('another_drone');
-    await expect(resolve(delivery, asked.id, 'another_drone')).rejects.toThrow();
+    await expect(delivery.answer('drone_down_1', 'another_drone')).rejects.toBeInstanceOf(
+      WorkflowUpdateFailedError,
+    );
     expect((await reservations(delivery))[0]).toMatchObject({ state: 'committed', loading: 'loaded' });
 
     const place = delivery.dropoffAt(700);
@@ -159,9 +144,9 @@ describe('a drone that comes down safely with the package', () => {
     await sendAnother(delivery);
     await lab.until('it waits', async () => (await delivery.read()).delay_reason === 'no_drone');
     expect(await abort(delivery)).toMatchObject({ outcome: 'refused', reason: 'not_aboard' });
-    const again = await untilAsked(delivery, 'package_on_ground_1');
+    const again = await delivery.untilAsked('package_on_ground_1');
     expect(answersOf(again)).toContain('another_drone');
-    await resolve(delivery, again.id, 'another_drone');
+    await delivery.answer('package_on_ground_1', 'another_drone');
     await delivery.scene.addDrone();
     await lab.until('it flies again', async () =>
       (await delivery.events()).some((one) => one.type === 'delivery.drone_departed_pickup'),
@@ -182,8 +167,7 @@ describe('a drone that comes down safely with the package', () => {
       reason: 'drone_down',
     });
     await delivery.handle.cancel();
-    const asked = await untilAsked(delivery, 'cancel_requested');
-    expect(await resolve(delivery, asked.id, 'carry_on')).toMatchObject({ outcome: 'accepted' });
+    await delivery.answer('cancel_requested', 'carry_on');
     await delivery.scene.addDrone();
     const { outcome } = await delivery.untilComplete();
     expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
@@ -199,9 +183,9 @@ describe('a drone that comes down safely with the package', () => {
     await delivery.untilStatus('enroute_to_return');
     lab.pilot.arm(first, { failure: 'motor_failure', stage: 'to_return' });
     await scene.addDrone();
-    const asked = await untilAsked(delivery, 'package_set_down');
+    const asked = await delivery.untilAsked('package_set_down');
     expect(answersOf(asked)).toEqual(['lost', 'returned', 'another_drone']);
-    await resolve(delivery, asked.id, 'another_drone');
+    await delivery.answer('package_set_down', 'another_drone');
     const { delivery: ended } = await delivery.untilComplete();
     expect(ended).toMatchObject({ status: 'returned', attempt: 2, return_price: { amount: 120 } });
     await delivery.untilNothingHeld();

@@ -18,6 +18,8 @@ export interface Barraged {
   window?: PickupWindow;
   place?: Location;
   orders?: ('cancel' | 'abort')[];
+  /** Nothing of it is sent before this has happened. */
+  after?: () => Promise<void>;
 }
 
 export class Barrage {
@@ -50,6 +52,7 @@ export class Barrage {
     this.round += 1;
     const signals = await this.milestones();
     const before = await this.runId();
+    await asked.after?.();
     const asks = this.asks(asked);
     const sending = Promise.all([
       ...[...asks, ...asks].map((ask) => ask()),

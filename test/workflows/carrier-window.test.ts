@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../shared/ids.ts';
 import { isoTime } from '../../shared/clock.ts';
-import { type DeliveryOptions, Lab, type LabDelivery } from './lab.ts';
+import { type DeliveryOptions, EXACT_MS, Lab, type LabDelivery } from './lab.ts';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -12,8 +12,6 @@ afterEach(() => lab.rest());
 afterAll(() => lab.close());
 
 const MINUTE_S = 60;
-/** A timer is as late as the workflow task that set it took, which on a busy machine is seconds. It is never early. */
-const EXACT_MS = 20_000;
 const CARRIER = { account: { carrier: true, carrierCapCents: 10_000 } };
 const timeOf = async (delivery: LabDelivery, type: string) =>
   Date.parse((await delivery.events()).find((one) => one.type === `delivery.${type}`)?.occurred_at ?? '');

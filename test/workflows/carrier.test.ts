@@ -135,22 +135,15 @@ describe('A carrier that gives up', () => {
     async ({ answer, status, reason, charged }) => {
       await lab.clients.carrier.setSimulation({ body: { fail_next_after_pickup: 1 } });
       const delivery = await ordered();
-      const open = async () => (await delivery.read()).interventions.find((one) => one.resolved_at === null);
-      await until(async () => (await open()) !== undefined);
+      const asked = await delivery.untilAsked('carrier_failed');
       expect(await delivery.read()).toMatchObject({
         status: 'enroute_to_dropoff',
         delayed: true,
         delay_reason: 'carrier_failed',
       });
-      const asked = await open();
-      expect(asked).toMatchObject({ kind: 'carrier_failed' });
-      expect(asked?.answers.map((one) => one.answer)).toEqual(['lost', 'delivered', 'returned']);
+      expect(asked.answers.map((one) => one.answer)).toEqual(['lost', 'delivered', 'returned']);
       expect(await delivery.cancel()).toMatchObject({ outcome: 'refused', reason: 'already_picked_up' });
-      await delivery.handle.executeUpdate('resolveIntervention', {
-        args: [
-          { interventionId: asked?.id, answer, why: 'seen on site', actor: { role: 'operator', id: 'test' } },
-        ],
-      });
+      await delivery.answer('carrier_failed', answer);
       const { delivery: ended } = await completed(delivery);
       expect(ended).toMatchObject({ status, failure_reason: reason });
       expect(ended.charge?.amount).toBe(charged * delivery.price.amount);
@@ -262,7 +255,7 @@ const creditNotesOf = async (delivery: LabDelivery) =>
   (await lab.clients.account.listCreditNotes({ query: { delivery_id: delivery.id } })).data;
 
 /** Late for so long that a person is asked, while the carrier is there and has not gone on. */
-async function overdue(delivery: LabDelivery, where: BookingState): Promise<string> {
+async function overdue(delivery: LabDelivery, where: BookingState): Promise<void> {
   await until(async () => (await bookingsOf(delivery))[0]?.state === where);
   const asked = async () =>
     (await delivery.read()).interventions.find((one) => one.kind === 'overdue' && one.resolved_at === null);
@@ -272,13 +265,6 @@ async function overdue(delivery: LabDelivery, where: BookingState): Promise<stri
     await lab.settle();
   }
   expect(await bookingsOf(delivery)).toMatchObject([{ state: where }]);
-  return (await asked())?.id ?? '';
-}
-
-async function answer(delivery: LabDelivery, interventionId: string, choice: string): Promise<void> {
-  await delivery.handle.executeUpdate('resolveIntervention', {
-    args: [{ interventionId, answer: choice, why: 'seen on site', actor: { role: 'operator', id: 'test' } }],
-  });
 }
 
 /** What the audit calls orphaned of it. */
@@ -295,9 +281,9 @@ describe('A carrier that is overdue', () => {
       // In the second case only the carrier knows that it has picked up.
       if (known === 'confirmed') unheard();
       const delivery = await byCarrier('confirmed', WITH_PACKAGE);
-      const interventionId = await overdue(delivery, 'arrived_at_dropoff');
+      await overdue(delivery, 'arrived_at_dropoff');
       expect((await delivery.read()).status).toBe(known);
-      await answer(delivery, interventionId, 'lost');
+      await delivery.answer('overdue', 'lost');
       const { delivery: ended, outcome } = await delivery.untilComplete();
       expect(outcome).toMatchObject({ status: 'failed', reason: 'package_lost', compensation: 'complete' });
       expect(ended.charge?.amount).toBe(0);
@@ -315,8 +301,8 @@ describe('A carrier that is overdue', () => {
 
   it('before its pickup, given up: the booking is cancelled, and it is our failure', async () => {
     const delivery = await byCarrier('confirmed', { policy: { carrierSlackS: -60 * 60 } });
-    const interventionId = await overdue(delivery, 'booked');
-    await answer(delivery, interventionId, 'lost');
+    await overdue(delivery, 'booked');
+    await delivery.answer('overdue', 'lost');
     const { delivery: ended } = await delivery.untilComplete();
     expect(ended).toMatchObject({
       status: 'failed',
@@ -329,8 +315,8 @@ describe('A carrier that is overdue', () => {
 
   it('delivered by hand, says a person: charged, and its booking is closed with it', async () => {
     const delivery = await byCarrier('confirmed', WITH_PACKAGE);
-    const interventionId = await overdue(delivery, 'arrived_at_dropoff');
-    await answer(delivery, interventionId, 'delivered');
+    await overdue(delivery, 'arrived_at_dropoff');
+    await delivery.answer('overdue', 'delivered');
     const { delivery: ended, outcome } = await delivery.untilComplete();
     expect(outcome).toMatchObject({ status: 'delivered' });
     expect(ended).toMatchObject({ charge: delivery.price, compensation: 'none' });
@@ -343,9 +329,9 @@ describe('A carrier that is overdue', () => {
   it('given up when it had delivered, unheard of: what it tells counts', async () => {
     unheard();
     const delivery = await byCarrier('confirmed', WITH_PACKAGE);
-    const interventionId = await overdue(delivery, 'delivered');
+    await overdue(delivery, 'delivered');
     lab.faults.clear();
-    await answer(delivery, interventionId, 'lost');
+    await delivery.answer('overdue', 'lost');
     const { delivery: ended } = await completed(delivery);
     expect(ended).toMatchObject({ status: 'delivered', charge: delivery.price });
   });

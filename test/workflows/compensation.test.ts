@@ -19,13 +19,7 @@ describe('when a status cannot be recorded after the pickup', () => {
     async (status) => {
       lab.faults.arm({ activity: 'appendEvents', how: 'refuse', times: 1, key: RegExp(`event_${status}/`) });
       const delivery = await lab.start();
-      await lab.until(
-        'an intervention is open',
-        async () => (await delivery.read()).interventions.length === 1,
-      );
-      const [intervention] = (await delivery.read()).interventions;
-      expect(intervention).toMatchObject({ kind: 'unrecorded' });
-      await answer(delivery, intervention?.id ?? '', 'done');
+      await delivery.answer('unrecorded', 'done');
 
       const { outcome, delivery: ended } = await delivery.untilComplete();
       expect(outcome.status).toBe('delivered');
@@ -49,9 +43,9 @@ describe('a compensation that fails for good', () => {
   it('can be closed as done by hand', async () => {
     lab.faults.arm({ activity: 'reserveDrone', how: 'refuse' }, { activity: 'voidPackages', how: 'refuse' });
     const delivery = await lab.start();
-    const { id, reason } = await untilAsked(delivery, 'compensation:void_packages');
+    const { reason } = await delivery.untilAsked('compensation:void_packages');
     expect(reason).toContain(`${delivery.id}/register/1`);
-    await answer(delivery, id, 'done');
+    await delivery.answer('compensation:void_packages', 'done');
     const { outcome } = await delivery.untilComplete();
     expect(outcome.compensation).toBe('complete');
     const events = await delivery.events();
@@ -67,10 +61,10 @@ describe('an event that is refused for good', () => {
     async (event) => {
       lab.faults.arm({ activity: 'appendEvents', how: 'refuse', key: new RegExp(`${event}$`) });
       const delivery = await lab.start();
-      const { id, reason } = await untilAsked(delivery, 'unrecorded');
+      const { reason } = await delivery.untilAsked('unrecorded');
       expect(reason).toContain(`${delivery.id}/${event}`);
       lab.faults.clear();
-      await answer(delivery, id, 'retry');
+      await delivery.answer('unrecorded', 'retry');
       const { outcome, delivery: ended } = await delivery.untilComplete();
       expect(outcome).toMatchObject({ status: 'delivered', attempts: 1 });
       expect(ended.charge).toEqual(delivery.price);
@@ -84,10 +78,10 @@ describe('an event that is refused for good', () => {
       { activity: 'appendEvents', how: 'refuse', key: /event_failed\/1$/ },
     );
     const delivery = await lab.start();
-    const { id } = await untilAsked(delivery, 'unrecorded');
+    await delivery.untilAsked('unrecorded');
     await delivery.untilNothingHeld();
     lab.faults.clear();
-    await answer(delivery, id, 'retry');
+    await delivery.answer('unrecorded', 'retry');
     const { outcome } = await delivery.untilComplete();
     expect(outcome).toMatchObject({ status: 'failed', reason: 'step_failed', compensation: 'complete' });
     const types = (await delivery.events()).map((event) => event.type);
@@ -99,9 +93,9 @@ describe('an event that is refused for good', () => {
     await delivery.untilStatus('enroute_to_pickup');
     lab.faults.arm({ activity: 'appendEvents', how: 'refuse', key: /event_cancelled\/1$/ });
     expect(await delivery.cancel()).toMatchObject({ outcome: 'cancelled' });
-    const { id } = await untilAsked(delivery, 'unrecorded');
+    await delivery.untilAsked('unrecorded');
     lab.faults.clear();
-    await answer(delivery, id, 'retry');
+    await delivery.answer('unrecorded', 'retry');
     const { outcome } = await delivery.untilComplete();
     expect(outcome).toMatchObject({ status: 'cancelled', compensation: 'complete' });
     await delivery.untilNothingHeld();
@@ -110,8 +104,7 @@ describe('an event that is refused for good', () => {
   it('can be left out of the record', async () => {
     lab.faults.arm({ activity: 'appendEvents', how: 'refuse', key: /event_settled\/1$/ });
     const delivery = await lab.start();
-    const { id } = await untilAsked(delivery, 'unrecorded');
-    await answer(delivery, id, 'done');
+    await delivery.answer('unrecorded', 'done');
     expect(await delivery.handle.result()).toMatchObject({ status: 'delivered' });
     expect((await delivery.events()).map((event) => event.type)).not.toContain('delivery.settled');
   });
@@ -149,26 +142,6 @@ describe('a milestone that no service knows', () => {
     await delivery.untilComplete();
   });
 });
-
-async function open(delivery: LabDelivery) {
-  const { interventions } = await delivery.read();
-  return interventions.filter((one) => one.resolved_at === null);
-}
-
-async function untilAsked(delivery: LabDelivery, kind: string) {
-  await lab.until('a person is asked', async () => (await open(delivery)).some((one) => one.kind === kind));
-  const found = (await open(delivery)).find((one) => one.kind === kind);
-  if (!found) throw new Error('asked, and not any more');
-  return found;
-}
-
-async function answer(delivery: LabDelivery, interventionId: string, choice: string): Promise<void> {
-  await delivery.handle.executeUpdate('resolveIntervention', {
-    args: [
-      { interventionId, answer: choice, why: 'the test says so', actor: { role: 'operator', id: 'test' } },
-    ],
-  });
-}
 
 describe('when a drone is still held after what should give it back', () => {
   /** It fails for good as its drone arrives, and the recall reaches the drone service when the drone has come so far. */
@@ -211,14 +184,13 @@ describe('when a drone is still held after what should give it back', () => {
 
   it('a release that finds the package aboard is not done: a person hears of it, until the drone is empty', async () => {
     const delivery = await recalledWhen('loaded');
-    const asked = async () =>
-      (await delivery.read()).interventions.find((one) => one.kind === 'compensation:release_drone/1');
-    await lab.until('a person is asked', async () => (await asked()) !== undefined);
-    expect((await asked())?.reason).toContain('still held (loaded)');
+    const kind = 'compensation:release_drone/1';
+    const { reason } = await delivery.untilAsked(kind);
+    expect(reason).toContain('still held (loaded)');
     expect(await delivery.read()).toMatchObject({ complete: false, compensation: 'needs_intervention' });
-    const { outcome } = await delivery.untilComplete();
+    const { outcome, delivery: ended } = await delivery.untilComplete();
     expect(outcome).toMatchObject({ status: 'failed', reason: 'step_failed', compensation: 'complete' });
-    expect((await asked())?.resolved_at).not.toBeNull();
+    expect(ended.interventions.find((one) => one.kind === kind)?.resolved_at).not.toBeNull();
     expect(await outcomesOf(delivery, 'release_drone/1')).not.toContain('loaded');
     await delivery.untilNothingHeld();
   });
@@ -236,10 +208,9 @@ describe('a compensation that a person has tried again in vain', () => {
     const delivery = await lab.start({ policy: { compensationStuckS } });
     const kind = 'compensation:void_packages';
     for (const times of [1, 2]) {
-      const { id } = await untilAsked(delivery, kind);
-      await answer(delivery, id, 'retry');
+      await delivery.answer(kind, 'retry');
       await lab.settle();
-      expect(await open(delivery)).toEqual([]);
+      expect(await delivery.openInterventions()).toEqual([]);
       await untilAskedTimes(delivery, times + 1);
     }
     const askedAt = (await openings(delivery)).map((event) => Date.parse(event.occurred_at));
@@ -247,9 +218,9 @@ describe('a compensation that a person has tried again in vain', () => {
       expect(at - (askedAt[index] ?? 0)).toBeGreaterThanOrEqual(compensationStuckS * 1000);
     }
     expect(await delivery.read()).toMatchObject({ complete: false, compensation: 'needs_intervention' });
-    const { id, reason } = await untilAsked(delivery, kind);
+    const { reason } = await delivery.untilAsked(kind);
     expect(reason).toContain('still being retried');
-    await answer(delivery, id, 'done');
+    await delivery.answer(kind, 'done');
     expect((await delivery.untilComplete()).outcome).toMatchObject({
       status: 'failed',
       compensation: 'complete',
@@ -259,8 +230,7 @@ describe('a compensation that a person has tried again in vain', () => {
   it('asks nobody anew when it succeeds within that time', async () => {
     lab.faults.arm({ activity: 'reserveDrone', how: 'refuse' }, { activity: 'voidPackages', how: 'down' });
     const delivery = await lab.start({ policy: { compensationStuckS } });
-    const { id } = await untilAsked(delivery, 'compensation:void_packages');
-    await answer(delivery, id, 'retry');
+    await delivery.answer('compensation:void_packages', 'retry');
     lab.faults.clear();
     await delivery.untilComplete();
     expect(await openings(delivery)).toHaveLength(1);
@@ -275,8 +245,7 @@ describe('a compensation that a person has tried again in vain', () => {
     const scene = await lab.prepare();
     for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'sender_absent' });
     const delivery = await scene.order({ policy: { compensationStuckS } });
-    const { id } = await untilAsked(delivery, 'compensation:recall_drone/1');
-    await answer(delivery, id, 'retry');
+    await delivery.answer('compensation:recall_drone/1', 'retry');
     await untilAskedTimes(delivery, 2);
     lab.faults.clear();
     const { delivery: ended, outcome } = await delivery.untilComplete();
@@ -292,9 +261,9 @@ describe('a compensation that a person has tried again in vain', () => {
     const delivery = await lab.start({ policy: { awaitDroneS, compensationStuckS: 120, historyEvents: 50 } });
     await delivery.untilStatus('enroute_to_pickup');
     await delivery.order('reassignDrone', { actor: { role: 'operator', id: 'test' }, why: 'it rattles' });
-    const { id } = await untilAsked(delivery, 'compensation:release_drone/1');
+    await delivery.untilAsked('compensation:release_drone/1');
     await lab.settle();
-    await answer(delivery, id, 'retry');
+    await delivery.answer('compensation:release_drone/1', 'retry');
     // There is none for it: it asks in vain, and goes on waiting.
     await delivery.handle.signal('droneAvailable');
     await delivery.untilStatus('failed');
@@ -315,15 +284,11 @@ describe('what was lost', () => {
       lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_dropoff' });
     lab.faults.arm({ activity: 'issueCreditNote', how: 'act_then_refuse', times: 1 });
     const delivery = await scene.order({ declaredCents: 2_500 });
-    const asked = async (kind: string) =>
-      (await delivery.read()).interventions.find((one) => one.kind === kind && one.resolved_at === null);
-    await lab.until('the drone is down', async () => (await asked('drone_down')) !== undefined);
-    await answer(delivery, (await asked('drone_down'))?.id ?? '', 'lost');
+    await delivery.answer('drone_down', 'lost');
     const kind = 'compensation:issue_credit_note';
-    await lab.until('a person is asked', async () => (await asked(kind)) !== undefined);
-    expect((await asked(kind))?.reason).toContain('2500 USD are not credited to the account.');
+    expect((await delivery.untilAsked(kind)).reason).toContain('2500 USD are not credited to the account.');
     expect(await delivery.read()).toMatchObject({ complete: false, compensation: 'needs_intervention' });
-    await answer(delivery, (await asked(kind))?.id ?? '', 'retry');
+    await delivery.answer(kind, 'retry');
     const { delivery: ended } = await delivery.untilComplete();
     expect(ended).toMatchObject({ status: 'failed', failure_reason: 'package_lost', charge: { amount: 0 } });
     const credit = { amount: 2_500, currency: 'USD' };

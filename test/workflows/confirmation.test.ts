@@ -264,21 +264,10 @@ describe('a drone that comes down while it waits for the recipient', () => {
   const DOWN: ScriptedFailure = { failure: 'motor_failure', stage: 'at_dropoff', at: 0.5 };
   const COUNTS = { outcome: 'pending', reason: 'drone_down' };
 
-  const asked = async (delivery: LabDelivery, about: string) =>
-    (await delivery.read()).interventions.find((one) => one.id.includes(about) && one.resolved_at === null);
-
-  async function answer(delivery: LabDelivery, about: string, choice: string): Promise<void> {
-    await lab.until('a person is asked', async () => (await asked(delivery, about)) !== undefined);
-    const { id = '' } = (await asked(delivery, about)) ?? {};
-    const actor = { role: 'operator', id: 'test' } as const;
-    const command = { interventionId: id, answer: choice, actor, why: 'seen on site' };
-    expect(await delivery.order('resolveIntervention', command)).toMatchObject({ outcome: 'accepted' });
-  }
-
   /** It has set the package down, and nobody has said yet what becomes of that. */
   async function down(options: DeliveryOptions = {}): Promise<{ delivery: LabDelivery; pin: string }> {
     const { delivery } = await awaited(options, DOWN);
-    await lab.until('it is down', async () => (await asked(delivery, 'package_set_down')) !== undefined);
+    await delivery.untilAsked('package_set_down');
     const { pin } = await delivery.recipient();
     return { delivery, pin };
   }
@@ -310,7 +299,7 @@ describe('a drone that comes down while it waits for the recipient', () => {
     expect(lab.faults.callsOf(delivery.id).filter((one) => told.includes(one.activity))).toEqual([]);
 
     await delivery.scene.addDrone();
-    await answer(delivery, 'package_set_down', 'another_drone');
+    await delivery.answer('package_set_down', 'another_drone');
     const { delivery: ended, outcome } = await delivery.untilComplete();
     expect(outcome).toMatchObject({ status: 'delivered', attempts: 2 });
     expect(ended).toMatchObject({
@@ -333,7 +322,7 @@ describe('a drone that comes down while it waits for the recipient', () => {
     const { delivery, pin } = await down();
     await longAfter(delivery);
     await delivery.scene.addDrone();
-    await answer(delivery, 'package_set_down', 'another_drone');
+    await delivery.answer('package_set_down', 'another_drone');
     await untilEvents(delivery, 'drone_arrived_at_dropoff', 1);
     expect((await delivery.read()).confirmation_due_at).not.toBeNull();
     await delivery.give({ pin });
@@ -346,7 +335,7 @@ describe('a drone that comes down while it waits for the recipient', () => {
 
   it('keeps what is given while the package waits for another one, and while that is on its way', async () => {
     const { delivery, pin } = await down();
-    await answer(delivery, 'package_set_down', 'another_drone');
+    await delivery.answer('package_set_down', 'another_drone');
     await lab.until('it waits', async () => (await delivery.read()).delay_reason === 'no_drone');
     await delivery.give({ pin });
     expect(await delivery.tellConfirmed('on-the-ground')).toMatchObject(COUNTS);
@@ -364,7 +353,7 @@ describe('a drone that comes down while it waits for the recipient', () => {
     await longAfter(delivery);
     expect(await delivery.read()).toMatchObject({ undeliverable_reason: null, delay_reason: 'drone_failed' });
     await delivery.scene.addDrone();
-    await answer(delivery, 'package_set_down', 'another_drone');
+    await delivery.answer('package_set_down', 'another_drone');
     const { delivery: ended } = await delivery.untilComplete();
     expect(ended).toMatchObject({ status: 'returned', undeliverable_reason: 'confirmation_failed' });
     await delivery.untilNothingHeld();
@@ -383,7 +372,7 @@ describe('a drone that comes down while it waits for the recipient', () => {
     lab.faults.clear();
     expect(await lab.untilSettled('it is answered', telling.result())).toMatchObject(COUNTS);
     await delivery.scene.addDrone();
-    await answer(delivery, 'package_set_down', 'another_drone');
+    await delivery.answer('package_set_down', 'another_drone');
     const { delivery: ended } = await delivery.untilComplete();
     expect(ended).toMatchObject({ status: 'delivered', confirmation_status: 'confirmed' });
     expect(await typesOf(delivery)).not.toContain('confirmed_too_late');
@@ -398,12 +387,12 @@ describe('a drone that comes down while it waits for the recipient', () => {
     lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'at_dropoff', at: 0.04, forS: 30 });
     lab.pilot.arm(droneId, { ...DOWN, at: 1 });
     const delivery = await scene.order({ confirmation: 'pin', policy });
-    await lab.until('it is down', async () => (await asked(delivery, 'package_set_down')) !== undefined);
+    await delivery.untilAsked('package_set_down');
     expect(await delivery.read()).toMatchObject({ undeliverable_reason: 'recipient_absent' });
     const { pin } = await delivery.recipient();
     await delivery.give({ pin });
     await delivery.scene.addDrone();
-    await answer(delivery, 'package_set_down', 'another_drone');
+    await delivery.answer('package_set_down', 'another_drone');
     const { delivery: ended } = await delivery.untilComplete();
     expect(ended).toMatchObject({ status: 'delivered', undeliverable_reason: null });
   });
@@ -411,7 +400,7 @@ describe('a drone that comes down while it waits for the recipient', () => {
   it('and is said to have been delivered by hand: neither then', async () => {
     const { delivery } = await awaited({ policy: { confirmationS: 5 } });
     lab.faults.arm({ activity: 'returnToSender', how: 'refuse' });
-    await answer(delivery, 'drone_refused', 'delivered');
+    await delivery.answer('drone_refused', 'delivered');
     const { delivery: ended } = await delivery.untilComplete();
     expect(ended).toMatchObject({ status: 'delivered', undeliverable_reason: null });
   });
@@ -421,7 +410,7 @@ describe('a drone that comes down while it waits for the recipient', () => {
       { policy: { confirmationS: 200, dropoffHoverS: 300 } },
       { failure: 'lost_link', stage: 'at_dropoff', at: 0.2, forS: 270 },
     );
-    await lab.until('a person is asked', async () => (await asked(delivery, 'drone_down')) !== undefined);
+    await delivery.untilAsked('drone_down_');
     await lab.leapUntil(lab.wallNowMs + 150_000, delivery);
     expect(await typesOf(delivery)).not.toContain('recipient_absent');
     const { pin } = await delivery.recipient();

@@ -200,25 +200,9 @@ describe('a drone that is not sent for a package on the ground', () => {
     await scene.addDrone();
     const answer = { outcome: 'refused', reason, detail: 'says the test' };
     lab.faults.arm({ activity: 'dispatchDrone', how: 'lie', answer, times });
-    const interventionId = await asked(delivery, 'package_set_down');
-    await sendAnother(delivery, interventionId);
+    await delivery.answer('package_set_down', 'another_drone');
     return delivery;
   }
-
-  async function asked(delivery: LabDelivery, about: string): Promise<string> {
-    const find = async () =>
-      (await delivery.read()).interventions.find((one) => one.resolved_at === null && one.id.includes(about));
-    await lab.until(`a person is asked about ${about}`, async () => (await find()) !== undefined);
-    return (await find())?.id ?? '';
-  }
-
-  const sendAnother = (delivery: LabDelivery, interventionId: string) =>
-    delivery.order('resolveIntervention', {
-      actor: { role: 'operator', id: 'test' },
-      interventionId,
-      answer: 'another_drone',
-      why: 'seen on site',
-    });
 
   it('for no fault of its own is reserved again, and nobody is asked', async () => {
     const delivery = await refusedAgain(1, 'lease_expired');
@@ -238,13 +222,12 @@ describe('a drone that is not sent for a package on the ground', () => {
 
   it('time and again has people asked', async () => {
     const delivery = await refusedAgain(5, 'lease_expired');
-    const interventionId = await asked(delivery, 'package_on_ground');
-    const { interventions } = await delivery.read();
-    expect(interventions.find((one) => one.id === interventionId)?.reason).toContain(
+    const { reason } = await delivery.untilAsked('package_on_ground');
+    expect(reason).toContain(
       '5 drones could not be sent for it, one after the other. The last one: says the test',
     );
     expect((await eventsOf(delivery, 'redispatch_failed')).length).toBe(5);
-    await sendAnother(delivery, interventionId);
+    await delivery.answer('package_on_ground', 'another_drone');
     const { delivery: ended } = await delivery.untilComplete();
     expect(ended).toMatchObject({ status: 'delivered', attempt: 2 });
     await delivery.untilNothingHeld();
@@ -252,7 +235,7 @@ describe('a drone that is not sent for a package on the ground', () => {
 
   it('as it is unfit is to blame: people are asked, as their policy has it', async () => {
     const delivery = await refusedAgain(1, 'drone_unfit');
-    await asked(delivery, 'package_on_ground');
+    await delivery.untilAsked('package_on_ground');
     const [, second] = delivery.scene.droneIds;
     const [event] = await eventsOf(delivery, 'redispatch_failed');
     expect(event?.data).toMatchObject({ reason: 'drone_unfit', failed_drone_id: second });

@@ -100,16 +100,14 @@ describe('a drone that goes down with the package aboard', () => {
     for (const droneId of scene.droneIds)
       lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_dropoff' });
     const delivery = await scene.order();
-    await lab.until(
-      'an intervention is open',
-      async () => (await delivery.read()).interventions.length === 1,
-    );
+    const { reason: asked } = await delivery.untilAsked('drone_down');
     const { interventions, status: kept, delayed } = await delivery.read();
     expect({ kept, delayed }).toEqual({ kept: 'enroute_to_dropoff', delayed: true });
-    expect(interventions[0]?.reason).toMatch(/down \(motor_failure\).*last known at -?\d+/);
+    expect(interventions).toHaveLength(1);
+    expect(asked).toMatch(/down \(motor_failure\).*last known at -?\d+/);
     expect(await delivery.cancel()).toMatchObject({ outcome: 'refused', reason: 'already_picked_up' });
 
-    await resolve(delivery, interventions[0]?.id ?? '', answer);
+    await delivery.answer('drone_down', answer);
     const { delivery: ended } = await delivery.untilComplete();
     expect(ended).toMatchObject({ status, failure_reason: reason });
     expect(ended.charge?.amount).toBe(charged * delivery.price.amount);
@@ -141,16 +139,11 @@ describe('a drone that goes down with the package aboard', () => {
     for (const droneId of scene.droneIds)
       lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_dropoff' });
     const delivery = await scene.order();
-    await lab.until(
-      'an intervention is open',
-      async () => (await delivery.read()).interventions.length === 1,
-    );
-    const [intervention] = (await delivery.read()).interventions;
-    const id = intervention?.id ?? '';
+    const { id } = await delivery.untilAsked('drone_down');
     await expect(resolve(delivery, id, 'forget it')).rejects.toThrow();
     await expect(resolve(delivery, id, 'lost', ' ')).rejects.toThrow();
     await expect(resolve(delivery, 'int_other', 'lost')).rejects.toThrow();
-    await resolve(delivery, id, 'lost');
+    await delivery.answer('drone_down', 'lost');
     await delivery.untilComplete();
   });
 });

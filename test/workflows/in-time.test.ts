@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Delivery } from '../../services/delivery/contract/index.ts';
 import type { DroneId } from '../../shared/ids.ts';
-import { Lab, type LabDelivery } from './lab.ts';
+import { EXACT_MS, Lab, type LabDelivery } from './lab.ts';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -12,8 +12,6 @@ afterEach(() => lab.rest());
 afterAll(() => lab.close());
 
 const MINUTE_S = 60;
-/** A timer is as late as the workflow task that set it took, which on a busy machine is seconds. It is never early. */
-const EXACT_MS = 20_000;
 /** About seven minutes to fly, with what it takes to go up and down. */
 const FAR_M = 7_000;
 const eventsOf = async (delivery: LabDelivery, type: string) =>

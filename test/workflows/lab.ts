@@ -16,6 +16,7 @@ import type {
   DeliveryEvent,
   GivenConfirmation,
 } from '../../services/delivery/contract/index.ts';
+import { interventionIdOf } from '../../services/delivery/contract/interventions.ts';
 import { buildDeliveryService } from '../../services/delivery/service.ts';
 import { aircraftContract, type DroneModel } from '../../services/drone/contract/index.ts';
 import { DEFAULT_LINK_LOSS } from '../../services/drone/domain/link-loss.ts';
@@ -53,6 +54,7 @@ import { replayEach, type ReplayErrors } from '../replay/replay.ts';
 import { createServiceDatabase } from '../support/postgres.ts';
 import { Pilot, type ScriptedFailure } from '../support/pilot.ts';
 import { Faults } from './faults.ts';
+import { Handover } from './handover.ts';
 import { type Quiet, untilQuiet } from './quiet.ts';
 import { recordRequests } from './recorder.ts';
 import { type LabServer, realServer, timeSkippingServer } from './servers.ts';
@@ -131,6 +133,11 @@ const IDLE_STEP_MS = DEFAULT_LINK_LOSS.silenceS * 1000;
 const GIVE_UP_AFTER_MS = 24 * 60 * 60 * 1000;
 const REAL_STEP_MS = 20;
 const GIVE_UP_IN_REAL_TIME_MS = 60_000;
+/**
+ * How late a timer may be: as late as the workflow task that set it took, which on a busy machine is seconds. It is never early.
+ * Milliseconds.
+ */
+export const EXACT_MS = 20_000;
 /** Of its worker and client in the histories, where the SDK would put the machine's name. */
 export const IDENTITY = 'lab';
 const NO_CONTENT_LOGGER = createLogger({ role: 'test', level: 'error' });
@@ -143,6 +150,7 @@ export class Lab {
   readonly temporal: TemporalClient;
   readonly clients: ServiceClients;
   readonly faults: Faults;
+  readonly handover: Handover;
   readonly pilot: Pilot;
   readonly workflows: DeliveryWorkflows;
   /** The superuser's URL of the database of all services. */
@@ -167,6 +175,7 @@ export class Lab {
     temporal: TemporalClient;
     clients: ServiceClients;
     faults: Faults;
+    handover: Handover;
     pilot: Pilot;
     workflows: DeliveryWorkflows;
     databaseUrl: string;
@@ -183,6 +192,7 @@ export class Lab {
     this.temporal = parts.temporal;
     this.clients = parts.clients;
     this.faults = parts.faults;
+    this.handover = parts.handover;
     this.pilot = parts.pilot;
     this.workflows = parts.workflows;
     this.databaseUrl = parts.databaseUrl;
@@ -227,6 +237,7 @@ export class Lab {
       delivery: await buildDeliveryService({ ...common, databaseUrl: services.delivery.url }),
     };
     const faults = new Faults();
+    const handover = new Handover();
     for (const [service, app] of Object.entries(apps)) recordRequests(service, app, faults);
     const listen = (app: FastifyInstance) => app.listen({ host: '127.0.0.1', port: 0 });
     const urls = {
@@ -263,7 +274,10 @@ export class Lab {
         namespace,
         taskQueue,
         activities,
-        dataConverter,
+        dataConverter: {
+          ...dataConverter,
+          payloadCodecs: [handover, ...dataConverter.payloadCodecs],
+        },
         identity: IDENTITY,
         interceptors: {
           activity: [
@@ -317,6 +331,7 @@ export class Lab {
       temporal: client,
       clients,
       faults,
+      handover,
       pilot,
       workflows,
       databaseUrl: database.adminUrl,
@@ -438,15 +453,15 @@ export class Lab {
 
   /**
    * Lets time pass until it is answered, and answers that. What the workflow does after its answer is not waited for: a test may
-   * have to end what hangs before the workflow's end, or the time-skipping server lets no time pass any more.
+   * have to end what hangs before the workflow's end, or the time-skipping server lets no time pass any more. `withinMs` as of `until`.
    */
-  async untilSettled<T>(what: string, asking: Promise<T>): Promise<T> {
+  async untilSettled<T>(what: string, asking: Promise<T>, options: { withinMs?: number } = {}): Promise<T> {
     let isSettled = false;
     const settle = () => {
       isSettled = true;
     };
     asking.then(settle, settle);
-    const passing = this.until(what, () => isSettled);
+    const passing = this.until(what, () => isSettled, options);
     try {
       return await Promise.race([asking, passing.then(() => asking)]);
     } catch (error) {
@@ -518,6 +533,7 @@ export class Lab {
   /** After a test: everything works again, and nobody flies or waits for what it left behind. */
   rest(): void {
     this.faults.clear();
+    this.handover.letGo();
     this.open.clear();
     this.pilot.leave(this.boarded.splice(0));
   }
@@ -786,6 +802,43 @@ export class LabDelivery {
       ...(updateId !== undefined && { updateId }),
     });
     return this.scene.lab.untilSettled(`${update} is answered`, asking);
+  }
+
+  /** What people are asked about it, and nobody has settled. */
+  async openInterventions(): Promise<Delivery['interventions']> {
+    return (await this.read()).interventions.filter((one) => one.resolved_at === null);
+  }
+
+  /**
+   * Lets time pass until a person is asked, and tells what.
+   * @param about its kind, or what its id says that it is about, or how that begins: `package_set_down`
+   */
+  async untilAsked(about: string): Promise<Delivery['interventions'][number]> {
+    const find = async () =>
+      (await this.openInterventions()).find(
+        ({ id, kind }) => kind === about || id.startsWith(interventionIdOf(this.id, about)),
+      );
+    await this.scene.lab.until(`a person is asked about ${about}`, async () => (await find()) !== undefined);
+    const found = await find();
+    if (!found) throw new Error(`A person was asked about ${about} of ${this.id}, and is not any more.`);
+    return found;
+  }
+
+  /**
+   * Once a person is asked, `about` as in `untilAsked`, somebody gives that answer. Tells what was asked.
+   * @throws when it is not accepted
+   */
+  async answer(about: string, answer: string): Promise<Delivery['interventions'][number]> {
+    const asked = await this.untilAsked(about);
+    const given = await this.order('resolveIntervention', {
+      interventionId: asked.id,
+      answer,
+      actor: { role: 'operator', id: 'test' },
+      why: 'seen on site',
+    });
+    if (given.outcome !== 'accepted')
+      throw new Error(`${answer} to ${asked.id} is ${given.outcome}: ${given.reason ?? ''}.`);
+    return asked;
   }
 
   /** Asks for another pickup window, and lets what it causes happen; no time passes. */

@@ -117,15 +117,12 @@ function cancel(delivery: LabDelivery, updateId: string) {
   );
 }
 
+/** So long a test waits for something while the drones fly on, wall milliseconds: it may take longer itself, and says what did not come. */
+const WITHIN_MS = 60_000;
+
 /** While the test waits for something, the drones fly on. */
-async function whileFlying<T>(work: Promise<T>): Promise<T> {
-  let finished = false;
-  const ended = work.finally(() => {
-    finished = true;
-  });
-  await Promise.all([ended.catch(() => undefined), lab.until('the work is done', () => finished)]);
-  return ended;
-}
+const whileFlying = <T>(work: Promise<T>): Promise<T> =>
+  lab.untilSettled('the work is done', work, { withinMs: WITHIN_MS });
 
 /**
  * When the cancel is sent, one for each round: wall milliseconds after the drone has begun to load, which takes a second; while
@@ -415,7 +412,7 @@ describe('Cancel in the Temporal UI while an order waits', () => {
       );
       lab.faults.clear();
       expect(await whileFlying(waiting.result())).toMatchObject(answer);
-      await whileFlying(settleQuestions(delivery));
+      await settleQuestions(delivery);
       await delivery.untilNothingHeld(
         downBy === undefined ? {} : { butFor: `reservation ${delivery.id}/${downBy} ` },
       );
@@ -424,24 +421,29 @@ describe('Cancel in the Temporal UI while an order waits', () => {
   );
 
   /** What is asked on the way is answered, until the delivery has come to its end. */
-  async function settleQuestions(delivery: LabDelivery): Promise<void> {
-    for (;;) {
-      const { complete, interventions } = await delivery.read();
-      if (complete) return;
-      const open = interventions.find((one) => one.resolved_at === null);
-      const answer = open?.answers.find((one) =>
-        ['carry_on', 'returned', 'done'].includes(one.answer),
-      )?.answer;
-      if (open && answer !== undefined) {
-        const command = { ...BY, interventionId: open.id, answer };
-        await lab.workflows.order(delivery.id, 'resolveIntervention', command, {
-          updateId: open.id,
-          timeoutMs: 20_000,
-        });
-      }
-      await delay(25);
-    }
-  }
+  const settleQuestions = (delivery: LabDelivery) =>
+    lab.until(
+      'it is complete',
+      async () => {
+        const { complete, interventions } = await delivery.read();
+        if (complete) return true;
+        const open = interventions.find((one) => one.resolved_at === null);
+        const answer = open?.answers.find((one) =>
+          ['carry_on', 'returned', 'done'].includes(one.answer),
+        )?.answer;
+        if (open && answer !== undefined) {
+          const command = { ...BY, interventionId: open.id, answer };
+          await whileFlying(
+            lab.workflows.order(delivery.id, 'resolveIntervention', command, {
+              updateId: open.id,
+              timeoutMs: 20_000,
+            }),
+          );
+        }
+        return false;
+      },
+      { withinMs: WITHIN_MS },
+    );
 
   /** A workflow task has been completed since it was asked for. */
   function hasTakenTheCancel({ events = [] }: History): boolean {

@@ -240,18 +240,7 @@ describe('a delivery that is terminated', () => {
       lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_dropoff' });
     lab.faults.arm({ activity: 'issueCreditNote', how: 'down' });
     const delivery = await scene.order({ declaredCents: 2_500 });
-    const question = async () => (await delivery.read()).interventions.at(0)?.id;
-    await lab.until('a person is asked', async () => (await question()) !== undefined);
-    await delivery.handle.executeUpdate('resolveIntervention', {
-      args: [
-        {
-          interventionId: await question(),
-          answer: 'lost',
-          why: 'burnt',
-          actor: { role: 'operator', id: 'test' },
-        },
-      ],
-    });
+    await delivery.answer('drone_down', 'lost');
     await lab.until('all else is undone', async () =>
       (await delivery.held()).every((one) => /^res/.test(one)),
     );

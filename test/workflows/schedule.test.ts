@@ -1,6 +1,6 @@
 /** Scheduled pickups: the wait, moving it, and what happens to one that is long. In virtual time. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Lab, type LabDelivery } from './lab.ts';
+import { EXACT_MS, Lab, type LabDelivery } from './lab.ts';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -12,8 +12,6 @@ afterAll(() => lab.close());
 const HOUR_S = 3600;
 const DAY_S = 24 * HOUR_S;
 const LEAD_S = 600;
-/** A timer is as late as the workflow task that set it took, which on a busy machine is seconds. It is never early. */
-const EXACT_MS = 20_000;
 const RESCHEDULED = { outcome: 'rescheduled', reason: null, detail: null };
 const inHours = (fromH: number, toH = fromH + 1) =>
   lab.windowIn({ fromS: fromH * HOUR_S, toS: toH * HOUR_S });
