@@ -32,6 +32,8 @@ const reassign = (delivery: LabDelivery, command: Partial<ReassignDroneCommand> 
 
 /** What the operator wanted is done once, said so, and kept with who and why; nothing goes round. */
 async function isGrantedOnce(delivery: LabDelivery, drone: string | null): Promise<void> {
+  // It is answered before the drone is given back.
+  await lab.settle();
   const [event, ...more] = await eventsOf(delivery, 'reassign_requested');
   expect(more).toEqual([]);
   expect(event?.data).toMatchObject({ by: 'operator:jo', why: BY.why, drone_id: drone });
