@@ -673,8 +673,12 @@ describe('the reconciler', () => {
     lab.faults.arm({ activity: 'voidPackages', how: 'refuse', of: reconcileWorkflowId(delivery.id) });
     expect(await repair(lab.temporal, lab.taskQueue, orphans)).toEqual([delivery.id]);
     const tries = () => reconcilersCallsOf(delivery, 'voidPackages').length;
-    // It waits longer and longer between two: long enough for the reset.
-    await lab.until('it has tried often', () => tries() >= 5, { withinMs: 60_000 });
+    // It waits longer and longer between two: long enough for the reset, once it has looked what came of the last one.
+    const isWaiting = () => {
+      const last = lab.faults.callsOf(reconcileWorkflowId(delivery.id)).at(-1);
+      return last?.activity === 'examineDelivery' && last.result === 'ok';
+    };
+    await lab.until('it has tried often', () => tries() >= 5 && isWaiting(), { withinMs: 60_000 });
     // Its own workflow lives until it has been seen to.
     lab.faults.arm({ activity: 'voidPackages', how: 'down', of: delivery.id });
     await reset(lab, delivery);
