@@ -1,6 +1,6 @@
 /** Activities of the reconciler: what a delivery without a living workflow left, and the sweep that finds such deliveries. */
 import type { Client } from '@temporalio/client';
-import { temporalCarriers } from '../audit/carriers.ts';
+import { orWaiting, temporalCarriers } from '../audit/carriers.ts';
 import { findOrphans } from '../audit/orphans.ts';
 import { isSafeToRepair, repair } from '../audit/repair.ts';
 import type { ingestionContract } from '../services/ingestion/contract/index.ts';
@@ -41,7 +41,8 @@ export function reconcileActivities(options: {
       callService(undefined, () =>
         beating(async () => {
           const endedSince = isoTime(clock.nowMs() - SWEEP_BACK_MS);
-          const orphans = await findOrphans(services, carriers, { endedSince });
+          // What ingestion starts, or has started, is nothing that is repaired here.
+          const orphans = await findOrphans(services, orWaiting(carriers), { endedSince });
           const repairing = await repair(temporal, taskQueue, orphans.filter(isSafeToRepair));
           const missing = orphans.filter(({ workflow }) => workflow === 'missing');
           return {

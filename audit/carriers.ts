@@ -27,14 +27,20 @@ const STATE_OF: Readonly<Record<string, WorkflowState>> = {
   TIMED_OUT: 'timed_out',
 };
 
+/**
+ * How far ingestion is with starting it. `waiting`: its request waits for its start, or was cancelled before. `unknown`: there is no
+ * request, so that nobody will ever start it.
+ */
+export type StartState = 'waiting' | 'started' | 'unknown';
+
 /** Looks up workflows. A port, so that what is orphaned can be decided without Temporal. */
 export interface Carriers {
   /** The delivery's own workflow. */
   ofDelivery(deliveryId: DeliveryId): Promise<WorkflowState>;
   /** The reconciler's for this delivery. */
   reconcilerOf(deliveryId: DeliveryId): Promise<WorkflowState>;
-  /** Whether ingestion still has to start it, or has no need to: its request waits, or was cancelled before. */
-  isUnstarted(deliveryId: DeliveryId): Promise<boolean>;
+  /** As ingestion has it; what that throws when it is down passes through. */
+  startOf(deliveryId: DeliveryId): Promise<StartState>;
   /** How the delivery's workflow was terminated; null when it was not. */
   terminationOf(deliveryId: DeliveryId): Promise<Termination | null>;
 }
@@ -71,13 +77,13 @@ export function temporalCarriers(
   return {
     ofDelivery: (id) => stateOf(deliveryWorkflowId(id)),
     reconcilerOf: (id) => stateOf(reconcileWorkflowId(id)),
-    async isUnstarted(delivery_id) {
-      if (!ingestion) return true;
+    async startOf(delivery_id) {
+      if (!ingestion) return 'waiting';
       try {
         const { state } = await ingestion.getRequested({ params: { delivery_id } });
-        return state !== 'started';
+        return state === 'started' ? 'started' : 'waiting';
       } catch (error) {
-        if (error instanceof Problem && error.status === 404) return false;
+        if (error instanceof Problem && error.status === 404) return 'unknown';
         throw error;
       }
     },
@@ -98,6 +104,21 @@ export function temporalCarriers(
         runId,
         at: isoTime(closeTime.getTime()),
       };
+    },
+  };
+}
+
+/** For whoever repairs only what ingestion has nothing to do with: while it does not answer, it is taken to start what it has accepted. */
+export function orWaiting(carriers: Carriers): Carriers {
+  return {
+    ...carriers,
+    async startOf(deliveryId) {
+      try {
+        return await carriers.startOf(deliveryId);
+      } catch (error) {
+        if (error instanceof Problem && error.retryable) return 'waiting';
+        throw error;
+      }
     },
   };
 }

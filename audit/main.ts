@@ -19,7 +19,7 @@ import { createDataConverter } from '../shared/temporal/data-converter.ts';
 import { temporalCarriers } from './carriers.ts';
 import { AuditEnvironment } from './environment.ts';
 import { findOrphans, type Orphan } from './orphans.ts';
-import { repair } from './repair.ts';
+import { repair, startAgain } from './repair.ts';
 import { orphanTable } from './table.ts';
 
 const LOOK_AGAIN_MS = 1_000;
@@ -61,11 +61,15 @@ async function main(): Promise<void> {
   const look = () => findOrphans(services, temporalCarriers(client, ingestion));
   try {
     let orphans = await look();
-    report(orphans);
-    if (options.repair && orphans.length > 0) {
-      const deliveries = await repair(client, env.TEMPORAL_TASK_QUEUE, orphans, ingestion);
-      const lost = orphans.filter(({ remedy }) => remedy === 'start').length;
-      say(`The reconciler is at ${deliveries.length - lost} deliveries; ${lost} are started again.`);
+    const repairs = options.repair && orphans.length > 0;
+    // A program reads one document: what is left.
+    if (!repairs || !options.json) report(orphans);
+    if (repairs) {
+      const deliveries = await repair(client, env.TEMPORAL_TASK_QUEUE, orphans);
+      say(`The reconciler is at ${deliveries.length} deliveries.`);
+      const { started, refused } = await startAgain(ingestion, orphans);
+      say(`${started.length} are started again.`);
+      for (const { deliveryId, why } of refused) say(`${deliveryId} is not started again: ${why}`);
       const giveUpAt = performance.now() + options.within * 1000;
       while (orphans.length > 0 && performance.now() < giveUpAt) {
         await delay(LOOK_AGAIN_MS);

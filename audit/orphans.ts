@@ -77,12 +77,15 @@ export async function orphansOf(
   const workflow = await carriers.ofDelivery(deliveryId);
   if (workflow === 'running') return [];
   const { delivery, held } = await heldBy(services, deliveryId);
-  const isNew = workflow === 'missing' && delivery?.status === 'created' && held.length === 0;
-  if (isNew) {
-    // What waits for its start in ingestion is told of there; what was started has been lost before its first step.
-    if (await carriers.isUnstarted(deliveryId)) return [];
-    // Or it has been started in this moment.
-    if ((await carriers.ofDelivery(deliveryId)) !== 'missing') return [];
+  // With more than its accept in the timeline it has begun, and is not started again.
+  const isNew =
+    workflow === 'missing' && delivery?.status === 'created' && delivery.sequence === 1 && held.length === 0;
+  const start = isNew ? await carriers.startOf(deliveryId) : 'started';
+  // What waits for its start in ingestion is told of there; what was started has been lost before its first step.
+  if (start === 'waiting') return [];
+  // Or it has been started in this moment.
+  if (isNew && (await carriers.ofDelivery(deliveryId)) !== 'missing') return [];
+  if (isNew && start === 'started') {
     const lost = { ...deliveryOrphan(delivery), what: 'accepted and started, and nothing was done for it' };
     const { status } = delivery;
     return [{ ...lost, deliveryId, status, workflow, isBeingRepaired: false, remedy: 'start' }];

@@ -8,26 +8,19 @@ import type { ingestionContract } from '../services/ingestion/contract/index.ts'
 import type { Client as ServiceClient } from '../shared/http/client.ts';
 import type { AccountId, DeliveryId } from '../shared/ids.ts';
 import { DELIVERY_SEARCH_ATTRIBUTES } from '../shared/temporal/search-attributes.ts';
+import { Problem } from '../shared/errors.ts';
 import { RECONCILE_WORKFLOW, reconcileWorkflowId } from '../workflows/messages.ts';
 import type { Orphan } from './orphans.ts';
 
 /**
- * For each delivery that has orphans; a reconciler that is at it goes on.
- * @param ingestion starts deliveries again; without it, those are left
+ * Starts the reconciler for each delivery that has something to undo; one that is at it goes on.
  * @returns the deliveries
  */
 export async function repair(
   client: Client,
   taskQueue: string,
   orphans: readonly Orphan[],
-  ingestion?: ServiceClient<typeof ingestionContract>,
 ): Promise<DeliveryId[]> {
-  const started: DeliveryId[] = [];
-  for (const { deliveryId, remedy } of orphans) {
-    if (remedy !== 'start' || !ingestion) continue;
-    await ingestion.startAgain({ params: { delivery_id: deliveryId } });
-    started.push(deliveryId);
-  }
   const deliveries = new Map<DeliveryId, AccountId>(
     orphans.filter(({ remedy }) => remedy !== 'start').map((one) => [one.deliveryId, one.accountId]),
   );
@@ -43,7 +36,31 @@ export async function repair(
       staticSummary: `undoes what ${deliveryId} left`,
     });
   }
-  return [...started, ...deliveries.keys()];
+  return [...deliveries.keys()];
+}
+
+/**
+ * Has ingestion start again what was lost before its first step. One that it refuses holds up none of the others.
+ * @returns the deliveries that are started, and those that are not, with the reason in words
+ * @throws {Problem} when ingestion does not answer
+ */
+export async function startAgain(
+  ingestion: ServiceClient<typeof ingestionContract>,
+  orphans: readonly Orphan[],
+): Promise<{ started: DeliveryId[]; refused: { deliveryId: DeliveryId; why: string }[] }> {
+  const started: DeliveryId[] = [];
+  const refused: { deliveryId: DeliveryId; why: string }[] = [];
+  for (const { deliveryId, remedy } of orphans) {
+    if (remedy !== 'start') continue;
+    try {
+      await ingestion.startAgain({ params: { delivery_id: deliveryId } });
+      started.push(deliveryId);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.retryable) throw error;
+      refused.push({ deliveryId, why: error.detail ?? error.message });
+    }
+  }
+  return { started, refused };
 }
 
 /**

@@ -14,6 +14,7 @@ import type {
   FailureReason,
 } from '../services/delivery/contract/status.ts';
 import type { MilestoneKind } from '../services/drone/contract/index.ts';
+import type { OpenedIntervention } from './delivery/record.ts';
 
 export const DELIVERY_WORKFLOW = 'delivery';
 export const DELIVERY_TASK_QUEUE = 'deliveries';
@@ -30,6 +31,8 @@ export const RECONCILE_SCHEDULE = 'reconcile-sweep';
 
 export interface ReconcileInput {
   deliveryId: DeliveryId;
+  /** What the run before this one asks people. */
+  asked?: OpenedIntervention[];
 }
 /** `carried`: its workflow lives, nothing was done. `nothing_left`: there was nothing to do. */
 export interface ReconcileOutcome {

@@ -5,14 +5,14 @@
 import { ScheduleNotFoundError } from '@temporalio/client';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { temporalCarriers } from '../../audit/carriers.ts';
-import { findOrphans, type Orphan } from '../../audit/orphans.ts';
+import { deliveryOf, findOrphans, type Orphan } from '../../audit/orphans.ts';
 import { isSafeToRepair, repair } from '../../audit/repair.ts';
 import { orphanTable } from '../../audit/table.ts';
 import {
   deliveryOfIntervention,
   INTERVENTION_ID_PATTERN,
 } from '../../services/delivery/contract/interventions.ts';
-import type { DeliveryStatus } from '../../services/delivery/contract/index.ts';
+import type { DeliveryStatus, Intervention } from '../../services/delivery/contract/index.ts';
 import { Problem } from '../../shared/errors.ts';
 import { ensureReconcileSchedule } from '../../workers/reconcile-schedule.ts';
 import {
@@ -34,6 +34,7 @@ import {
   terminate,
   untilAsked,
 } from './aftermath.ts';
+import type { ActivityName } from './faults.ts';
 import { reset } from './reset-workflow.ts';
 import { openFrontDoor } from './front-door.ts';
 import { IDENTITY, Lab, type LabDelivery, type Scene } from './lab.ts';
@@ -58,6 +59,24 @@ async function beginRepair(delivery: LabDelivery): Promise<void> {
   const orphans = await terminate(lab, delivery);
   expect(await repair(lab.temporal, lab.taskQueue, orphans)).toEqual([delivery.id]);
 }
+
+/** A delivery whose drone has crashed with the package, and about which its own workflow has asked. */
+async function crashedWithPackage(): Promise<{ delivery: LabDelivery; asked: string }> {
+  const scene = await lab.prepare();
+  for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'crash', stage: 'to_dropoff' });
+  const delivery = await scene.order();
+  const { id } = await untilAsked(lab, delivery);
+  return { delivery, asked: id };
+}
+
+/** Has it terminated and repaired, and answers what the reconciler asks instead of its workflow. */
+async function askedAnew(delivery: LabDelivery, asked: string): Promise<Intervention> {
+  await beginRepair(delivery);
+  return untilAsked(lab, delivery, [asked]);
+}
+
+const reconcilersCallsOf = (delivery: LabDelivery, name: ActivityName) =>
+  lab.faults.callsOf(reconcileWorkflowId(delivery.id)).filter(({ activity }) => activity === name);
 
 /** Everything is as it must be in the end. */
 async function expectSettled(delivery: LabDelivery): Promise<Awaited<ReturnType<LabDelivery['read']>>> {
@@ -355,48 +374,92 @@ describe('a package that nobody has when its delivery is terminated', () => {
 
   it('or is set down while it is sent back: a person is asked by the API, gives it up for lost, and it is credited', async () => {
     const door = await openFrontDoor(lab, {});
-    const scene = await lab.prepare();
-    for (const droneId of scene.droneIds)
-      lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_return' });
-    const delivery = await door.order(await door.callerOf(scene), scene);
-    await delivery.untilStatus('enroute_to_dropoff');
-    await beginRepair(delivery);
-    await lab.until('it lies on the ground', async () =>
-      (await openQuestions(delivery)).some(({ id }) => id.endsWith('_reconcile_package_on_ground')),
-    );
-    const [question] = await openQuestions(delivery);
-    const operator = await door.operator();
-    const answering = operator.resolveIntervention(
-      { params: { intervention_id: question!.id }, body: { answer: 'lost', why: 'run over' } },
-      { idempotencyKey: 'lost' },
-    );
-    expect(await lab.untilSettled('it is answered', answering)).toMatchObject({ outcome: 'accepted' });
-    await reconciled(lab, delivery);
-    expect(await expectSettled(delivery)).toMatchObject({
-      status: 'failed',
-      failure_reason: 'package_lost',
-      charge: { amount: 0 },
-    });
-    expect(await creditsOf(delivery)).toEqual([delivery.price.amount]);
-    const again = operator.resolveIntervention(
-      { params: { intervention_id: question!.id }, body: { answer: 'delivered', why: 'found' } },
-      { idempotencyKey: 'found' },
-    );
-    await expect(again).rejects.toMatchObject({ status: 409, reason: 'intervention_not_open' });
-    await door.close();
+    try {
+      const scene = await lab.prepare();
+      for (const droneId of scene.droneIds)
+        lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_return' });
+      const delivery = await door.order(await door.callerOf(scene), scene);
+      await lab.until('it is known', async () => (await deliveryOf(lab.clients, delivery.id)) !== null);
+      await delivery.untilStatus('enroute_to_dropoff');
+      await beginRepair(delivery);
+      await lab.until('it lies on the ground', async () =>
+        (await openQuestions(delivery)).some(({ id }) => id.endsWith('_reconcile_package_on_ground')),
+      );
+      const [question] = await openQuestions(delivery);
+      const operator = await door.operator();
+      const answering = operator.resolveIntervention(
+        { params: { intervention_id: question!.id }, body: { answer: 'lost', why: 'run over' } },
+        { idempotencyKey: 'lost' },
+      );
+      expect(await lab.untilSettled('it is answered', answering)).toMatchObject({ outcome: 'accepted' });
+      await reconciled(lab, delivery);
+      expect(await expectSettled(delivery)).toMatchObject({
+        status: 'failed',
+        failure_reason: 'package_lost',
+        charge: { amount: 0 },
+      });
+      expect(await creditsOf(delivery)).toEqual([delivery.price.amount]);
+      const again = operator.resolveIntervention(
+        { params: { intervention_id: question!.id }, body: { answer: 'delivered', why: 'found' } },
+        { idempotencyKey: 'found' },
+      );
+      await expect(again).rejects.toMatchObject({ status: 409, reason: 'intervention_not_open' });
+    } finally {
+      await door.close();
+    }
   }, 120_000);
 
   it('or is in a drone that has crashed: a person is asked, who brings it back', async () => {
-    const scene = await lab.prepare();
-    for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'crash', stage: 'to_dropoff' });
-    const delivery = await scene.order();
-    const { id } = await untilAsked(lab, delivery);
-    await beginRepair(delivery);
-    const question = await untilAsked(lab, delivery, [id]);
+    const { delivery, asked } = await crashedWithPackage();
+    const question = await askedAnew(delivery, asked);
     expect(question).toMatchObject({ kind: 'drone_down' });
     expect(await answerInUi(delivery, question.id, 'returned')).toMatchObject({ outcome: 'accepted' });
     await reconciled(lab, delivery);
     expect(await expectSettled(delivery)).toMatchObject({ status: 'returned', charge: delivery.price });
+  }, 120_000);
+
+  it('stays asked about while a service that knows where it is does not answer: the answer waits for it', async () => {
+    const { delivery, asked } = await crashedWithPackage();
+    const question = await askedAnew(delivery, asked);
+    const down = vi
+      .spyOn(lab.clients.carrier, 'listBookings')
+      .mockRejectedValue(new Problem('unavailable', { detail: 'down, says the test' }));
+    const looks = () => reconcilersCallsOf(delivery, 'examineDelivery').length;
+    let answering: ReturnType<typeof answerInUi>;
+    try {
+      const before = looks();
+      await lab.until('it was looked at without that service', () => looks() >= before + 3);
+      expect(await openQuestions(delivery)).toMatchObject([{ id: question.id }]);
+      answering = answerInUi(delivery, question.id, 'returned');
+      const whenAsked = looks();
+      await lab.until('it was looked at again', () => looks() >= whenAsked + 3);
+      expect(await openQuestions(delivery)).toMatchObject([{ id: question.id }]);
+    } finally {
+      down.mockRestore();
+    }
+    expect(await answering).toMatchObject({ outcome: 'accepted' });
+    await reconciled(lab, delivery);
+    const ended = await expectSettled(delivery);
+    expect(ended).toMatchObject({ status: 'returned' });
+    const told = (await delivery.events()).filter(({ type }) => type === 'delivery.intervention_opened');
+    expect(told.filter(({ data }) => data['kind'] === 'drone_down')).toHaveLength(2);
+  }, 240_000);
+
+  it('takes the answer to what an earlier reconciler had asked as soon as it has looked', async () => {
+    const { delivery, asked } = await crashedWithPackage();
+    const question = await askedAnew(delivery, asked);
+    const handle = lab.temporal.workflow.getHandle(reconcileWorkflowId(delivery.id));
+    await handle.terminate('the test has it begin anew');
+    lab.faults.arm({ activity: 'recallDrone', how: 'hang', of: reconcileWorkflowId(delivery.id) });
+    await repair(lab.temporal, lab.taskQueue, await orphansOf(lab, delivery));
+    await lab.until('its drone does not answer', () =>
+      reconcilersCallsOf(delivery, 'recallDrone').some(({ hit }) => hit),
+    );
+    const answering = answerInUi(delivery, question.id, 'returned');
+    expect(await answering).toMatchObject({ outcome: 'accepted' });
+    lab.faults.clear();
+    await reconciled(lab, delivery);
+    expect(await expectSettled(delivery)).toMatchObject({ status: 'returned' });
   }, 120_000);
 
   it('or whose carrier has given up with it: a person is asked, and what was not delivered is credited', async () => {
@@ -404,8 +467,7 @@ describe('a package that nobody has when its delivery is terminated', () => {
     const scene = await lab.prepare({ drones: 0, account: { carrier: true, carrierCapCents: 10_000 } });
     const delivery = await scene.order({ declaredCents: 2_500 });
     const { id } = await untilAsked(lab, delivery);
-    await beginRepair(delivery);
-    const question = await untilAsked(lab, delivery, [id]);
+    const question = await askedAnew(delivery, id);
     expect(question).toMatchObject({ kind: 'carrier_failed' });
     expect(await answerInUi(delivery, question.id, 'lost')).toMatchObject({ outcome: 'accepted' });
     await reconciled(lab, delivery);
@@ -439,12 +501,8 @@ describe('a package that nobody has when its delivery is terminated', () => {
   }, 120_000);
 
   it('is left to its workflow again when that is reset: the reconciler asks no more', async () => {
-    const scene = await lab.prepare();
-    for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'crash', stage: 'to_dropoff' });
-    const delivery = await scene.order();
-    const { id } = await untilAsked(lab, delivery);
-    await beginRepair(delivery);
-    const question = await untilAsked(lab, delivery, [id]);
+    const { delivery, asked: id } = await crashedWithPackage();
+    const question = await askedAnew(delivery, id);
     await reset(lab, delivery);
     expect(await reconciled(lab, delivery)).toMatchObject({ outcome: 'carried' });
     await lab.until('its workflow asks', async () => {
@@ -476,6 +534,18 @@ describe('a service that is down while a terminated delivery is undone', () => {
     lab.faults.clear();
     await reconciled(lab, delivery);
     expect(await expectSettled(delivery)).toMatchObject({ status: 'failed', compensation: 'complete' });
+    // What is done while the reconciler waits is not done again.
+    const undone = (await delivery.events()).filter(({ type }) => type === 'delivery.compensated');
+    const steps = undone.map(({ data }) => data['step']);
+    expect(steps).toEqual([...new Set(steps)]);
+    expect(reconcilersCallsOf(delivery, 'voidPackages').filter(({ result }) => result === 'ok')).toHaveLength(
+      1,
+    );
+    // Nor is a question closed twice.
+    const closing = lab.faults
+      .callsOf(reconcileWorkflowId(delivery.id))
+      .filter(({ activity, result }) => activity === 'appendEvents' && result === 'failed');
+    expect(closing).toEqual([]);
   }, 120_000);
 
   it('and does not even say what it holds: what the others hold is undone, and nothing is complete before it is known', async () => {
@@ -500,7 +570,7 @@ describe('a service that is down while a terminated delivery is undone', () => {
 });
 
 describe('what arrives late for a delivery that is complete', () => {
-  it('and is refused for good: a person is asked, and it is complete again once that is settled', async () => {
+  it('and is refused for good: a person is asked, and it stays complete', async () => {
     const delivery = await ordered(lab, 'awaiting_drone', await grounded(await lab.prepare()));
     await delivery.cancel();
     await delivery.untilComplete();
@@ -511,10 +581,13 @@ describe('what arrives late for a delivery that is complete', () => {
     expect(await repair(lab.temporal, lab.taskQueue, await orphansOf(lab, delivery))).toEqual([delivery.id]);
     const question = await untilAsked(lab, delivery);
     expect(question).toMatchObject({ kind: 'compensation:authorization', answers: [] });
-    expect(await delivery.read()).toMatchObject({ complete: false, compensation: 'needs_intervention' });
+    expect(await delivery.read()).toMatchObject({ complete: true, compensation: 'complete' });
     lab.faults.clear();
     await reconciled(lab, delivery);
     expect(await expectSettled(delivery)).toMatchObject({ status: 'cancelled', compensation: 'complete' });
+    // Its end is told once.
+    const ends = (await delivery.events()).filter(({ type }) => type === 'delivery.compensation_complete');
+    expect(ends).toHaveLength(1);
   }, 120_000);
 });
 
@@ -582,6 +655,29 @@ describe('the reconciler', () => {
       undone: [],
     });
   }, 120_000);
+
+  it('looks before it acts: once the delivery’s workflow is reset it does nothing more for it', async () => {
+    const delivery = await ordered(lab, 'awaiting_drone', await grounded(await lab.prepare()));
+    const orphans = await terminate(lab, delivery);
+    lab.faults.arm({ activity: 'voidPackages', how: 'refuse', of: reconcileWorkflowId(delivery.id) });
+    expect(await repair(lab.temporal, lab.taskQueue, orphans)).toEqual([delivery.id]);
+    const tries = () => reconcilersCallsOf(delivery, 'voidPackages').length;
+    // It waits longer and longer between two: long enough for the reset, once it has looked what came of the last one.
+    const isWaiting = () => {
+      const last = lab.faults.callsOf(reconcileWorkflowId(delivery.id)).at(-1);
+      return last?.activity === 'examineDelivery' && last.result === 'ok';
+    };
+    await lab.until('it has tried often', () => tries() >= 5 && isWaiting(), { withinMs: 60_000 });
+    // Its own workflow lives until it has been seen to.
+    lab.faults.arm({ activity: 'voidPackages', how: 'down', of: delivery.id });
+    await reset(lab, delivery);
+    const before = tries();
+    expect(await reconciled(lab, delivery)).toMatchObject({ outcome: 'carried' });
+    expect(tries()).toBe(before);
+    lab.faults.clear();
+    await lab.until('it is complete', async () => (await delivery.read()).complete);
+    await expectSettled(delivery);
+  }, 240_000);
 
   it('does not undo by itself what Temporal does not know: it may be Temporal that forgot', async () => {
     const scene = await lab.prepare();

@@ -7,12 +7,14 @@ import { Reconciliation } from '../reconcile/reconciliation.ts';
 /**
  * Undoes it as the reconciler would, until nothing is left. The delivery's status is final.
  * @param completes whether the delivery is to be completed with that
+ * @returns whether nothing is left; no: it has taken as long as one history may, and is the reconciler's once this workflow has ended
  */
 export async function undoLeftovers(
   deliveryId: DeliveryId,
   { completes }: { completes: boolean },
-): Promise<void> {
+): Promise<boolean> {
   const seen = await examineDelivery({ deliveryId, byItself: true });
   const questions = new Questions(deliveryId, { areShown: false });
-  await new Reconciliation({ deliveryId, seen, questions, byItself: true, completes }).run();
+  const outcome = await new Reconciliation({ deliveryId, seen, questions, byItself: true, completes }).run();
+  return outcome !== 'history_is_long';
 }

@@ -94,7 +94,7 @@ async function concludeElsewhere({ record, happenings, input }: DeliveryRun): Pr
   happenings.answerLate();
   happenings.reschedules.end(record.status);
   record.showPhase();
-  await undoLeftovers(input.deliveryId, { completes: true });
+  if (!(await undoLeftovers(input.deliveryId, { completes: true }))) return;
   record.state.compensation = record.state.compensation === 'none' ? 'none' : 'complete';
 }
 
@@ -107,7 +107,7 @@ async function settle(run: DeliveryRun, ending: Ending, charge: Money): Promise<
   compensations.keepOnly([VOID_AUTHORIZATION, ...raises, WRITE_OFF_BOOKING]);
   await captureInsteadOfVoid(run, charge, ending.charged, 'short');
   await compensations.undoAll();
-  if (record.repetition.isReset) await undoForgotten(run);
+  if (record.repetition.isReset && !(await undoForgotten(run))) return;
   // Only a capture that a person had to settle leaves a trace here.
   const compensation = record.state.compensation === 'none' ? 'none' : 'complete';
   record.state.compensation = compensation;
@@ -156,7 +156,7 @@ async function compensate(run: DeliveryRun, ending: Ending, charge: Money): Prom
   if (charge.amount > 0) await captureInsteadOfVoid(run, charge, ending.charged, 'plain');
   const credit = creditWhatWasLost(run, ending);
   await compensations.undoAll();
-  if (record.repetition.isReset) await undoForgotten(run);
+  if (record.repetition.isReset && !(await undoForgotten(run))) return;
   record.state.compensation = 'complete';
   await record.note('compensation_complete', {
     data: { outcome: ending.charged, ...(credit && { credit }) },
@@ -164,7 +164,10 @@ async function compensate(run: DeliveryRun, ending: Ending, charge: Money): Prom
   });
 }
 
-/** A run that was reset may have come by another way, and not know of all that was taken on the first. */
-function undoForgotten({ input }: DeliveryRun): Promise<void> {
+/**
+ * A run that was reset may have come by another way, and not know of all that was taken on the first. Answers whether nothing is left
+ * of it: what is, is the reconciler's, which says so when it is done.
+ */
+function undoForgotten({ input }: DeliveryRun): Promise<boolean> {
   return undoLeftovers(input.deliveryId, { completes: false });
 }

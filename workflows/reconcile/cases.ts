@@ -34,8 +34,11 @@ export const aboutDrone = (held: Holding): Question => ({
   ...NEEDS_INTERVENTION,
 });
 
+const UNREAD = 'unread_';
+export const isAboutService = (about: string): boolean => about.startsWith(UNREAD);
+
 export const aboutService = (service: string): Question => ({
-  about: `unread_${service}`,
+  about: UNREAD + service,
   kind: `compensation:${service}`,
   reason: `The ${service} service does not answer: what it still holds for the delivery is not known. This closes by itself as soon as it answers. There is nothing to answer.`,
   ...NEEDS_INTERVENTION,

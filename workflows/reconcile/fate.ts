@@ -11,6 +11,10 @@ import type { ExaminedDelivery } from './undoing.ts';
 /** What a question is about whose package is in a drone that is down. */
 export const IN_DRONE = 'package_in_drone';
 
+/** What a question is about that says what has become of the package; every other one is about what is held. */
+const ABOUT_PACKAGE = [IN_DRONE, 'package_on_ground', 'package_with_carrier', 'overdue_carrier'];
+export const isAboutPackage = (about: string): boolean => ABOUT_PACKAGE.includes(about);
+
 /** How the delivery ends; `by` and `why`: a person has said so; `isConfirmed`: the proof that its sender asked for was given. */
 export type Fate =
   | { status: 'failed'; reason: 'workflow_terminated' }

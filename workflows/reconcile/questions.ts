@@ -10,6 +10,7 @@ import type { DeliveryId } from '../../shared/ids.ts';
 import type { OperatorAnswer, ResolveInterventionCommand } from '../messages.ts';
 import { ACCEPTED, PendingAnswers } from '../delivery/answers.ts';
 import type { OpenedIntervention } from '../delivery/record.ts';
+import { isAboutPackage } from './fate.ts';
 import { orRefused, type Timeline } from './timeline.ts';
 
 export type Question = Omit<OpenedIntervention, 'id'> & {
@@ -25,13 +26,27 @@ export class Questions {
   private readonly deliveryId: DeliveryId;
   /** Those that it has asked, or found asked by an earlier run. */
   private readonly open = new Map<string, OpenedIntervention>();
+  /** Those that it has closed: what was seen before may not show it. */
+  private readonly closed = new Set<string>();
   private readonly answers = new PendingAnswers();
   private readonly areShown: boolean;
 
-  /** @param options.areShown in the Temporal UI; yes unless told */
-  constructor(deliveryId: DeliveryId, { areShown = true } = {}) {
+  /**
+   * @param options.areShown in the Temporal UI; yes unless told
+   * @param options.asked by the run before this one: an answer is taken before anything is looked at
+   */
+  constructor(
+    deliveryId: DeliveryId,
+    { areShown = true, asked = [] }: { areShown?: boolean; asked?: readonly OpenedIntervention[] } = {},
+  ) {
     this.deliveryId = deliveryId;
     this.areShown = areShown;
+    for (const one of asked) this.open.set(one.id, one);
+  }
+
+  /** For the run that goes on for this one. */
+  get asked(): OpenedIntervention[] {
+    return [...this.open.values()];
   }
 
   // For the update of the Temporal UI and the API, as a delivery has it.
@@ -64,7 +79,18 @@ export class Questions {
     return [...this.open.keys()].some((id) => this.answers.to(id) !== undefined);
   }
 
-  /** Asks it, unless it is asked already. */
+  /** What it is about has been asked, by whichever run. */
+  isAsked(seen: Examination, about: string): boolean {
+    return this.ownOf(seen).includes(this.idOf(about));
+  }
+
+  /** What all are about that have been asked, by whichever run. */
+  askedAbout(seen: Examination): string[] {
+    const before = this.idOf('');
+    return this.ownOf(seen).map((id) => id.slice(before.length));
+  }
+
+  /** Asks it, unless it is asked already. A delivery that is complete stays so: its end has been told. */
   async ask(timeline: Timeline, seen: Examination, question: Question): Promise<void> {
     const { about, patch, ...asked } = question;
     const id = this.idOf(about);
@@ -73,12 +99,14 @@ export class Questions {
     this.open.set(id, intervention);
     this.show();
     if (seen.interventions.includes(id)) return;
+    this.closed.delete(id);
     const { kind } = asked;
+    const isComplete = seen.delivery?.complete === true;
     await orRefused(async () => {
       await timeline.note(seen, {
         type: 'delivery.intervention_opened',
         data: { kind },
-        patch,
+        ...(!isComplete && { patch }),
         open_intervention: intervention,
       });
       return true;
@@ -100,8 +128,7 @@ export class Questions {
     why = NOTHING_LEFT,
   ): Promise<void> {
     const ids = needed.map((about) => this.idOf(about));
-    const own = seen.interventions.filter((id) => isAskedByReconciler(id));
-    for (const id of new Set([...own, ...this.open.keys()])) {
+    for (const id of this.ownOf(seen)) {
       if (ids.includes(id)) continue;
       await this.close(timeline, seen, id, { answer: 'reconciled', by: 'reconciler', why });
       this.answers.close(id, why);
@@ -130,16 +157,39 @@ export class Questions {
   ): Promise<void> {
     const kind = this.open.get(id)?.kind;
     this.open.delete(id);
+    this.closed.add(id);
     this.show();
+    const patch = this.nobodyIsAsked(seen, id);
     // Somebody else may have closed it.
     await orRefused(async () => {
       await timeline.note(seen, {
         type: 'delivery.intervention_resolved',
         data: { ...(kind !== undefined && { kind }), ...resolution },
+        ...(patch && { patch }),
         resolve_intervention: { id, ...resolution },
       });
       return true;
     });
+  }
+
+  /** The last of those about what is held is closed: what the delivery says of its compensation. @param id that has just been closed */
+  private nobodyIsAsked(seen: Examination, id: string): DeliveryPatch | undefined {
+    const { delivery } = seen;
+    if (!delivery || delivery.complete) return undefined;
+    const isOwn = isAskedByReconciler(id);
+    const was = isOwn ? !this.isAboutPackage(id) : delivery.compensation === 'needs_intervention';
+    const left = [...seen.interventions, ...this.open.keys()].filter((one) => !this.closed.has(one));
+    // Of what its own workflow asks, reset in this moment, it is not known here what it is about.
+    const isLeft = left.some((one) => (isAskedByReconciler(one) ? !this.isAboutPackage(one) : isOwn));
+    return was && !isLeft ? { compensation: 'pending' } : undefined;
+  }
+
+  private isAboutPackage(id: string): boolean {
+    return isAboutPackage(id.slice(this.idOf('').length));
+  }
+
+  private ownOf(seen: Examination): string[] {
+    return [...new Set([...seen.interventions.filter(isAskedByReconciler), ...this.open.keys()])];
   }
 
   private idOf(about: string): string {

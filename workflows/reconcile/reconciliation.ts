@@ -4,7 +4,7 @@
  * of the steps that took it, and looks again until nothing is left. So it may be begun at any time, repeated, or run for a delivery
  * that turns out to be well. Nothing in it waits for a service that is down: each thing is attempted for itself.
  */
-import { allHandlersFinished, condition, sleep, workflowInfo } from '@temporalio/workflow';
+import { allHandlersFinished, condition, patched, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Examination } from '../../activities/examination.ts';
 import { isFinal } from '../../services/delivery/contract/status.ts';
 import type { DeliveryId } from '../../shared/ids.ts';
@@ -12,9 +12,17 @@ import type { Money } from '../../shared/schemas.ts';
 import { DEFAULT_POLICY } from '../delivery/policy.ts';
 import { plainStep, StepFailed } from '../delivery/steps.ts';
 import type { ReconcileOutcome } from '../messages.ts';
-import { Attempts } from './attempts.ts';
-import { aboutCredit, aboutDrone, aboutOf, aboutService, aboutUndoing, CREDIT_NOTE } from './cases.ts';
-import { type Fate, fateBy, IN_DRONE, knownFate, notesOf, questionAbout } from './fate.ts';
+import { Attempts, type Progress } from './attempts.ts';
+import {
+  aboutCredit,
+  aboutDrone,
+  aboutOf,
+  aboutService,
+  aboutUndoing,
+  CREDIT_NOTE,
+  isAboutService,
+} from './cases.ts';
+import { type Fate, fateBy, IN_DRONE, isAboutPackage, knownFate, notesOf, questionAbout } from './fate.ts';
 import { examineDelivery, FIRST_LOOK_MS, LONGEST_LOOK_MS } from './look.ts';
 import type { Question, Questions } from './questions.ts';
 import { Timeline } from './timeline.ts';
@@ -44,6 +52,8 @@ export class Reconciliation {
   /** Since when services do not answer, Unix milliseconds by the clock of the deliveries. */
   private readonly unreadSince = new Map<string, number>();
   private seen: Examination;
+  /** Not of a reconciliation that began before it did: that goes on as it began. */
+  private looksFirst = false;
   private ordinal = 0;
   private credited: Money | undefined;
 
@@ -62,9 +72,10 @@ export class Reconciliation {
 
   private readonly key: (step: string) => string;
 
-  /** @returns `history_is_long`: it is to be gone on with by a new run, which finds everything as it is */
+  /** @returns `history_is_long`: it is to be gone on with by a new run, or the reconciler, which finds everything as it is */
   async run(): Promise<ReconcileOutcome | 'history_is_long'> {
     const { questions, byItself = false, completes = true } = this.options;
+    this.looksFirst = patched('looks-before-it-acts');
     await this.beginning();
     for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_LOOK_MS)) {
       if (this.isCarried()) return this.leave();
@@ -78,15 +89,18 @@ export class Reconciliation {
       if (this.isCarried() || this.hasEnded !== hasEnded || foundMore) continue;
       if (this.nothingIsLeft) break;
       await this.ask();
-      const isLong = workflowInfo().continueAsNewSuggested && !byItself;
+      const isLong = workflowInfo().continueAsNewSuggested && (this.looksFirst || !byItself);
       if (isLong && allHandlersFinished()) return 'history_is_long';
       // An answer is taken at once; one that could not be, with the next look. What ends meanwhile may be the last of it.
       const { underWay } = this.attempts;
-      if (questions.hasAnswer) await sleep(FIRST_LOOK_MS);
+      if (questions.hasAnswer) await sleep(this.isPackageUnknown ? waitMs : FIRST_LOOK_MS);
       else await condition(() => questions.hasAnswer || this.attempts.underWay < underWay, waitMs);
+      // It may have been reset meanwhile; and what has been done is not done again.
+      if (this.looksFirst) await this.lookAgain();
     }
+    if (this.looksFirst) await questions.keepOnly(this.timeline, this.seen, []);
     if (completes) await this.complete();
-    await questions.keepOnly(this.timeline, this.seen, []);
+    if (!this.looksFirst) await questions.keepOnly(this.timeline, this.seen, []);
     questions.end();
     return { outcome: 'reconciled', undone: this.undone };
   }
@@ -94,17 +108,30 @@ export class Reconciliation {
   /** Whose act it was is kept; nobody is left to take an answer to what its workflow asked. */
   private async beginning(): Promise<void> {
     const { byItself = false, questions } = this.options;
-    if (byItself) return;
+    if (byItself || this.isCarried()) return;
+    await this.recallQuestions();
     await this.timeline.tellOfTermination(this.seen);
     await questions.closeForeign(this.timeline, this.seen);
     // What is decided comes after these.
     await this.lookAgain();
+    await this.recallQuestions();
+  }
+
+  /** What an earlier run has asked takes its answer at once. */
+  private async recallQuestions(): Promise<void> {
+    const { questions } = this.options;
+    if (this.seen.isCarried) return;
+    for (const question of this.questionsNow()) {
+      if (questions.isAsked(this.seen, question.about))
+        await questions.ask(this.timeline, this.seen, question);
+    }
   }
 
   /** Answers whether more is held than was seen before. */
   private async lookAgain(): Promise<boolean> {
     const { deliveryId, byItself } = this.options;
     const before = new Set(this.seen.held.map(aboutOf));
+    this.attempts.looking();
     this.seen = await examineDelivery({ deliveryId, ...(byItself === true && { byItself }) });
     const nowMs = Date.parse(this.seen.now);
     const unread = this.seen.unread ?? [];
@@ -171,7 +198,9 @@ export class Reconciliation {
       }
       return;
     }
-    const fate = knownFate(this.seen);
+    // One of which the drone service does not say what it holds may still be taken up.
+    const mayBeTakenUp = this.looksFirst && this.seen.unread?.includes('drone') === true;
+    const fate = mayBeTakenUp ? undefined : knownFate(this.seen);
     if (fate) {
       await this.decide(fate, delivery);
       return;
@@ -187,46 +216,54 @@ export class Reconciliation {
 
   private undoAll(): void {
     for (const held of this.leftToUndo) this.begin(held);
-    if (this.seen.owed) this.attempts.begin(CREDIT_NOTE, this.nowMs, () => this.credit());
+    if (this.seen.owed) this.attempt(CREDIT_NOTE, () => this.credit());
   }
 
   private begin(held: Holding): void {
-    this.attempts.begin(aboutOf(held), this.nowMs, () => this.undo(held));
+    this.attempt(aboutOf(held), () => this.undo(held));
   }
 
-  /** Answers whether it changed anything; what needs a flight, or a person, is looked at again later. */
-  private async undo(held: Holding): Promise<boolean> {
+  private attempt(about: string, work: () => Promise<Progress>): void {
+    // The next look shows what came of the last one.
+    if (this.looksFirst && this.attempts.isUnseen(about)) return;
+    this.attempts.begin(about, this.nowMs, work);
+  }
+
+  /** What needs a flight, or a person, is looked at again later. */
+  private async undo(held: Holding): Promise<Progress> {
     try {
       const outcome = await this.undoing.undo(held, this.seen);
-      if (outcome === undefined) return false;
+      if (outcome === undefined) {
+        return this.looksFirst && this.undoing.isUnanswered(held) ? 'unanswered' : 'unmoved';
+      }
       const step = `${held.kind} ${held.stepKey.slice(held.stepKey.indexOf('/') + 1)}`;
       this.undone.push(`${step}: ${outcome}`);
       const data = { step, outcome, by: 'reconciler' };
       await this.timeline.note(this.seen, { type: 'delivery.compensated', data });
-      return true;
+      return 'moved';
     } catch (error) {
       if (!(error instanceof StepFailed)) throw error;
       const why = `failed for good (${error.message})`;
       await this.options.questions.ask(this.timeline, this.seen, aboutUndoing(held, why));
-      return false;
+      return 'unmoved';
     }
   }
 
-  /** Issues the credit note that its workflow did not get to. Answers whether it did. */
-  private async credit(): Promise<boolean> {
+  /** Issues the credit note that its workflow did not get to. */
+  private async credit(): Promise<Progress> {
     const { owed } = this.seen;
-    if (!owed) return false;
+    if (!owed) return 'unmoved';
     try {
       const step = { key: this.key(CREDIT_NOTE), ...owed, reason: 'package_lost' as const };
       const { outcome } = await plainStep('issueCreditNote', step, 'credit the account for what was lost');
       this.credited = owed.amount;
       this.undone.push(`credit_note: ${outcome}`);
-      return true;
+      return 'moved';
     } catch (error) {
       if (!(error instanceof StepFailed)) throw error;
       const why = `failed for good (${error.message})`;
       await this.options.questions.ask(this.timeline, this.seen, aboutCredit(owed.amount, why));
-      return false;
+      return 'unmoved';
     }
   }
 
@@ -241,9 +278,21 @@ export class Reconciliation {
       ...held.map(aboutOf),
       ...(owed ? [CREDIT_NOTE] : []),
       ...[...this.unreadSince.keys()].map((service) => aboutService(service).about),
+      ...(this.looksFirst ? questions.askedAbout(this.seen).filter((about) => this.isUndecided(about)) : []),
     ];
     await questions.keepOnly(this.timeline, this.seen, standing);
     for (const question of needed) await questions.ask(this.timeline, this.seen, question);
+  }
+
+  /** Whether it still needs to be asked only a service knows that does not answer. */
+  private isUndecided(about: string): boolean {
+    if (isAboutPackage(about)) return this.isPackageUnknown;
+    return !isAboutService(about) && this.unreadSince.size > 0;
+  }
+
+  /** A service that knows where the package is does not answer. */
+  private get isPackageUnknown(): boolean {
+    return this.looksFirst && !this.hasEnded && !this.seen.whereabouts;
   }
 
   private questionsNow(): Question[] {
@@ -251,10 +300,14 @@ export class Reconciliation {
     const stuck = new Set(this.attempts.begunBefore(this.nowMs - STUCK_MS));
     const late = 'has not succeeded so far';
     const about = this.hasEnded ? undefined : questionAbout(this.seen);
-    const isInDrone = about?.about === IN_DRONE;
+    const isInDrone =
+      about?.about === IN_DRONE ||
+      (this.isPackageUnknown && this.options.questions.isAsked(this.seen, IN_DRONE));
     return [
       ...(about ? [about] : []),
-      ...held.filter((one) => stuck.has(aboutOf(one))).map((one) => aboutUndoing(one, late)),
+      ...held
+        .filter((one) => stuck.has(aboutOf(one)) && !(this.looksFirst && this.isDown(one)))
+        .map((one) => aboutUndoing(one, late)),
       ...(owed && stuck.has(CREDIT_NOTE) ? [aboutCredit(owed.amount, late)] : []),
       ...(isInDrone ? [] : held.filter((one) => this.isDown(one)).map(aboutDrone)),
       ...[...this.unreadSince]
@@ -268,7 +321,7 @@ export class Reconciliation {
     if (!delivery || delivery.complete) return;
     const isCarriedOut = delivery.status === 'delivered' || delivery.status === 'returned';
     const charge = captured ?? { amount: 0, currency: delivery.price.currency };
-    await this.options.questions.keepOnly(this.timeline, this.seen, []);
+    if (!this.looksFirst) await this.options.questions.keepOnly(this.timeline, this.seen, []);
     await this.timeline.note(this.seen, {
       type: isCarriedOut ? 'delivery.settled' : 'delivery.compensation_complete',
       data: { by: 'reconciler', ...(this.credited && { credit: this.credited }) },

@@ -20,6 +20,8 @@ export class Undoing {
   private readonly isClosedByHand: (delivery: ExaminedDelivery) => boolean;
   /** Drones that were told to bring their package back. */
   private readonly returning = new Set<string>();
+  /** Drones that have not said whether they have loaded. */
+  private readonly unanswered = new Set<string>();
 
   /** @param isClosedByHand the carrier's word on the package is not waited for any more: its booking is closed */
   constructor(key: Keys, isClosedByHand: (delivery: ExaminedDelivery) => boolean) {
@@ -60,6 +62,11 @@ export class Undoing {
     }
   }
 
+  /** Nobody flies or carries for it: its drone was asked last, and has not answered. */
+  isUnanswered({ stepKey }: Holding): boolean {
+    return this.unanswered.has(stepKey);
+  }
+
   /** Empty, it is called home. With the package aboard, it brings that back to the sender first. */
   private async giveBackDrone({ stepKey, deliveryId: delivery_id }: Holding): Promise<string | undefined> {
     const undo = { reserve_key: stepKey, delivery_id, reason: REASON };
@@ -69,6 +76,8 @@ export class Undoing {
       { key: this.key('recall'), ...undo },
       'recall the drone',
     );
+    if (outcome === 'pending') this.unanswered.add(stepKey);
+    else this.unanswered.delete(stepKey);
     switch (outcome) {
       case 'recalled':
       case 'never_dispatched': {
