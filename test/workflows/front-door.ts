@@ -17,8 +17,12 @@ export interface FrontDoor {
   callerOf(scene: Scene): Promise<Client<typeof publicContract>>;
   /** Somebody with an operator's key. */
   operator(): Promise<Client<typeof publicContract>>;
-  /** Orders a short delivery as a caller does. */
-  order(caller: Client<typeof publicContract>, scene: Scene): Promise<LabDelivery>;
+  /** Orders a delivery as a caller does, a short one unless told. */
+  order(
+    caller: Client<typeof publicContract>,
+    scene: Scene,
+    options?: { toDropoffM?: number },
+  ): Promise<LabDelivery>;
   close(): Promise<void>;
 }
 
@@ -70,12 +74,12 @@ export async function openFrontDoor(
     ingestionUrl,
     callerOf: ({ accountId }) => withKey({ role: 'business', account_id: accountId }),
     operator: () => withKey({ role: 'operator', account_id: null }),
-    async order(caller, scene) {
+    async order(caller, scene, { toDropoffM = 150 } = {}) {
       const pickup = destination(scene.baseLocation, 90, 100);
       const { id, price } = await caller.createDelivery({
         body: {
           pickup: { location: pickup },
-          dropoff: { location: destination(pickup, 0, 150) },
+          dropoff: { location: destination(pickup, 0, toDropoffM) },
           packages: [{ size: 'small', weight_kg: 1.2 }],
         },
       });

@@ -378,7 +378,8 @@ describe('a package that nobody has when its delivery is terminated', () => {
       const scene = await lab.prepare();
       for (const droneId of scene.droneIds)
         lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_return' });
-      const delivery = await door.order(await door.callerOf(scene), scene);
+      // So far that it is still under way when the repair begins, on a busy machine too.
+      const delivery = await door.order(await door.callerOf(scene), scene, { toDropoffM: 5_000 });
       await lab.until('it is known', async () => (await deliveryOf(lab.clients, delivery.id)) !== null);
       await delivery.untilStatus('enroute_to_dropoff');
       await beginRepair(delivery);

@@ -1,7 +1,7 @@
 /** What becomes of the package of a delivery whose workflow is gone, and what only a person can say of it. Pure. */
 import type { Examination } from '../../activities/examination.ts';
 import { type DeliveryStatus, statusesBetween } from '../../services/delivery/contract/status.ts';
-import type { ResolveInterventionCommand } from '../messages.ts';
+import { nameOf, type ResolveInterventionCommand } from '../messages.ts';
 import { DEFAULT_POLICY } from '../delivery/policy.ts';
 import { answersAbout, placeOf } from '../delivery/questions.ts';
 import type { Question } from './questions.ts';
@@ -37,7 +37,7 @@ export function knownFate({ whereabouts, held }: Examination): Fate | undefined 
 }
 
 export function fateBy({ answer, actor, why }: ResolveInterventionCommand): Fate {
-  const by = `${actor.role}:${actor.id}`;
+  const by = nameOf(actor);
   if (answer === 'delivered' || answer === 'returned') return { status: answer, by, why };
   return { status: 'failed', reason: 'package_lost', by, why };
 }

@@ -7,7 +7,7 @@ import type { Examination } from '../../activities/examination.ts';
 import type { DeliveryPatch } from '../../services/delivery/contract/index.ts';
 import { isAskedByReconciler, reconcilersQuestion } from '../../services/delivery/contract/interventions.ts';
 import type { DeliveryId } from '../../shared/ids.ts';
-import type { OperatorAnswer, ResolveInterventionCommand } from '../messages.ts';
+import { nameOf, type OperatorAnswer, type ResolveInterventionCommand } from '../messages.ts';
 import { ACCEPTED, PendingAnswers } from '../delivery/answers.ts';
 import type { OpenedIntervention } from '../delivery/record.ts';
 import { isAboutPackage } from './fate.ts';
@@ -116,7 +116,7 @@ export class Questions {
   /** Closes it by a person's answer, which is accepted with that. */
   async answered(timeline: Timeline, seen: Examination, command: ResolveInterventionCommand): Promise<void> {
     const { interventionId, answer, why, actor } = command;
-    await this.close(timeline, seen, interventionId, { answer, why, by: `${actor.role}:${actor.id}` });
+    await this.close(timeline, seen, interventionId, { answer, why, by: nameOf(actor) });
     this.answers.close(interventionId, 'it has been answered', command);
   }
 
