@@ -377,7 +377,10 @@ describe('a delivery that has ended, or is ending, when it is reset', () => {
   }, 120_000);
 
   it('while its drone brings the package back for the reconciler: is returned, and charged', async () => {
-    const delivery = await ordered(lab, 'enroute_to_dropoff', await lab.prepare());
+    const delivery = await ordered(lab, 'enroute_to_dropoff', await lab.prepare(), { toDropoffM: 7_000 });
+    // So far out that it is reset long before the package is home, on a busy machine too.
+    const farOutAtMs = lab.nowMs + 150_000;
+    await lab.until('it is far out', () => lab.nowMs > farOutAtMs);
     await repair(lab.temporal, lab.taskQueue, await terminate(lab, delivery));
     await lab.until('it is being brought back', () =>
       lab.faults
