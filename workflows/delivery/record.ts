@@ -31,6 +31,7 @@ import {
 } from '../messages.ts';
 import { type PendingAnswer, PendingAnswers } from './answers.ts';
 import { COMPENSATION_KIND } from './compensation.ts';
+import { detailsOf, orderedBy } from './details.ts';
 import { eventStep, Repetition } from './repetition.ts';
 import { nextKey, type Ordinals, plainStep, shortStep, StepFailed, type StepInput } from './steps.ts';
 
@@ -293,7 +294,7 @@ export class DeliveryRecord {
     this.interventions.set(intervention.id, intervention);
     this.state.openInterventions = [...this.interventions.keys()];
     this.upsert([{ key: KEYS.hasIntervention, value: 'open' }]);
-    setCurrentDetails(this.currentDetails());
+    this.tellDetails();
     this.answerAsBefore(intervention.id);
   }
 
@@ -302,7 +303,7 @@ export class DeliveryRecord {
     this.answers.close(id, `${by} has closed it with ${answer} (${why})`, command);
     this.state.openInterventions = [...this.interventions.keys()];
     if (this.interventions.size === 0) this.upsert([{ key: KEYS.hasIntervention, value: 'none' }]);
-    setCurrentDetails(this.currentDetails());
+    this.tellDetails();
   }
 
   private openingOf(
@@ -348,7 +349,7 @@ export class DeliveryRecord {
   waiting(waitingFor: string | null, untilMs: number | null): void {
     this.state.waitingFor = waitingFor;
     this.state.until = untilMs === null ? null : isoTime(untilMs);
-    setCurrentDetails(this.currentDetails());
+    this.tellDetails();
   }
 
   upsert(pairs: SearchAttributeUpdatePair[]): void {
@@ -498,38 +499,14 @@ export class DeliveryRecord {
     }
   }
 
+  private tellDetails(): void {
+    setCurrentDetails(detailsOf(this.state, [...this.interventions.values()]));
+  }
+
   private showInDetails(at: string, what: string): void {
     this.state.history = [...this.state.history.slice(1 - HISTORY_SHOWN), { at, what }];
-    setCurrentDetails(this.currentDetails());
+    this.tellDetails();
   }
-
-  private currentDetails(): string {
-    const { state } = this;
-    const reason = state.failureReason ?? state.cancellationReason;
-    const lines = [
-      `**${state.status.replaceAll('_', ' ')}**${reason === null ? '' : `: ${reason.replaceAll('_', ' ')}`}`,
-      ...(state.waitingFor === null || isFinal(state.status)
-        ? []
-        : [`Waiting for ${state.waitingFor}${state.until === null ? '' : `, until ${state.until}`}`]),
-      ...(state.droneId === null ? [] : [`Drone ${state.droneId} (attempt ${state.attempt})`]),
-      ...(state.bookingId === null ? [] : [`Carrier booking ${state.bookingId}`]),
-      ...(state.compensation === 'none' ? [] : [`Compensation ${state.compensation.replaceAll('_', ' ')}`]),
-      ...[...this.interventions.values()].map(
-        ({ id, reason: why, answers }) =>
-          `⚠ Intervention \`${id}\`: ${why} Answers: ${answers.map((one) => `\`${one.answer}\` (${one.effect})`).join(', ')}`,
-      ),
-    ];
-    const history = state.history.map(
-      ({ at, what }) => `- ${at} ${what.replace(/^[a-z_]+/, (type) => type.replaceAll('_', ' '))}`,
-    );
-    return [...lines, '', ...history].join('\n\n').replaceAll('\n\n- ', '\n- ');
-  }
-}
-
-/** Whose act an event is, and why, for those who read the details in the UI. */
-function orderedBy({ by, why }: Record<string, unknown> = {}): string {
-  if (typeof by !== 'string') return '';
-  return typeof why === 'string' ? ` by ${by}: ${why}` : ` by ${by}`;
 }
 
 /** The legal way from one status to another, without the start. @throws {ApplicationFailure} when there is none */
