@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bearingDeg, destination, distanceM, interpolate } from './geodesy.ts';
+import { bearingDeg, chordM, destination, distanceM, interpolate } from './geodesy.ts';
 import type { Location } from './schemas.ts';
 
 /** Half the circumference over the poles: no two points are further apart (WGS 84). */
@@ -56,6 +56,25 @@ describe('geodesy', () => {
         expect(bearing).toBeLessThan(360);
         expect(distanceM(destination(a, bearing, distanceM(a, b)), b)).toBeLessThan(MILLIMETRE);
       }),
+    );
+  });
+
+  it('is no shorter than the straight line, and on a short way as long', () => {
+    fc.assert(
+      fc.property(anywhere, anywhere, (a, b) => {
+        expect(chordM(a, b)).toBeLessThanOrEqual(distanceM(a, b) + MILLIMETRE);
+      }),
+    );
+    const bearings = fc.double({ min: 0, max: 360, noNaN: true });
+    fc.assert(
+      fc.property(
+        anywhere,
+        bearings,
+        fc.double({ min: 0, max: 100_000, noNaN: true }),
+        (a, bearing, metres) => {
+          expect(Math.abs(chordM(a, destination(a, bearing, metres)) - metres)).toBeLessThan(1.1);
+        },
+      ),
     );
   });
 

@@ -17,6 +17,27 @@ export function distanceM(a: Location, b: Location): number {
 }
 
 /**
+ * Length of the straight line through the Earth, metres: never more than `distanceM`, and about ten times as fast. Over 100 km it
+ * is a metre less.
+ */
+export function chordM(a: Location, b: Location): number {
+  const [from, to] = [spatial(a), spatial(b)];
+  return Math.hypot(to.x - from.x, to.y - from.y, to.z - from.z);
+}
+
+/** Seen from the centre of the Earth, metres. */
+function spatial({ latitude, longitude }: Location): { x: number; y: number; z: number } {
+  const [phi, lambda] = [(latitude * Math.PI) / 180, (longitude * Math.PI) / 180];
+  const squaredEccentricity = WGS84.f * (2 - WGS84.f);
+  const normal = WGS84.a / Math.sqrt(1 - squaredEccentricity * Math.sin(phi) ** 2);
+  return {
+    x: normal * Math.cos(phi) * Math.cos(lambda),
+    y: normal * Math.cos(phi) * Math.sin(lambda),
+    z: normal * (1 - squaredEccentricity) * Math.sin(phi),
+  };
+}
+
+/**
  * Course at `from` of the shortest path to `to`, degrees clockwise from north in [0, 360). Between equal points, and from a
  * pole, any course is right; the answer is still a number.
  */

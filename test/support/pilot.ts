@@ -136,8 +136,9 @@ export class Pilot {
   /**
    * Lets everything happen until this moment, each event at its own time, and says and hears what there is to say and hear.
    * Answers whether a milestone or a wish to load was posted or a mission was heard, so that others may have to react.
+   * `mayHearNews`: asked once all has happened; if not, nothing is radioed, as it would be what was radioed before.
    */
-  async flyUntil(nowMs: number): Promise<boolean> {
+  async flyUntil(nowMs: number, mayHearNews: () => boolean = () => true): Promise<boolean> {
     this.#moved = false;
     let atThisMoment = 0;
     for (;;) {
@@ -148,7 +149,7 @@ export class Pilot {
       await this.#goOnTo(nextMs);
     }
     await this.#goOnTo(nowMs);
-    await this.#radio();
+    if (mayHearNews()) await this.#radio();
     return this.#moved;
   }
 

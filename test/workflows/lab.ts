@@ -56,7 +56,7 @@ import { Pilot, type ScriptedFailure } from '../support/pilot.ts';
 import { Faults } from './faults.ts';
 import { Handover } from './handover.ts';
 import { type Quiet, untilQuiet } from './quiet.ts';
-import { recordRequests } from './recorder.ts';
+import { noticeChanges, recordRequests } from './recorder.ts';
 import { type LabServer, realServer, timeSkippingServer } from './servers.ts';
 import { Told } from './told.ts';
 
@@ -140,6 +140,15 @@ const GIVE_UP_IN_REAL_TIME_MS = 60_000;
 export const EXACT_MS = 20_000;
 /** Of its worker and client in the histories, where the SDK would put the machine's name. */
 export const IDENTITY = 'lab';
+
+/** Who has to look at a service again, as it was asked for a change since they last began to look. */
+interface News {
+  /** The aircraft, at their missions. */
+  aircraft: boolean;
+  dronePumps: boolean;
+  carrierPump: boolean;
+}
+
 const NO_CONTENT_LOGGER = createLogger({ role: 'test', level: 'error' });
 
 export class Lab {
@@ -157,6 +166,9 @@ export class Lab {
   readonly databaseUrl: string;
   private readonly time: { ms: number };
   private readonly apps: Record<'carrier' | 'drone', FastifyInstance>;
+  private readonly news: News;
+  /** When the carrier service has something to do by itself, as far as is known; wall, null: never. */
+  private carrierDueMs: number | null = null;
   private readonly told: Told;
   /** A worker of it does something now: then no workflow needs to be asked whether it is quiet. */
   private readonly isBusy: () => boolean;
@@ -181,6 +193,7 @@ export class Lab {
     databaseUrl: string;
     time: { ms: number };
     apps: Record<'carrier' | 'drone', FastifyInstance>;
+    news: News;
     told: Told;
     isBusy: () => boolean;
     stop: () => Promise<void>;
@@ -198,6 +211,7 @@ export class Lab {
     this.databaseUrl = parts.databaseUrl;
     this.time = parts.time;
     this.apps = parts.apps;
+    this.news = parts.news;
     this.told = parts.told;
     this.isBusy = parts.isBusy;
     this.stop = parts.stop;
@@ -239,6 +253,13 @@ export class Lab {
     const faults = new Faults();
     const handover = new Handover();
     for (const [service, app] of Object.entries(apps)) recordRequests(service, app, faults);
+    const news: News = { aircraft: true, dronePumps: true, carrierPump: true };
+    noticeChanges(apps.drone, () => {
+      news.aircraft = news.dronePumps = true;
+    });
+    noticeChanges(apps.carrier, () => {
+      news.carrierPump = true;
+    });
     const listen = (app: FastifyInstance) => app.listen({ host: '127.0.0.1', port: 0 });
     const urls = {
       account: await listen(apps.account),
@@ -337,6 +358,7 @@ export class Lab {
       databaseUrl: database.adminUrl,
       time,
       apps: { carrier: apps.carrier, drone: apps.drone },
+      news,
       told,
       isBusy: () => [...employed].some((one) => one.isBusy()),
       employ,
@@ -498,14 +520,34 @@ export class Lab {
   /** Everything that is due at this moment has happened: workflow tasks, services' background work, drones. */
   async settle(): Promise<void> {
     await this.untilQuiet();
+    this.time.ms = Math.max(this.time.ms, await this.server.wallMs());
+    // Time has passed. Further rounds are of the same moment: in them, only who was given a reason looks again.
+    this.news.aircraft = this.news.dronePumps = true;
     for (let moved = true; moved;) {
-      this.time.ms = Math.max(this.time.ms, await this.server.wallMs());
-      moved = await this.pilot.flyUntil(this.time.ms);
+      moved = await this.pilot.flyUntil(this.time.ms, () => this.takeNews('aircraft'));
       if (!this.server.virtual) return;
-      await Promise.all([this.apps.drone.dronePumps.runDue(), this.apps.carrier.carrierPump.runDue()]);
+      await Promise.all([this.runDronePumps(), this.runCarrierPump()]);
       // What a workflow has done since, an aircraft hears now and not when time has passed.
       if (await this.untilQuiet()) moved = true;
     }
+  }
+
+  private async runDronePumps(): Promise<void> {
+    if (this.takeNews('dronePumps')) await this.apps.drone.dronePumps.runDue();
+  }
+
+  private async runCarrierPump(): Promise<void> {
+    const isDue = this.carrierDueMs !== null && this.carrierDueMs <= this.time.ms;
+    if (this.takeNews('carrierPump') || isDue) {
+      this.carrierDueMs = await this.apps.carrier.carrierPump.runDue();
+    }
+  }
+
+  /** Whether there is any, which is then known: what comes later is news again. */
+  private takeNews(whose: keyof News): boolean {
+    const is = this.news[whose];
+    this.news[whose] = false;
+    return is;
   }
 
   /** Whether any of them has done something. */

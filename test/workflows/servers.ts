@@ -25,6 +25,14 @@ export interface LabServer {
 
 export async function timeSkippingServer(dataConverter: DataConverter): Promise<LabServer> {
   const env = await createTimeSkippingEnvironment({ client: { dataConverter } });
+  const read = async () => {
+    const ms = await env.currentTimeMs();
+    return { ms, atMs: performance.now() };
+  };
+  // Unless it is told to let time pass, its clock goes as fast as any: then nobody needs to ask it. Never ahead of it, as its answer
+  // was true when it was sent.
+  let known = await read();
+  let passing = 0;
   return {
     virtual: true,
     // Not the environment's own client: that one lets time skip while it waits for a result.
@@ -33,8 +41,19 @@ export async function timeSkippingServer(dataConverter: DataConverter): Promise<
     nativeConnection: env.nativeConnection,
     namespace: env.namespace ?? 'default',
     clock: LIVE_CLOCK,
-    wallMs: () => env.currentTimeMs(),
-    sleep: (ms) => env.sleep(Math.ceil(ms)),
+    async wallMs() {
+      if (passing > 0) return env.currentTimeMs();
+      return known.ms + Math.floor(performance.now() - known.atMs);
+    },
+    async sleep(ms) {
+      passing += 1;
+      try {
+        await env.sleep(Math.ceil(ms));
+        known = await read();
+      } finally {
+        passing -= 1;
+      }
+    },
     stop: () => env.teardown(),
   };
 }

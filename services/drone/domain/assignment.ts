@@ -2,10 +2,11 @@
  * Which drone flies a delivery: of those that can carry it there and, at worst, all the way back, the one that arrives first
  * at the pickup. Pure; it judges every drone of the fleet and keeps the numbers, so that each decision can be explained.
  */
-import { distanceM } from '../../../shared/geodesy.ts';
+import { chordM, distanceM } from '../../../shared/geodesy.ts';
 import type { BaseId, DeliveryId, DroneId, ModelId } from '../../../shared/ids.ts';
 import type { Location, PackageSize } from '../../../shared/schemas.ts';
 import type { Base, Candidate, DroneModel, DroneState } from '../contract/index.ts';
+import { energyWh } from '../contract/energy.ts';
 import { legProfile, type MissionPlan, planMission } from '../contract/flight.ts';
 import { type Appointment, dropoffArrivalS, isLate } from './appointment.ts';
 import { PLANNED_WAITS } from './missions.ts';
@@ -189,6 +190,14 @@ export function misfitOf(job: Job, model: DroneModel): 'too_heavy' | 'too_big' |
   const slots = job.packageSizes.reduce((sum, size) => sum + SLOTS[size], 0);
   const isTooBig = job.packageSizes.some((size) => SIZE_ORDER.indexOf(size) > largest);
   return isTooBig || slots > model.bay_slots ? 'too_big' : undefined;
+}
+
+/** Its charge does not even carry it to the pickup: no plan can be feasible. Takes much less than a plan. */
+export function isOutOfReach(job: Job, drone: FleetDrone, { models }: Fleet): boolean {
+  const model = models.get(drone.modelId);
+  if (!model) return false;
+  const cruiseS = chordM(drone.position, job.pickup) / model.cruise_speed_mps;
+  return energyWh(model, 'cruise', 0, cruiseS) > drone.battery * model.battery_capacity_wh;
 }
 
 function planFrom(

@@ -1,7 +1,7 @@
 /** Who on the waiting list is offered which free drone. Pure. */
 import type { DeliveryId, DroneId } from '../../../shared/ids.ts';
 import type { Appointment } from './appointment.ts';
-import { choose, type Fleet, type Job } from './assignment.ts';
+import { choose, type Fleet, isOutOfReach, type Job } from './assignment.ts';
 
 /** How long a free drone is kept for the delivery that was told of it, wall milliseconds. */
 export const OFFER_MS = 10_000;
@@ -35,7 +35,8 @@ export function offersFor(waiters: readonly Waiter[], fleet: Fleet): Offer[] {
     if (free.size === 0) break;
     const { deliveryId, appointment } = waiter;
     const rules = { excluded: new Set(waiter.excludedDroneIds), deliveryId, appointment };
-    const [able] = choose(waiter.job, { ...fleet, drones: [...free.values()] }, rules).ranked;
+    const near = [...free.values()].filter((drone) => !isOutOfReach(waiter.job, drone, fleet));
+    const [able] = choose(waiter.job, { ...fleet, drones: near }, rules).ranked;
     if (!able) continue;
     free.delete(able.droneId);
     offers.push({ deliveryId: waiter.deliveryId, droneId: able.droneId });

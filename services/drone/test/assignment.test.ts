@@ -6,7 +6,14 @@ import type { PackageSize } from '../../../shared/schemas.ts';
 import { planMission } from '../contract/flight.ts';
 import type { DroneModel, DroneState } from '../contract/index.ts';
 import type { Appointment } from '../domain/appointment.ts';
-import { choose, type ChoiceRules, type Fleet, type FleetDrone, type Job } from '../domain/assignment.ts';
+import {
+  choose,
+  type ChoiceRules,
+  type Fleet,
+  type FleetDrone,
+  isOutOfReach,
+  type Job,
+} from '../domain/assignment.ts';
 import { PLANNED_WAITS } from '../domain/missions.ts';
 import { offersFor, type Waiter } from '../domain/waiting-list.ts';
 import { CITY, MODEL } from './support.ts';
@@ -189,6 +196,27 @@ describe('the choice', () => {
     for (let round = 0; round < rounds; round += 1) choose(job, fleet, rules);
     // About 2 ms on an idle core; the bound leaves room for a busy machine.
     expect((performance.now() - startedMs) / rounds).toBeLessThan(200);
+  });
+});
+
+describe('what is out of reach', () => {
+  test('is never chosen, and takes nothing from the choice', () => {
+    const wide = fc.double({ min: 0, max: 100_000, noNaN: true });
+    const course = fc.double({ min: 0, max: 360, noNaN: true });
+    const scattered = fc
+      .tuple(arbitraryDrone, course, wide)
+      .map(([one, courseDeg, metres]) => ({ ...one, position: destination(CITY, courseDeg, metres) }));
+    fc.assert(
+      fc.property(fc.array(fc.oneof(arbitraryDrone, scattered), { maxLength: 40 }), (drones) => {
+        const near = drones.filter((one) => !isOutOfReach(job, one, fleetOf(drones)));
+        const rankedOf = (some: FleetDrone[]) =>
+          choose(job, fleetOf(some), rules).ranked.map((one) => one.droneId);
+        expect(rankedOf(near)).toEqual(rankedOf(drones));
+      }),
+    );
+    const far = drone({ position: destination(CITY, 90, 100_000) });
+    expect(isOutOfReach(job, far, fleetOf([far]))).toBe(true);
+    expect(isOutOfReach(job, drone(), fleetOf([far]))).toBe(false);
   });
 });
 
