@@ -169,7 +169,9 @@ export async function answerOf<T>(
     if (!(error instanceof Problem)) throw error;
     // Too late, or it cannot be flown: the delivery goes on as it was.
     if (['conflict', 'unserviceable'].includes(error.slug)) {
-      return { answer: 'refused', ...(error.reason !== undefined && { reason: error.reason }) };
+      // What a request itself is wrong about is said by field.
+      const reason = error.reason ?? error.errors?.[0]?.field;
+      return { answer: 'refused', ...(reason !== undefined && { reason }) };
     }
     if (error.retryable) return { answer: 'unknown' };
     throw error;

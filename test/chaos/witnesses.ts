@@ -92,7 +92,12 @@ export class StreamFollower {
   }
 
   subscriber(): Subscriber {
-    return { name: `the stream of ${this.#deliveryId}`, of: [this.#deliveryId], effects: this.#effects };
+    return {
+      name: `the stream of ${this.#deliveryId}`,
+      of: [this.#deliveryId],
+      endsWithDelivery: true,
+      effects: this.#effects,
+    };
   }
 
   async stop(): Promise<void> {

@@ -3,6 +3,9 @@ import type { DeliveryEvent } from '../../services/delivery/contract/index.ts';
 import { groupBy, of } from './dossier.ts';
 import type { Fault, History, Subscriber } from './history.ts';
 
+/** With these a delivery is complete. */
+const COMPLETING = new Set(['delivery.settled', 'delivery.compensation_complete']);
+
 type EventsOf = ReadonlyMap<string, readonly DeliveryEvent[]>;
 
 /** Of the feed and of everybody who followed it. */
@@ -37,18 +40,28 @@ function subscriberFaults(subscriber: Subscriber, eventsOf: EventsOf): Fault[] {
 }
 
 /** Each event's effect exactly once, a delivery's in the order of their numbers. */
-function effectFaults({ effects, of: only }: Omit<Subscriber, 'name'>, eventsOf: EventsOf): Fault[] {
+function effectFaults(
+  { effects, of: only, endsWithDelivery = false }: Omit<Subscriber, 'name'>,
+  eventsOf: EventsOf,
+): Fault[] {
   const faults: Fault[] = [];
+  const known = new Set<string>();
   const due = new Set<string>();
   for (const id of only ?? eventsOf.keys()) {
-    for (const { sequence } of eventsOf.get(id) ?? []) due.add(`${id}/${sequence}`);
+    const events = eventsOf.get(id) ?? [];
+    const end = endsWithDelivery ? events.find(({ type }) => COMPLETING.has(type)) : undefined;
+    for (const { sequence } of events) {
+      const key = `${id}/${sequence}`;
+      known.add(key);
+      if (end === undefined || sequence <= end.sequence) due.add(key);
+    }
   }
   const done = new Set<string>();
   const last = new Map<string, number>();
   for (const { deliveryId, sequence } of effects) {
     const key = `${deliveryId}/${sequence}`;
     if (done.has(key)) faults.push(of('subscriber', deliveryId, `event ${sequence} took effect twice`));
-    else if (!due.has(key)) {
+    else if (!known.has(key)) {
       faults.push(of('subscriber', deliveryId, `event ${sequence} took effect, and there is none`));
     } else if (sequence < (last.get(deliveryId) ?? 0)) {
       faults.push(of('subscriber', deliveryId, `event ${sequence} came after ${last.get(deliveryId) ?? 0}`));

@@ -122,6 +122,8 @@ export interface Subscriber {
   name: string;
   /** Only of these deliveries; undefined: of all. */
   of?: readonly string[];
+  /** It ends with its delivery: what is written after that it may have seen, and need not. */
+  endsWithDelivery?: boolean;
   effects: readonly { deliveryId: string; sequence: number }[];
 }
 

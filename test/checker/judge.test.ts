@@ -796,6 +796,27 @@ test('A photo that was looked at after the package had been let go is right', ()
   expect(judge(history).map(describeFault)).toEqual([]);
 });
 
+test('A stream that ended with its delivery need not have seen what was written later; whoever follows the feed has', () => {
+  const history = sound();
+  const last = history.events.findLast((one) => one.delivery_id === ('del_1' as never))!;
+  const sequence = last.sequence + 1;
+  history.events.push({ ...last, id: 'evt_later' as never, sequence, type: 'delivery.cancel_requested' });
+  replace(history.deliveries, ({ id }) => id === ('del_1' as never), { sequence });
+  history.feed!.push({ position: history.feed!.length + 1, deliveryId: 'del_1', sequence });
+  const [all, one] = history.subscribers;
+  history.subscribers = [
+    { ...all!, effects: [...all!.effects, { deliveryId: 'del_1', sequence }] },
+    { ...one!, endsWithDelivery: true },
+    { ...one!, endsWithDelivery: true, effects: [...one!.effects, { deliveryId: 'del_1', sequence }] },
+  ];
+  expect(judge(history).map(describeFault)).toEqual([]);
+  history.subscribers = [all!, { ...one!, endsWithDelivery: true, effects: one!.effects.slice(0, -1) }];
+  expect(judge(history).map(({ kind, what }) => `${kind} ${what}`)).toEqual([
+    `subscriber all: event ${sequence} had no effect`,
+    `subscriber one: event ${last.sequence} had no effect`,
+  ]);
+});
+
 test('A delivery cancelled before its start has no workflow, and that is right', () => {
   const history = sound();
   add(history, 'del_4', {

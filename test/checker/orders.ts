@@ -26,12 +26,16 @@ export function orderFaults(dossier: Dossier): string[] {
 /** Whoever is refused hears why, and it is true: what is said to be aboard was loaded, what has ended so has. */
 function refusalFaults(dossier: Dossier): string[] {
   const { asked, events } = dossier;
-  return (asked.orders ?? []).flatMap(({ kind, answer, reason }) => {
+  return (asked.orders ?? []).flatMap((one) => {
+    const { kind, answer, reason } = one;
     if (answer !== 'refused' || TO_TEMPORAL.has(kind)) return [];
     const order = kind.replaceAll('_', ' ');
     if (reason === undefined) return [`the ${order} was refused without a reason`];
     if (reason === 'already_picked_up') {
       return wasPickedUp(dossier) ? [] : [`the ${order} was refused as picked up, and nobody had loaded it`];
+    }
+    if (reason === 'pickup_window.end') {
+      return isOver(one) ? [] : [`the ${order} was refused as to a window that is over, which it was not`];
     }
     if (!reason.startsWith('already_') || reason === 'already_released' || reason === 'already_ended')
       return [];
@@ -39,6 +43,12 @@ function refusalFaults(dossier: Dossier): string[] {
       ? []
       : [`the ${order} was refused as ${reason}, which it never was`];
   });
+}
+
+/** It was asked for a window that was over when the answer came. */
+function isOver(order: Order): boolean {
+  if (order.kind !== 'reschedule') return false;
+  return order.answeredAt === undefined || timeMsOf(order.window.end) <= timeMsOf(order.answeredAt);
 }
 
 /** These are refused only where there is no workflow any more. */

@@ -1,7 +1,7 @@
 /** What was asked for after the accept, and came otherwise than whoever asked was told. */
 import type { Order } from '../history.ts';
 import { asked, type Plant, replace, told } from '../planting.ts';
-import { at, interventionId, type Planted } from '../kept-delivery.ts';
+import { at, interventionId, type Planted, window } from '../kept-delivery.ts';
 import { CANCELLED } from '../sound-history.ts';
 
 const by = (id: string) => (one: { id: string }) => one.id === id;
@@ -43,6 +43,14 @@ function questioned(history: Planted, id: string, answer: string): void {
   });
 }
 
+/** To a window of an hour. */
+const RESCHEDULED = {
+  kind: 'reschedule',
+  window: window(1),
+  answer: 'refused',
+  reason: 'pickup_window.end',
+} as const;
+
 const unkept = (of: string, given: string, says: RegExp): Plant =>
   order(of, `an answer that was accepted and came to nothing: ${given}`, says, (history) => {
     questioned(history, of, given);
@@ -64,6 +72,12 @@ export const ORDER_PLANTS: Plant[] = [
     'a cancel that was refused for something that never was',
     /the cancel was refused as already_returned, which it never was/,
     (history) => told(history, 'del_1', { kind: 'cancel', answer: 'refused', reason: 'already_returned' }),
+  ),
+  order(
+    'del_1',
+    'another window, refused as it would be over, when it is to come',
+    /the reschedule was refused as to a window that is over, which it was not/,
+    (history) => told(history, 'del_1', { ...RESCHEDULED, answeredAt: at(5) }),
   ),
   order(
     'del_3',
@@ -214,6 +228,10 @@ export const KEPT_ORDERS: { name: string; change: (history: Planted) => void }[]
       told(history, 'del_2', { kind: 'native_cancel', answer: 'done', answeredAt: at(1.5) });
       replace(history.deliveries, by('del_2'), { cancellation_reason: 'requested_by_operator' });
     },
+  },
+  {
+    name: 'another window, refused as it was over when the request came through',
+    change: (history) => told(history, 'del_1', { ...RESCHEDULED, answeredAt: at(61.5) }),
   },
   {
     name: 'a second answer to one question, refused',
