@@ -74,7 +74,7 @@ async function renew(run: DeliveryRun, authorized: { key: string; expiresAt: str
  * nothing is in flight.
  */
 export async function continueWhenLong(run: DeliveryRun): Promise<void> {
-  const { happenings, record, orderLog, policy, input } = run;
+  const { happenings, record, policy, input } = run;
   const { continueAsNewSuggested, historyLength } = workflowInfo();
   // What it has learnt when it was reset is not carried, but what came of it.
   if (run.resets.mustLearn() || record.repetition.isUnderWay) return;
@@ -82,6 +82,7 @@ export async function continueWhenLong(run: DeliveryRun): Promise<void> {
   await record.written();
   // An update that waits for the saga is something to do; one that was answered only has to say so.
   await condition(() => allHandlersFinished() || happenings.hasSomething());
+  await allOrdersWritten(run);
   const { compensations } = run;
   if (compensations.isUndoingAside) {
     await condition(
@@ -91,10 +92,15 @@ export async function continueWhenLong(run: DeliveryRun): Promise<void> {
   // What is stuck waits for a person, and this delivery does not: it goes on with the history that it has.
   if (compensations.isUndoingAside && patched('no-new-run-while-undoing')) return;
   await compensations.asideDone();
-  // What is being written is not carried.
-  while (orderLog.isWriting) await record.written();
+  // What is being written is not carried: another order may have been answered meanwhile.
+  await allOrdersWritten(run);
   const carried = run.carried();
   if (!carried) return;
   const { typedSearchAttributes } = workflowInfo();
   await makeContinueAsNewFunc<typeof delivery>({ typedSearchAttributes })(input, carried);
+}
+
+/** One that is being written may be followed by another. */
+async function allOrdersWritten({ orderLog, record }: DeliveryRun): Promise<void> {
+  while (orderLog.isWriting) await record.written();
 }
