@@ -14,15 +14,18 @@ export function detailsOf(state: DeliveryState, interventions: readonly OpenedIn
     ...(state.droneId === null ? [] : [`Drone ${state.droneId} (attempt ${state.attempt})`]),
     ...(state.bookingId === null ? [] : [`Carrier booking ${state.bookingId}`]),
     ...(state.compensation === 'none' ? [] : [`Compensation ${state.compensation.replaceAll('_', ' ')}`]),
-    ...interventions.map(
-      ({ id, reason: why, answers }) =>
-        `⚠ Intervention \`${id}\`: ${why} Answers: ${answers.map((one) => `\`${one.answer}\` (${one.effect})`).join(', ')}`,
-    ),
+    ...interventions.map(interventionLine),
   ];
   const history = state.history.map(
     ({ at, what }) => `- ${at} ${what.replace(/^[a-z_]+/, (type) => type.replaceAll('_', ' '))}`,
   );
   return [...lines, '', ...history].join('\n\n').replaceAll('\n\n- ', '\n- ');
+}
+
+/** What a person is asked, and what may be answered. */
+export function interventionLine({ id, reason, answers }: OpenedIntervention): string {
+  const choices = answers.map(({ answer, effect }) => `\`${answer}\` (${effect})`).join(', ');
+  return `⚠ Intervention \`${id}\`: ${reason}${choices === '' ? '' : ` Answers: ${choices}`}`;
 }
 
 /** Whose act an event is, and why, for those who read the details in the UI. */

@@ -9,6 +9,7 @@ import { isAskedByReconciler, reconcilersQuestion } from '../../services/deliver
 import type { DeliveryId } from '../../shared/ids.ts';
 import { nameOf, type OperatorAnswer, type ResolveInterventionCommand } from '../messages.ts';
 import { ACCEPTED, PendingAnswers } from '../delivery/answers.ts';
+import { interventionLine } from '../delivery/details.ts';
 import type { OpenedIntervention } from '../delivery/record.ts';
 import { isAboutPackage } from './fate.ts';
 import { orRefused, type Timeline } from './timeline.ts';
@@ -199,13 +200,7 @@ export class Questions {
   /** What an operator reads in the Temporal UI. */
   private show(): void {
     if (!this.areShown) return;
-    const lines = [...this.open.values()].map(
-      ({ id, reason, answers }) =>
-        `⚠ Intervention \`${id}\`: ${reason}` +
-        (answers.length === 0
-          ? ''
-          : ` Answers: ${answers.map((one) => `\`${one.answer}\` (${one.effect})`).join(', ')}`),
-    );
+    const lines = [...this.open.values()].map(interventionLine);
     setCurrentDetails(lines.join('\n\n'));
   }
 }
