@@ -2,6 +2,7 @@ import type * as temporal from '@temporalio/workflow';
 import { describe, expect, it, vi } from 'vitest';
 import type { Examination } from '../../activities/examination.ts';
 import { newId } from '../../shared/ids.ts';
+import { examined } from '../../test/support/examination.ts';
 import type * as look from '../reconcile/look.ts';
 
 const server = vi.hoisted(() => ({ isHistoryLong: false }));
@@ -19,26 +20,7 @@ vi.mock('../reconcile/look.ts', async (original) => ({
 }));
 const { undoLeftovers } = await import('./leftovers.ts');
 
-const seen: Examination = {
-  isCarried: false,
-  workflow: 'running',
-  termination: null,
-  delivery: {
-    status: 'failed',
-    failure_reason: 'step_failed',
-    complete: false,
-    compensation: 'pending',
-    sequence: 7,
-    account_id: newId('account'),
-    price: { amount: 500, currency: 'USD' },
-    return_price: { amount: 500, currency: 'USD' },
-  },
-  interventions: [],
-  held: [],
-  downDroneIds: [],
-  captured: null,
-  now: '2026-03-01T12:00:00Z',
-};
+const seen = examined({ failure_reason: 'step_failed' }, { workflow: 'running' });
 
 /** A service that does not say what it holds, for so many looks. */
 function silentFor(looks: number): void {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Examination } from '../../activities/examination.ts';
 import { interventionIdOf, reconcilersQuestion } from '../../services/delivery/contract/interventions.ts';
 import { newId } from '../../shared/ids.ts';
+import { examined } from '../../test/support/examination.ts';
 import { aboutService } from './cases.ts';
 import { IN_DRONE } from './fate.ts';
 import { type Question, Questions } from './questions.ts';
@@ -22,30 +23,8 @@ class Kept extends Timeline {
   }
 }
 
-const seenOf = (
-  delivery: Partial<NonNullable<Examination['delivery']>>,
-  interventions: string[] = [],
-): Examination => ({
-  isCarried: false,
-  workflow: 'terminated',
-  termination: null,
-  delivery: {
-    status: 'failed',
-    failure_reason: 'workflow_terminated',
-    complete: false,
-    compensation: 'pending',
-    sequence: 7,
-    account_id: newId('account'),
-    price: { amount: 500, currency: 'USD' },
-    return_price: { amount: 500, currency: 'USD' },
-    ...delivery,
-  },
-  interventions,
-  held: [],
-  downDroneIds: [],
-  captured: null,
-  now: '2026-03-01T12:00:00Z',
-});
+const seenOf = (delivery: Parameters<typeof examined>[0], interventions: string[] = []) =>
+  examined(delivery, { interventions });
 
 const inDrone: Question = {
   about: IN_DRONE,

@@ -2,6 +2,7 @@ import type * as temporal from '@temporalio/workflow';
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { Examination } from '../../activities/examination.ts';
 import { newId } from '../../shared/ids.ts';
+import { examined } from '../../test/support/examination.ts';
 import type * as delivery from '../delivery/steps.ts';
 import type * as look from './look.ts';
 import { Questions } from './questions.ts';
@@ -39,26 +40,8 @@ const deliveryId = newId('delivery');
 const accountId = newId('account');
 const BEGAN_AT_MS = Date.parse('2026-03-01T12:00:00Z');
 
-const seenAfter = (minutes: number, held: Examination['held']): Examination => ({
-  isCarried: false,
-  workflow: 'terminated',
-  termination: null,
-  delivery: {
-    status: 'failed',
-    failure_reason: 'workflow_terminated',
-    complete: false,
-    compensation: 'pending',
-    sequence: 7,
-    account_id: accountId,
-    price: { amount: 500, currency: 'USD' },
-    return_price: { amount: 500, currency: 'USD' },
-  },
-  interventions: [],
-  held,
-  downDroneIds: [],
-  captured: null,
-  now: new Date(BEGAN_AT_MS + minutes * 60_000).toISOString(),
-});
+const seenAfter = (minutes: number, held: Examination['held']) =>
+  examined({ account_id: accountId }, { held, now: new Date(BEGAN_AT_MS + minutes * 60_000).toISOString() });
 
 const mission: Examination['held'][number] = {
   kind: 'mission',
