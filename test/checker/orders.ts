@@ -47,8 +47,8 @@ function refusalFaults(dossier: Dossier): string[] {
 
 /** It was asked for a window that was over when the answer came. */
 function isOver(order: Order): boolean {
-  if (order.kind !== 'reschedule') return false;
-  return order.answeredAt === undefined || timeMsOf(order.window.end) <= timeMsOf(order.answeredAt);
+  if (order.kind !== 'reschedule' || order.answeredAt === undefined) return false;
+  return timeMsOf(order.window.end) <= timeMsOf(order.answeredAt);
 }
 
 /** These are refused only where there is no workflow any more. */
