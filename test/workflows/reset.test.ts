@@ -4,6 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { repair } from '../../audit/repair.ts';
+import { distanceM } from '../../shared/geodesy.ts';
 import { reconcileWorkflowId } from '../../workflows/messages.ts';
 import {
   expectLegalTimeline,
@@ -379,8 +380,10 @@ describe('a delivery that has ended, or is ending, when it is reset', () => {
   it('while its drone brings the package back for the reconciler: is returned, and charged', async () => {
     const delivery = await ordered(lab, 'enroute_to_dropoff', await lab.prepare(), { toDropoffM: 7_000 });
     // So far out that it is reset long before the package is home, on a busy machine too.
-    const farOutAtMs = lab.nowMs + 150_000;
-    await lab.until('it is far out', () => lab.nowMs > farOutAtMs);
+    await lab.until('it is far out', async () => {
+      const { data } = await lab.clients.drone.live({ query: { delivery_id: [delivery.id] } });
+      return data.some(({ position }) => distanceM(position, delivery.pickup) > 2_500);
+    });
     await repair(lab.temporal, lab.taskQueue, await terminate(lab, delivery));
     await lab.until('it is being brought back', () =>
       lab.faults
