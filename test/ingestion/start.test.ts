@@ -98,6 +98,17 @@ describe('the starter', () => {
     expect(world.workflows.startsOf(begun!)).toBe(1);
   });
 
+  it('takes for not begun, when asked to start it again, what has not come through to the delivery service yet', async () => {
+    const service = await world.ingestion({ pumps: false });
+    const [id] = await accept(service, 1);
+    const params = { delivery_id: id! };
+    await expect(world.delivery.getDelivery({ params })).rejects.toMatchObject({ status: 404 });
+    expect(await service.client.startAgain({ params })).toEqual({ state: 'accepted' });
+    await service.app.ingestionPumps.runDue();
+    expect(await states()).toEqual({ started: 1 });
+    expect(world.workflows.startsOf(id!)).toBe(1);
+  });
+
   it('keeps what the workers cannot take yet, where a cancel is free, and goes on as soon as they can', async () => {
     const service = await world.ingestion({ tuning: { startConcurrency: 2, maxTasksWaiting: 10 } });
     world.workflows.waiting = 11;

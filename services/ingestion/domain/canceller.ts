@@ -21,6 +21,7 @@ import {
 import { type CancelIntent, claimToSend, putOffSending, storeAnswer, storeIntent } from '../data/intents.ts';
 import { cancelBeforeStart, findRequest } from '../data/requests.ts';
 import { FRESH_MS, type Projector } from './projector.ts';
+import { readDelivery } from './read-model.ts';
 
 export interface CancellerOptions {
   database: PrismaClient;
@@ -93,7 +94,7 @@ export class Canceller {
 
   /** What the aircraft had not answered may be settled by now. */
   async #settled(deliveryId: DeliveryId, pending: CancelAnswer): Promise<CancelAnswer> {
-    const answer = answerFrom(await this.#readDelivery(deliveryId));
+    const answer = answerFrom(await readDelivery(this.#options.delivery, deliveryId));
     return answer ? storeAnswer(this.#options.database, deliveryId, answer) : pending;
   }
 
@@ -126,7 +127,7 @@ export class Canceller {
         break;
       }
       // Ended, or not started yet: the read model tells which.
-      const delivery = await this.#readDelivery(deliveryId);
+      const delivery = await readDelivery(this.#options.delivery, deliveryId);
       const ended = delivery && isFinal(delivery.status) ? answerFrom(delivery) : undefined;
       if (ended) return ended;
       why = 'its workflow was not running yet';
@@ -136,15 +137,6 @@ export class Canceller {
       detail: `${deliveryId} is not cancelled yet: ${why}. The wish is kept and sent again.`,
       retryAfterS: 2,
     });
-  }
-
-  async #readDelivery(deliveryId: DeliveryId): Promise<Delivery | undefined> {
-    try {
-      return await this.#options.delivery.getDelivery({ params: { delivery_id: deliveryId } });
-    } catch (error) {
-      if (error instanceof Problem && error.slug === 'not-found') return undefined;
-      throw error;
-    }
   }
 
   /** Sends again what nobody has answered. */

@@ -28,6 +28,7 @@ import {
   storeChange,
   storeChangeAnswer,
 } from '../data/changes.ts';
+import { readDelivery } from './read-model.ts';
 
 export interface ChangerOptions {
   database: PrismaClient;
@@ -169,7 +170,7 @@ export class Changer {
         break;
       }
       // Ended, or not started yet: the read model tells which.
-      const status = await this.#status(deliveryId);
+      const status = (await readDelivery(this.#options.delivery, deliveryId))?.status;
       if (status && isFinal(status)) return endedAs(status) as A;
       why = 'its workflow was not running yet';
       await delay(Math.min(RETRY_MS, Math.max(0, deadline - performance.now())));
@@ -178,15 +179,6 @@ export class Changer {
       detail: `Whether the ${kind.what} of ${deliveryId} is changed is not known yet: ${why}. Repeat the request with the same Idempotency-Key.`,
       retryAfterS: 2,
     });
-  }
-
-  async #status(deliveryId: DeliveryId) {
-    try {
-      return (await this.#options.delivery.getDelivery({ params: { delivery_id: deliveryId } })).status;
-    } catch (error) {
-      if (error instanceof Problem && error.slug === 'not-found') return undefined;
-      throw error;
-    }
   }
 }
 

@@ -22,6 +22,7 @@ import { type deliveryContract, isFinal } from '../../delivery/contract/index.ts
 import { isAskedByReconciler } from '../../delivery/contract/interventions.ts';
 import { findRequest } from '../data/requests.ts';
 import type { Canceller } from './canceller.ts';
+import { readDelivery } from './read-model.ts';
 
 export interface CommanderOptions {
   database: PrismaClient;
@@ -123,12 +124,7 @@ export class Commander {
         'The reconciler takes no such order: what it asks has been settled, or it tries again by itself.',
       );
     }
-    const { status } = await this.#options.delivery
-      .getDelivery({ params: { delivery_id: deliveryId } })
-      .catch((error: unknown) => {
-        if (error instanceof Problem && error.slug === 'not-found') return { status: 'created' as const };
-        throw error;
-      });
+    const status = (await readDelivery(this.#options.delivery, deliveryId))?.status ?? 'created';
     if (isFinal(status)) return conflict(`already_${status}`, `The delivery has ended: it is ${status}.`);
     if (status === 'created') return unanswered(`the workflow of ${deliveryId} was not running yet`);
     return conflict('no_workflow', `The delivery is ${status}, and its workflow is not running any more.`);

@@ -25,6 +25,7 @@ import {
   type StartClaim,
 } from '../data/requests.ts';
 import { workflowInput } from './accepted.ts';
+import { readDelivery } from './read-model.ts';
 
 export interface StarterOptions {
   database: PrismaClient;
@@ -86,8 +87,8 @@ export class Starter {
     if (request.state === 'cancelled') {
       throw conflict('already_cancelled', 'The delivery was cancelled before its start.');
     }
-    const { sequence } = await delivery.getDelivery({ params: { delivery_id: deliveryId } });
-    if (sequence > 1) throw conflict('has_begun', `The delivery has ${sequence} events: it has begun.`);
+    const events = (await readDelivery(delivery, deliveryId))?.sequence ?? 0;
+    if (events > 1) throw conflict('has_begun', `The delivery has ${events} events: it has begun.`);
     if (await markToStartAgain(database, deliveryId, new Date(wall()))) this.pump.nudge();
     return request.state === 'started' ? 'starting' : request.state;
   }
