@@ -9,7 +9,7 @@ import { pickupRace } from './pickup-race.ts';
 
 let lab: Lab;
 beforeAll(async () => {
-  lab = await Lab.open();
+  lab = await Lab.shared();
 });
 afterEach(() => lab.rest());
 afterAll(() => lab.close());

@@ -11,7 +11,7 @@ import { type DeliveryOptions, Lab, type LabDelivery } from './lab.ts';
 let lab: Lab;
 let signal: Lab['workflows']['signal'];
 beforeAll(async () => {
-  lab = await Lab.open();
+  lab = await Lab.shared();
   signal = lab.workflows.signal.bind(lab.workflows);
 });
 afterEach(() => {

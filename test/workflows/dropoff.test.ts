@@ -6,7 +6,7 @@ import { Lab, type LabDelivery } from './lab.ts';
 
 let lab: Lab;
 beforeAll(async () => {
-  lab = await Lab.open();
+  lab = await Lab.shared();
 });
 afterEach(() => lab.rest());
 afterAll(() => lab.close());

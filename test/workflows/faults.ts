@@ -84,6 +84,7 @@ const REFERENCES = ['reroute_key', 'authorize_key', 'register_key', 'reserve_key
 
 export class Faults {
   readonly calls: Call[] = [];
+  private readonly callsBy = new Map<string, Call[]>();
   private armed: (Fault & { left: number })[] = [];
   private late: { of: string; act: () => Promise<unknown> }[] = [];
   private readonly hangs = new Set<{ of: string; letGo: () => void }>();
@@ -145,7 +146,7 @@ export class Faults {
   }
 
   callsOf(deliveryId: string): Call[] {
-    return this.calls.filter((call) => call.deliveryId === deliveryId);
+    return [...(this.callsBy.get(deliveryId) ?? [])];
   }
 
   /** The interceptor of one activity; `before` runs first (it brings the services' clock up to date). */
@@ -180,7 +181,7 @@ export class Faults {
           hit: fault !== undefined,
           hitBy: fault?.how ?? null,
         };
-        this.calls.push(call);
+        this.note(call);
         const act = (acting = input) => this.act(`${deliveryId}/${activityId}`, call, () => next(acting));
         if (fault?.how === 'refuse') throw final('refused by the test');
         if (fault?.how === 'down') throw retryable('down, says the test');
@@ -207,6 +208,13 @@ export class Faults {
         return result;
       },
     };
+  }
+
+  private note(call: Call): void {
+    this.calls.push(call);
+    const ofDelivery = this.callsBy.get(call.deliveryId) ?? [];
+    this.callsBy.set(call.deliveryId, ofDelivery);
+    ofDelivery.push(call);
   }
 
   private async act<R>(requestId: string, call: Call, acting: () => Promise<R>): Promise<R> {

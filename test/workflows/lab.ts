@@ -3,6 +3,7 @@
  * a real database over HTTP, and a pilot that flies the drones. All of it follows the test server's virtual time.
  */
 import { Client as TemporalClient } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
 import { DefaultLogger, Runtime, Worker, type WorkflowBundle, type WorkerOptions } from '@temporalio/worker';
 import type { FastifyInstance } from 'fastify';
 import { createActivities, createServiceClients, type ServiceClients } from '../../activities/index.ts';
@@ -151,6 +152,9 @@ interface News {
 
 const NO_CONTENT_LOGGER = createLogger({ role: 'test', level: 'error' });
 
+/** Those that the files of this process share, by the workflows that their workers have. */
+const shared = new Map<string, Promise<Lab>>();
+
 export class Lab {
   readonly server: LabServer;
   readonly taskQueue: string;
@@ -176,6 +180,9 @@ export class Lab {
   /** One more worker of another build, beside those that work. */
   readonly employ: (build: Build) => Promise<LabWorker>;
   private region = 0;
+  private isShared = false;
+  /** Whose tests were over before their workflows were. */
+  private readonly abandoned: LabDelivery[] = [];
   private readonly boarded: DroneId[] = [];
   /** The deliveries whose workflows have not ended, and how each was found when it was last quiet. */
   private readonly open = new Map<LabDelivery, Quiet | undefined>();
@@ -374,8 +381,32 @@ export class Lab {
     });
   }
 
-  close(): Promise<void> {
-    return this.stop();
+  /**
+   * One for all files of this process that want such a lab, because a server and warm code are what a file costs. `close()` leaves it
+   * tidy for the next file; it ends with the process. A lab that a file breaks on purpose, or kills, must be its own.
+   */
+  static async shared(build: Pick<Build, 'workflowsPath'> = {}): Promise<Lab> {
+    const which = build.workflowsPath ?? '';
+    const opening = shared.get(which) ?? Lab.open({ build });
+    shared.set(which, opening);
+    const lab = await opening;
+    lab.isShared = true;
+    return lab;
+  }
+
+  /** Ends it; one that is shared is only tidied up: no workflow of what was tested goes on. */
+  async close(): Promise<void> {
+    if (!this.isShared) return this.stop();
+    this.rest();
+    await Promise.all(this.abandoned.splice(0).map((delivery) => this.endForGood(delivery)));
+  }
+
+  private async endForGood({ id, handle }: LabDelivery): Promise<void> {
+    try {
+      await handle.terminate('its test is over');
+    } catch (error) {
+      if (!(error instanceof WorkflowNotFoundError)) throw new Error(`${id} goes on.`, { cause: error });
+    }
   }
 
   /** Replays the history of a delivery's run with the code as it is, as a worker would have to that takes it up. */
@@ -576,6 +607,7 @@ export class Lab {
   rest(): void {
     this.faults.clear();
     this.handover.letGo();
+    this.abandoned.push(...this.open.keys());
     this.open.clear();
     this.pilot.leave(this.boarded.splice(0));
   }

@@ -4,7 +4,7 @@ import { EXACT_MS, Lab, type LabDelivery } from './lab.ts';
 
 let lab: Lab;
 beforeAll(async () => {
-  lab = await Lab.open();
+  lab = await Lab.shared();
 });
 afterEach(() => lab.rest());
 afterAll(() => lab.close());

@@ -83,7 +83,7 @@ export class Matrix implements Sea {
 }
 
 async function openSea(): Promise<Sea> {
-  const lab = await Lab.open({ build: { workflowsPath: WORKFLOWS } });
+  const lab = await Lab.shared({ workflowsPath: WORKFLOWS });
   return { lab, tables: new Tables(lab.databaseUrl) };
 }
 
