@@ -1,5 +1,7 @@
 /** What becomes of a delivery: the happy path, every refusal, every failure after it, every deadline. In virtual time. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { newId } from '../../shared/ids.ts';
+import { DRONE_AVAILABLE_SIGNAL } from '../../workflows/messages.ts';
 import { Lab } from './lab.ts';
 
 let lab: Lab;
@@ -49,6 +51,33 @@ describe('when all goes well', () => {
     const missedByS = (type: string, eta: string | null) =>
       Math.abs(Date.parse(happenedAt(type)) - Date.parse(eta ?? '')) / 1000;
     expect(missedByS('delivery.arrived_at_pickup', promised.pickup_at)).toBeLessThan(30);
+  });
+
+  it('does its last workflow task anew when something comes meanwhile, and tells everything once all the same', async () => {
+    const scene = await lab.prepare({ account: { state: 'suspended' } });
+    const id = newId('delivery');
+    const key = /event_compensation_complete/;
+    lab.faults.arm({ activity: 'appendEvents', how: 'act_then_hang', key, of: id, times: 1 });
+    const delivery = await scene.order({ id });
+    await expect.poll(() => lab.faults.isHanging(id)).toBe(true);
+    await delivery.handle.signal(DRONE_AVAILABLE_SIGNAL);
+    lab.faults.mend(id);
+    const { outcome } = await delivery.untilComplete();
+
+    expect(outcome).toMatchObject({ status: 'failed' });
+    expect(await delivery.tasksLost()).toBe(1);
+    const told = lab.faults.requestsOf(id).filter(({ operation }) => operation === 'appendEvents');
+    expect(told.map((request) => request.key?.replace(`${id}/`, ''))).toEqual([
+      'event_failed/1',
+      ...['event_compensated/1', 'event_compensation_complete/1'],
+      ...['event_compensated/1', 'event_compensation_complete/1'],
+    ]);
+    expect((await delivery.events()).map(({ type }) => type.replace('delivery.', ''))).toEqual([
+      'created',
+      'failed',
+      'compensated',
+      'compensation_complete',
+    ]);
   });
 
   it('costs at most 80 events and 20 billable actions', async () => {

@@ -827,6 +827,14 @@ export class LabDelivery {
     return this.scene.lab.temporal.workflow.getHandle(this.id);
   }
 
+  /** How many of its workflow tasks have failed or timed out, in its newest run. */
+  async tasksLost(): Promise<number> {
+    const { events } = await this.handle.fetchHistory();
+    return (events ?? []).filter(
+      (event) => event.workflowTaskFailedEventAttributes ?? event.workflowTaskTimedOutEventAttributes,
+    ).length;
+  }
+
   /** Asks for it to be cancelled, without waiting for the answer. */
   askToCancel(updateId = 'cancel-1') {
     const command = {

@@ -1,11 +1,18 @@
 /** What the services were asked, judged by what the activities were called with: no activity and no client has a say in it. */
 import type { Call, ServiceRequest } from '../faults.ts';
 
-/** `calls` and `requests` of one delivery. */
-export function requestViolations(calls: readonly Call[], requests: readonly ServiceRequest[]): string[] {
+/**
+ * `calls` and `requests` of one delivery. `tasksLost`: of its workflow tasks, those that a worker had to do anew, with all that had been
+ * done locally in them, as something came to the workflow meanwhile.
+ */
+export function requestViolations(
+  calls: readonly Call[],
+  requests: readonly ServiceRequest[],
+  tasksLost: number,
+): string[] {
   return [
     ...requests.flatMap(keyViolation),
-    ...repetitionViolations(requests),
+    ...repetitionViolations(requests, tasksLost),
     ...arrivalViolations(calls, requests),
   ];
 }
@@ -24,8 +31,16 @@ function keyViolation(request: ServiceRequest): string[] {
   ];
 }
 
-/** One key is one operation with one body, however often it is repeated. */
-function repetitionViolations(requests: readonly ServiceRequest[]): string[] {
+/** Whether it would have to be known of the delivery that it has lost a workflow task. */
+export function isLikeAfterLostTask(requests: readonly ServiceRequest[]): boolean {
+  return repetitionViolations(requests, 1).length < repetitionViolations(requests, 0).length;
+}
+
+/**
+ * One key is one operation with one body, however often it is repeated. What was lost with a workflow task is asked anew, at another time:
+ * the services go by the key.
+ */
+function repetitionViolations(requests: readonly ServiceRequest[], tasksLost: number): string[] {
   const first = new Map<string, ServiceRequest>();
   return requests.flatMap((request) => {
     const { key, body } = request;
@@ -34,9 +49,18 @@ function repetitionViolations(requests: readonly ServiceRequest[]): string[] {
     first.set(key, known);
     if (nameOf(known) !== nameOf(request))
       return [`${key} was used for ${nameOf(known)} and for ${nameOf(request)}`];
+    if (tasksLost > 0 && isAskedAnew(known, request)) return [];
     return known.body === body ? [] : [`${key} was repeated with another body: ${known.body}, then ${body}`];
   });
 }
+
+const isAskedAnew = (known: ServiceRequest, request: ServiceRequest): boolean =>
+  known.call !== request.call &&
+  known.call?.isLocal === true &&
+  request.call?.isLocal === true &&
+  timeless(known.body) === timeless(request.body);
+
+const timeless = (body: string): string => body.replaceAll(/"\d{4}-\d\d-\d\dT[\d:.]+Z"/g, '"…"');
 
 /**
  * The writes arrive in the order of their calls, one for each; of calls that go on at the same time, in any. One that failed may have

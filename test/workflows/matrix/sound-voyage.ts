@@ -71,6 +71,7 @@ export function sound(): Planted {
       requests,
       asked: [],
       offTheMarkM: 0,
+      tasksLost: 0,
       creditNotes: 0,
       openInterventions: [],
       heldAtItsEnd: [],

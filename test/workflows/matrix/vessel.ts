@@ -11,6 +11,7 @@ import { WaitedFor } from './at-a-wait.ts';
 import type { Intervenes } from './journeys.ts';
 import { unnamed } from './naming.ts';
 import { askTo } from './people.ts';
+import { isLikeAfterLostTask } from './requests.ts';
 import { violationsOf } from './violations.ts';
 import type { Asked, Plan, Sea, Seen, Voyage, Waited } from './voyage.ts';
 
@@ -130,6 +131,7 @@ export class Vessel {
     const { status, complete, cancellation_reason, failure_reason, compensation, interventions } = record;
     const reason = failure_reason ?? cancellation_reason;
     const isOpen = lab.isOpen(delivery);
+    const requests = lab.faults.requestsOf(delivery.id);
     const result = isOpen
       ? undefined
       : await delivery.handle.result().then(
@@ -143,7 +145,8 @@ export class Vessel {
       outcome: result,
       charged: await tables.chargedFor(delivery.id),
       calls: lab.faults.callsOf(delivery.id),
-      requests: lab.faults.requestsOf(delivery.id),
+      requests,
+      tasksLost: isLikeAfterLostTask(requests) ? await delivery.tasksLost() : 0,
       waits: this.waits,
       asked: this.asked,
       cameOfIt: (await this.atWait?.outcome()) ?? '',

@@ -27,6 +27,21 @@ function repeat(planted: Planted, key: string, change: { body?: string; operatio
   planted.voyage.requests.push({ ...request, ...change, at: 1_005, call: again });
 }
 
+/** Its event is told again, at another time. */
+function askAnew(
+  planted: Planted,
+  { isLocal, tasksLost }: { isLocal: boolean; tasksLost: number },
+  otherwise: object = {},
+): void {
+  const told = { type: 'delivery.cancelled', occurred_at: '2026-03-01T12:00:00.100Z' };
+  const { call, request } = stepOf(planted, 'event_cancelled/1');
+  call.isLocal = isLocal;
+  request.body = JSON.stringify(told);
+  planted.voyage.tasksLost = tasksLost;
+  const later = { ...told, occurred_at: '2026-03-01T12:00:00.178Z', ...otherwise };
+  repeat(planted, 'event_cancelled/1', { body: JSON.stringify(later) });
+}
+
 const PLANTS: Plant[] = [
   {
     name: 'a reservation that is left when the workflow has ended, and given back by its lease',
@@ -141,6 +156,26 @@ const PLANTS: Plant[] = [
     name: 'a repetition with another body',
     plant: (planted) => repeat(planted, 'release/1', { body: '{}' }),
     says: [/del_1\/release\/1 was repeated with another body: \{"operation":"release"\}, then \{\}/],
+  },
+  {
+    name: 'what was done locally in a workflow task that was lost, and is done anew at another time, which is none',
+    plant: (planted) => askAnew(planted, { isLocal: true, tasksLost: 1 }),
+    says: [],
+  },
+  {
+    name: 'the same when no task was lost',
+    plant: (planted) => askAnew(planted, { isLocal: true, tasksLost: 0 }),
+    says: [/del_1\/event_cancelled\/1 was repeated with another body/],
+  },
+  {
+    name: 'the same of an activity that is not lost with a task',
+    plant: (planted) => askAnew(planted, { isLocal: false, tasksLost: 1 }),
+    says: [/del_1\/event_cancelled\/1 was repeated with another body/],
+  },
+  {
+    name: 'something else than before, done in place of what was lost with a task',
+    plant: (planted) => askAnew(planted, { isLocal: true, tasksLost: 1 }, { type: 'delivery.failed' }),
+    says: [/del_1\/event_cancelled\/1 was repeated with another body/],
   },
   {
     name: 'a repetition of another operation',

@@ -29,7 +29,7 @@ export function violationsOf(voyage: Judged, events: readonly Told[]): string[] 
       : []),
     ...creditViolations(voyage),
     ...keyViolations(voyage),
-    ...requestViolations(voyage.calls, voyage.requests),
+    ...requestViolations(voyage.calls, voyage.requests, voyage.tasksLost),
     ...orderViolations(voyage.calls),
     ...eventViolations(voyage, events),
   ];

@@ -66,6 +66,8 @@ export interface Voyage {
   /** What came at once of what happened at one of its waits. */
   cameOfIt: string;
   offTheMarkM: number;
+  /** Its workflow tasks that had to be done anew; only known where that explains a repetition. */
+  tasksLost: number;
   creditNotes: number;
   /** Of the interventions that nobody has closed. */
   openInterventions: string[];
