@@ -1,4 +1,5 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 type TestOptions = NonNullable<ViteUserConfig['test']>;
 
@@ -6,6 +7,17 @@ type TestOptions = NonNullable<ViteUserConfig['test']>;
 const IN_REAL_TIME = 'audit|builds|races|reconcile|reset|timeouts';
 const TIME_SKIPPING = `test/workflows/!(${IN_REAL_TIME}).test.ts`;
 const NOT_OURS = ['node_modules/**', '.local/**', 'dist/**'];
+
+/** Short files that take longest: sorted by size, as vitest does where it has not run before, one of them would end alone. */
+const LONG = /\/matrix-(steps|compensations)\.test\.ts$/;
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification) => LONG.test(moduleId);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 /** Of every project, and of the recording of histories. */
 export const common = {
@@ -24,6 +36,7 @@ export default defineConfig({
     teardownTimeout: 20_000,
     // A test that hangs must not hold the run for ever, nor hide what else fails.
     bail: 0,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -31,8 +44,7 @@ export default defineConfig({
           name: 'time-skipping',
           include: [TIME_SKIPPING],
           exclude: NOT_OURS,
-          // One process runs several files, whose code is warm by then: 160 s instead of 188 (measured). Each has a lab of its own, with
-          // its own server.
+          // One process runs several files, whose code is warm by then, and which share a lab (`Lab.shared`).
           isolate: false,
         },
       },
