@@ -389,6 +389,8 @@ export class Lab {
     const which = build.workflowsPath ?? '';
     const opening = shared.get(which) ?? Lab.open({ build });
     shared.set(which, opening);
+    // The next file tries again.
+    opening.catch(() => shared.delete(which));
     const lab = await opening;
     lab.isShared = true;
     return lab;
