@@ -10,6 +10,7 @@ import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { isId } from '../../shared/ids.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
 import type { WorkflowRun } from '../checker/index.ts';
+import { toldInShort } from '../replay/commands.ts';
 import type { History } from '../replay/histories.ts';
 import { replayEach } from '../replay/replay.ts';
 
@@ -57,15 +58,24 @@ export async function replayAll(
     Array.from({ length: AT_ONCE }, () => replayEach(counted(histories, progress), options)),
   );
   const errors = new Map(results.flatMap((one) => [...one]));
+  const failing = runs.filter((run) => errors.get(nameOf(run)) !== undefined);
+  const told = new Map<string, string>();
+  for (const run of failing) told.set(nameOf(run), await tell(client, run));
   return {
     deliveries: deliveries.filter((run) => errors.has(nameOf(run))).length,
     others: others.filter((run) => errors.has(nameOf(run))).length,
     errors: runs.map(nameOf).flatMap((name) => {
       if (!errors.has(name)) return [`${name} was not replayed`];
       const error = errors.get(name);
-      return error === undefined ? [] : [`${name} does not replay: ${error.message}`];
+      return error === undefined ? [] : [`${name} does not replay: ${error.message}${told.get(name) ?? ''}`];
     }),
   };
+}
+
+/** What becomes of a run's database is not known: who looks for the cause later has this. */
+async function tell(client: Client, run: Run): Promise<string> {
+  const history = await client.workflow.getHandle(run.workflowId, run.runId).fetchHistory();
+  return `\n    ${toldInShort(history)}`;
 }
 
 const nameOf = ({ workflowId, runId }: Run) => `${workflowId} (run ${runId})`;

@@ -8,6 +8,39 @@ export function commandsOf({ events }: History): string[] {
   return (events ?? []).flatMap((event) => commandOf(event) ?? []);
 }
 
+/**
+ * A history in short, for who reads why it does not replay: what came to the workflow, and after `→` what its task commanded. `¶` begins
+ * a workflow task.
+ */
+export function toldInShort({ events }: History): string {
+  const activities = new Map<string, string>();
+  const words = (events ?? []).flatMap((event) => {
+    const scheduled = event.activityTaskScheduledEventAttributes;
+    if (scheduled) activities.set(String(event.eventId), scheduled.activityType?.name ?? '');
+    return arrivalOf(event, (id) => activities.get(String(id)) ?? '') ?? commandOf(event) ?? [];
+  });
+  return words.join(', ').replaceAll(', →,', ' →').replaceAll(', ¶', ' ¶');
+}
+
+function arrivalOf(event: Event, activity: (scheduledEventId: unknown) => string): string | undefined {
+  if (event.workflowTaskStartedEventAttributes) return '¶';
+  if (event.workflowTaskCompletedEventAttributes) return '→';
+  if (event.workflowTaskFailedEventAttributes) return 'task failed';
+  if (event.workflowTaskTimedOutEventAttributes) return 'task timed out';
+  if (event.timerFiredEventAttributes) return 'timer fired';
+  if (event.workflowExecutionSignaledEventAttributes) {
+    return `signal ${event.workflowExecutionSignaledEventAttributes.signalName ?? ''}`;
+  }
+  if (event.workflowExecutionCancelRequestedEventAttributes) return 'cancel';
+  const done = event.activityTaskCompletedEventAttributes;
+  if (done) return `${activity(done.scheduledEventId)} done`;
+  const failed = event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes;
+  if (failed) return `${activity(failed.scheduledEventId)} failed`;
+  const cancelled = event.activityTaskCanceledEventAttributes;
+  if (cancelled) return `${activity(cancelled.scheduledEventId)} cancelled`;
+  return undefined;
+}
+
 function commandOf(event: Event): string | undefined {
   if (event.activityTaskScheduledEventAttributes) {
     return `activity ${event.activityTaskScheduledEventAttributes.activityType?.name ?? ''}`;

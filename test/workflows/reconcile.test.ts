@@ -131,7 +131,8 @@ describe('a delivery that is terminated', () => {
   it.each(waits)(
     'when %s: what it holds is named, given back, and it is failed without a charge',
     async (status, scene, kinds) => {
-      const delivery = await ordered(lab, status, await scene());
+      // So far out that its drone is still flying when it is repaired, on a busy machine too.
+      const delivery = await ordered(lab, status, await scene(), { toPickupM: 5_000, toDropoffM: 6_000 });
       const orphans = await terminate(lab, delivery);
       expect(kindsOf(orphans)).toEqual(kinds);
       for (const one of orphans) {
