@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import type { Client } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { messageOf } from '../../shared/errors.ts';
 import { isId } from '../../shared/ids.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
 import type { WorkflowRun } from '../checker/index.ts';
@@ -72,10 +73,13 @@ export async function replayAll(
   };
 }
 
-/** What becomes of a run's database is not known: who looks for the cause later has this. */
-async function tell(client: Client, run: Run): Promise<string> {
-  const history = await client.workflow.getHandle(run.workflowId, run.runId).fetchHistory();
-  return `\n    ${toldInShort(history)}`;
+/** Its history in short, as the run's database may be gone when somebody looks for the cause. Whatever else is found is told without it. */
+async function tell(client: Client, { workflowId, runId }: Run): Promise<string> {
+  try {
+    return `\n    ${toldInShort(await client.workflow.getHandle(workflowId, runId).fetchHistory())}`;
+  } catch (error) {
+    return ` (its history could not be read again: ${messageOf(error)})`;
+  }
 }
 
 const nameOf = ({ workflowId, runId }: Run) => `${workflowId} (run ${runId})`;
