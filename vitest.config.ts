@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 type TestOptions = NonNullable<ViteUserConfig['test']>;
 
 /** Of the workflows' tests, those that need the real Temporal server; the others are in virtual time. */
-const IN_REAL_TIME = 'audit|builds|races|reconcile|reset|timeouts';
+const IN_REAL_TIME = 'audit|builds|races|reconcile|reset|slow-steps|timeouts';
 const TIME_SKIPPING = `test/workflows/!(${IN_REAL_TIME}).test.ts`;
 const NOT_OURS = ['node_modules/**', '.local/**', 'dist/**'];
 

@@ -6,6 +6,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { cancelled } from '@temporalio/activity';
 import type { ActivityInboundCallsInterceptor } from '@temporalio/worker';
 import { AsyncResource } from 'node:async_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DeliveryActivities } from '../../activities/index.ts';
 import type { ReconcileActivities } from '../../activities/reconcile.ts';
 import type { ResetActivities } from '../../activities/reset.ts';
@@ -19,7 +20,7 @@ export interface Fault {
    * `act_then_refuse`: acts, and fails for good. `down`: fails before acting, retryable. `hang`: never answers (no time is
    * skipped meanwhile, nor after its attempt has timed out). `act_then_hang`: acts, and never answers. `late`: as if it timed out:
    * the attempt is given up, and acts when what is late is let act. `lie`: does not act, and gives the `answer`. `wrong_key`: acts
-   * with another key than its step's, as an activity with a bug would.
+   * with another key than its step's, as an activity with a bug would. `slow`: acts after `forMs` of the wall.
    */
   how:
     | 'refuse'
@@ -30,8 +31,10 @@ export interface Fault {
     | 'act_then_hang'
     | 'late'
     | 'lie'
-    | 'wrong_key';
+    | 'wrong_key'
+    | 'slow';
   answer?: unknown;
+  forMs?: number;
   /** How many calls it hits; every one unless told. */
   times?: number;
   /** Only calls whose key matches. */
@@ -186,6 +189,7 @@ export class Faults {
         if (fault?.how === 'refuse') throw final('refused by the test');
         if (fault?.how === 'down') throw retryable('down, says the test');
         if (fault?.how === 'hang') await this.hang(deliveryId);
+        if (fault?.how === 'slow') await delay(fault.forMs);
         if (fault?.how === 'late') {
           // In the context of this attempt; whatever it is told, nobody hears it any more.
           const actLate = AsyncResource.bind(() =>

@@ -2,8 +2,9 @@
  * A laboratory for delivery workflows: the time-skipping server, a real worker with the real activities, the real services on
  * a real database over HTTP, and a pilot that flies the drones. All of it follows the test server's virtual time.
  */
-import { Client as TemporalClient } from '@temporalio/client';
+import { Client as TemporalClient, type WorkflowStartInput } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
+import { google } from '@temporalio/proto';
 import { DefaultLogger, Runtime, Worker, type WorkflowBundle, type WorkerOptions } from '@temporalio/worker';
 import type { FastifyInstance } from 'fastify';
 import { createActivities, createServiceClients, type ServiceClients } from '../../activities/index.ts';
@@ -120,6 +121,8 @@ export interface DeliveryOptions {
   policy?: Partial<DeliveryPolicy>;
   /** Its id, for who has to know it before it starts. */
   id?: DeliveryId;
+  /** What its workflow tasks may take: short steps that take longer than 80 % of it go on in another one. Temporal's own unless told. */
+  taskTimeoutMs?: number;
   externalId?: string;
 }
 
@@ -174,6 +177,8 @@ export class Lab {
   /** When the carrier service has something to do by itself, as far as is known; wall, null: never. */
   private carrierDueMs: number | null = null;
   private readonly told: Told;
+  /** Milliseconds, of those workflows that have not Temporal's own. */
+  readonly taskTimeouts: Map<string, number>;
   /** A worker of it does something now: then no workflow needs to be asked whether it is quiet. */
   private readonly isBusy: () => boolean;
   private readonly stop: () => Promise<void>;
@@ -202,6 +207,7 @@ export class Lab {
     apps: Record<'carrier' | 'drone', FastifyInstance>;
     news: News;
     told: Told;
+    taskTimeouts: Map<string, number>;
     isBusy: () => boolean;
     stop: () => Promise<void>;
     employ: (build: Build) => Promise<LabWorker>;
@@ -220,6 +226,7 @@ export class Lab {
     this.apps = parts.apps;
     this.news = parts.news;
     this.told = parts.told;
+    this.taskTimeouts = parts.taskTimeouts;
     this.isBusy = parts.isBusy;
     this.stop = parts.stop;
     this.employ = parts.employ;
@@ -245,8 +252,18 @@ export class Lab {
       namespace,
       dataConverter,
       identity: IDENTITY,
-      interceptors: { workflow: [told] },
+      interceptors: { workflow: [told, { startWithDetails: (input, next) => next(withTaskTimeout(input)) }] },
     });
+    const taskTimeouts = new Map<string, number>();
+    const withTaskTimeout = (input: WorkflowStartInput): WorkflowStartInput => {
+      const timeoutMs = taskTimeouts.get(input.options.workflowId);
+      if (timeoutMs === undefined) return input;
+      const workflowTaskTimeout = google.protobuf.Duration.fromObject({
+        seconds: Math.floor(timeoutMs / 1000),
+        nanos: (timeoutMs % 1000) * 1_000_000,
+      });
+      return { ...input, options: { ...input.options, workflowTaskTimeout } };
+    };
     const workflows = temporalDeliveryWorkflows(async () => client, taskQueue);
     const common = { logger: NO_CONTENT_LOGGER, wall, clock };
     const { services } = database;
@@ -367,6 +384,7 @@ export class Lab {
       apps: { carrier: apps.carrier, drone: apps.drone },
       news,
       told,
+      taskTimeouts,
       isBusy: () => [...employed].some((one) => one.isBusy()),
       employ,
       stop: async () => {
@@ -767,6 +785,7 @@ export class Scene {
         pickup_window: pickupWindow,
       },
     });
+    if (options.taskTimeoutMs !== undefined) lab.taskTimeouts.set(deliveryId, options.taskTimeoutMs);
     await lab.workflows.start(input);
     const delivery = new LabDelivery(this, deliveryId, price, pickup);
     lab.watch(delivery);

@@ -15,7 +15,7 @@ import type { Fault } from './faults.ts';
 import { openFrontDoor } from './front-door.ts';
 import { type DeliveryOptions, IDENTITY, Lab, type LabDelivery, type LabWorker, type Scene } from './lab.ts';
 import type { History } from '../replay/histories.ts';
-import { commandsOf } from '../replay/commands.ts';
+import { commandsOf, toldInShort } from '../replay/commands.ts';
 import { pickupRace } from './pickup-race.ts';
 
 const RATE = 30;
@@ -632,6 +632,24 @@ describe('a step that is cut short while an event is written', () => {
     expect(turnThatAccepts('resolveIntervention', await delivery.handle.fetchHistory())).toEqual(
       expect.arrayContaining(['cancel activity', 'marker core_local_activity appendEvents']),
     );
+    expect([...(await lab.replay(delivery)).values()]).toEqual([undefined]);
+  }, 120_000);
+});
+
+describe('a short step that outlives its workflow task', () => {
+  it('is cut short by what comes meanwhile, and leaves a history that every worker can take up again', async () => {
+    lab.faults.arm({ activity: 'authorize', how: 'act_then_hang', times: 1 });
+    const delivery = await lab.start({ taskTimeoutMs: 2_000 });
+    await lab.until('it is being authorized', () => lab.faults.isHanging(delivery.id));
+    await delivery.handle.cancel();
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({ status: 'cancelled', compensation: 'complete' });
+    await delivery.untilNothingHeld();
+    // The cancel came with the next task, and the step's end in a turn after it; on replay both come in one. The first task has commanded
+    // something, or it would count as one with the next.
+    const [, first, second] = toldInShort(await delivery.handle.fetchHistory()).split('¶');
+    expect(first).toMatch(/→ .*timer, cancel $/);
+    expect(second).toMatch(/marker core_local_activity authorize, .*cancel timer/);
     expect([...(await lab.replay(delivery)).values()]).toEqual([undefined]);
   }, 120_000);
 });

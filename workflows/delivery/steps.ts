@@ -15,6 +15,7 @@ import {
 import type { DeliveryActivities } from '../../activities/index.ts';
 import type { ResetActivities } from '../../activities/reset.ts';
 import type { DeliveryId } from '../../shared/ids.ts';
+import { heardLast } from './heard-last.ts';
 import { type Activity, type COMPENSATIONS, type LoneStep, STEPS, type UndoableStep } from './registry.ts';
 
 /** One attempt of a plain step; beyond it the service is taken for dead and the step is tried again, for ever. */
@@ -144,7 +145,9 @@ async function runShort<K extends Activity>(
   summary: string,
 ): Promise<StepOutput<K>> {
   try {
-    return await (local[name] as unknown as Callable<K>).executeWithOptions({ summary }, [input]);
+    return await heardLast(() =>
+      (local[name] as unknown as Callable<K>).executeWithOptions({ summary }, [input]),
+    );
   } catch (error) {
     if (isCancellation(error)) throw error;
     const failure = finalFailure(name, error);

@@ -7,12 +7,13 @@ import { HANDOVERS } from './handovers.ts';
 import { JOURNEYS } from './journeys.ts';
 import { ORDERS } from './orders.ts';
 import { RESETS } from './resets.ts';
+import { SLOW_STEPS } from './slow-steps.ts';
 import { TAKEOVERS } from './takeovers.ts';
 import { TERMINATED } from './terminated.ts';
 
 export const PATHS_OF_THE_GROUND = { ...JOURNEYS, ...HANDOVERS, ...FAILURES };
 export const PATHS_OF_THE_SKY = { ...FLIGHTS, ...TAKEOVERS, ...ORDERS, ...CANCELS, ...DROPOFFS };
-export const PATHS_ON_THE_REAL_SERVER = { ...TERMINATED, ...RESETS };
+export const PATHS_ON_THE_REAL_SERVER = { ...TERMINATED, ...RESETS, ...SLOW_STEPS };
 
 export const PATH_NAMES: readonly string[] = Object.keys({
   ...PATHS_OF_THE_GROUND,
