@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { claimDirectory, nameKeeper } from './claim.ts';
+import { removeData } from './data.ts';
 import { beginningOf } from './supervisor/process-identity.mjs';
 
 let folder: string;
@@ -36,6 +37,15 @@ test('When a living process has the directory, the message names it and says wha
   await expect(claimDirectory(path)).rejects.toThrow(
     new RegExp(`A stack runs in ${folder} already: process ${process.pid}.*kill ${process.pid}`),
   );
+});
+
+test('Who removes the data for a fresh start keeps the directory', async () => {
+  await claimDirectory(path);
+  mkdirSync(join(folder, 'postgres'));
+  writeFileSync(join(folder, 'clock.json'), '{}');
+  await removeData(folder);
+  expect(readdirSync(folder)).toEqual(['stack.claim']);
+  await expect(claimDirectory(path)).rejects.toThrow('already');
 });
 
 test('When the process that had the directory is gone, its claim is taken over', async () => {

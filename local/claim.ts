@@ -18,6 +18,9 @@ interface Claimant {
   keeperBeginning?: string | undefined;
 }
 
+/** The name of a claim, in the directory that it is about. */
+export const CLAIM_FILE = 'stack.claim';
+
 /** Another stack runs in the directory. */
 export class StackRunsError extends Error {
   override readonly name = 'StackRunsError';

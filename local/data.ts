@@ -1,5 +1,5 @@
 /** The data of a local stack: database, schemas and roles brought up to date, then fleet, demo accounts and keys. */
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { provisionDatabase, serviceUrls } from '../prisma/provision.ts';
 import { applyMigrations } from '../prisma/migrations.ts';
@@ -7,6 +7,7 @@ import { SERVICES } from '../prisma/services.ts';
 import { accountContract } from '../services/account/contract/index.ts';
 import { droneContract } from '../services/drone/contract/index.ts';
 import { createClient } from '../shared/http/client.ts';
+import { CLAIM_FILE } from './claim.ts';
 import { reachableDirectory, serverIdentity } from './postgres-binaries.ts';
 import { type StackSettings, urlOf } from './roles.ts';
 import type { Secrets } from './secrets.ts';
@@ -52,8 +53,23 @@ export async function seedAccountsAndFleet(settings: StackSettings): Promise<str
   }
 }
 
-/** Removes all that a stack has kept in its directory, wherever Postgres had to put its part of it. */
+/**
+ * Removes all that a stack has kept in its directory, wherever Postgres had to put its part of it. Not the claim: who removes the data is
+ * about to start there, and without it a second one would remove them while the first one runs.
+ */
 export async function removeData(directory: string): Promise<void> {
   const postgres = await reachableDirectory(join(directory, 'postgres'), await serverIdentity());
-  for (const path of [postgres, directory]) await rm(path, { recursive: true, force: true });
+  const kept = (await entriesOf(directory)).filter((name) => name !== CLAIM_FILE);
+  for (const path of [postgres, ...kept.map((name) => join(directory, name))]) {
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+async function entriesOf(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }

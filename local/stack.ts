@@ -8,7 +8,7 @@ import { Type } from 'typebox';
 import { type ServicePasswords, serviceUrls } from '../prisma/provision.ts';
 import { SERVICES, type ServiceName } from '../prisma/services.ts';
 import { parseEnv } from '../shared/config.ts';
-import { claimDirectory, nameKeeper } from './claim.ts';
+import { CLAIM_FILE, claimDirectory, nameKeeper } from './claim.ts';
 import { prepareData, seedAccountsAndFleet } from './data.ts';
 import { keptClock } from './kept-clock.ts';
 import { postgresSpec, roleSpec, temporalSpec } from './process-specs.ts';
@@ -92,7 +92,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const directory = resolve(options.directory ?? join(PROJECT_ROOT, '.local'));
   const publishIn = resolve(options.publishIn ?? directory);
   const paths = {
-    claim: join(publishIn, 'stack.claim'),
+    claim: join(publishIn, CLAIM_FILE),
     stackFile: join(publishIn, 'stack.json'),
     roles: join(publishIn, 'roles.json'),
   };
