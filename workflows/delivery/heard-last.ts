@@ -4,7 +4,7 @@
  * of its own, and the short step's answer in another; on replay both come in one turn, in which nothing is finished before the next
  * thing begins. What follows from them would then come in another order, and no worker could take the workflow up again.
  */
-import { CancellationScope, condition, patched, sleep } from '@temporalio/workflow';
+import { CancellationScope, condition, patched, sleep, workflowInfo } from '@temporalio/workflow';
 
 /** False in deliveries from before that. */
 const isHeardLast = () => patched('short-answers-heard-last');
@@ -17,27 +17,38 @@ const LOOKS = 8;
 /** Longer than any short step takes: it never fires. */
 const MARKS_FOR = '1 hour';
 
-/** Of one workflow: each has this module for itself. */
+// Of one workflow: each has this module for itself.
+let begun = 0;
+let underWay = 0;
 let previous: Promise<void> = Promise.resolve();
 
-/**
- * Calls a short step, whose answer or failure is heard when all that came with it, or before it, is dealt with.
- */
+/** Calls a short step, whose answer or failure is heard when all that came with it, or before it, is dealt with. */
 export function heardLast<T>(call: () => Promise<T>): Promise<T> {
   return isHeardLast() ? inTurn(call) : call();
 }
 
 async function inTurn<T>(call: () => Promise<T>): Promise<T> {
+  const task = currentTask();
   const marking = markTask();
+  const number = (begun += 1);
+  const begunAlone = (underWay += 1) === 1;
   try {
     return await call();
   } finally {
-    // Two that answer in one turn may have answered in two.
-    previous = previous.then(untilAllIsDealtWith);
-    await previous;
+    // Within its task nothing comes with it but other short steps' answers, and the end of what was left at once (cut-short.ts).
+    const isAlone = begunAlone && begun === number && task === currentTask();
+    if (!isAlone) {
+      // Two that answer in one turn may have answered in two.
+      previous = previous.then(untilAllIsDealtWith);
+      await previous;
+    }
+    underWay -= 1;
     marking.cancel();
   }
 }
+
+/** The same number as long as the workflow task is the same, also on replay. */
+const currentTask = () => workflowInfo().historyLength;
 
 function untilAllIsDealtWith(): Promise<void> {
   return CancellationScope.nonCancellable(async () => {
