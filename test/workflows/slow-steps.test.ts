@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { destination } from '../../shared/geodesy.ts';
 import { newId } from '../../shared/ids.ts';
+import { STEPS } from '../../workflows/delivery/registry.ts';
 import { Dice } from '../chaos/dice.ts';
 import { toldInShort } from '../replay/commands.ts';
 import type { ActivityName, Fault } from './faults.ts';
@@ -20,14 +21,7 @@ const SLOWEST_MS = 2_500;
 const ASKED_WITHIN_MS = 12_000;
 const ANSWERED_WITHIN_MS = 30_000;
 
-const SHORT: readonly ActivityName[] = [
-  'authorize',
-  'registerPackages',
-  'dispatchDrone',
-  'appendEvents',
-  'readDroneMilestones',
-  'capture',
-];
+const SHORT = (Object.keys(STEPS) as (keyof typeof STEPS)[]).filter((one) => STEPS[one].how === 'short');
 const FAILING: readonly ActivityName[] = ['reserveDrone', 'releaseDrone', 'voidPackages', 'recallDrone'];
 const HOWS = ['down', 'lose_answer', 'act_then_refuse'] as const;
 const BY = { actor: { role: 'operator', id: 'test' }, why: 'the test wants it' } as const;
