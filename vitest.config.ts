@@ -28,6 +28,8 @@ export const common = {
   // Tests wait for conditions: this is only how soon a hanging one is given up, on a machine that does much else.
   testTimeout: 90_000,
   hookTimeout: 60_000,
+  // Vitest's own second is over before a busy machine has come to it.
+  expect: { poll: { timeout: 30_000 } },
 } satisfies TestOptions;
 
 export default defineConfig({

@@ -110,10 +110,12 @@ test('When restarts are not wanted, a crash is only said', async () => {
   await supervise(false);
   supervisor.add(role('one', { mode: 'crashes' }));
   await supervisor.start('one');
-  await vi.waitFor(() =>
-    expect(events).toEqual([
-      { kind: 'crashed', name: 'one', exit: { code: 3, signal: null }, againInMs: null },
-    ]),
+  await vi.waitFor(
+    () =>
+      expect(events).toEqual([
+        { kind: 'crashed', name: 'one', exit: { code: 3, signal: null }, againInMs: null },
+      ]),
+    10_000,
   );
   expect(supervisor.state('one')).toBe('stopped');
 });
@@ -131,7 +133,7 @@ test('When a process is never ready, the start fails in time and the process is 
   await supervise();
   supervisor.add(role('one', { mode: 'never-ready', readyWithinMs: 1_000 }));
   const started = supervisor.start('one');
-  await vi.waitFor(() => expect(existsSync(join(folder, 'one.pid'))).toBe(true));
+  await vi.waitFor(() => expect(existsSync(join(folder, 'one.pid'))).toBe(true), 10_000);
   const pid = Number(readFileSync(join(folder, 'one.pid'), 'utf8'));
   await expect(started).rejects.toThrow(/not ready after 1 s/);
   expect(isRunning(pid)).toBe(false);
@@ -142,7 +144,7 @@ test('When all is stopped while a process starts, the start is given up', async 
   supervisor.add(role('one', { mode: 'never-ready' }));
   const started = supervisor.start('one');
   started.catch(() => undefined);
-  await vi.waitFor(() => expect(existsSync(join(folder, 'one.pid'))).toBe(true));
+  await vi.waitFor(() => expect(existsSync(join(folder, 'one.pid'))).toBe(true), 10_000);
   await supervisor.stopAll(2_000);
   await expect(started).rejects.toThrow('The stack is being stopped');
   expect(isRunning(Number(readFileSync(join(folder, 'one.pid'), 'utf8')))).toBe(false);

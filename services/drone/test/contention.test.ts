@@ -84,17 +84,20 @@ describe('reserving while the database stalls', () => {
       await owner.query('BEGIN');
       await owner.query(`LOCK TABLE drone.${table} IN ACCESS EXCLUSIVE MODE`);
       const asked = asking();
-      await vi.waitFor(async () => {
-        // Within a transaction it would be as it was at the first look.
-        const { rowCount } = await withClient(world.database.adminUrl, (other) =>
-          other.query(
-            `SELECT FROM pg_stat_activity
+      await vi.waitFor(
+        async () => {
+          // Within a transaction it would be as it was at the first look.
+          const { rowCount } = await withClient(world.database.adminUrl, (other) =>
+            other.query(
+              `SELECT FROM pg_stat_activity
            WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE $1`,
-            [`%${statement}%`],
-          ),
-        );
-        expect(rowCount).toBe(1);
-      });
+              [`%${statement}%`],
+            ),
+          );
+          expect(rowCount).toBe(1);
+        },
+        { timeout: 30_000 },
+      );
       await work();
       await owner.query('COMMIT');
       return asked;
