@@ -67,6 +67,15 @@ export interface Call {
   hitBy: Fault['how'] | null;
 }
 
+/** One attempt of an activity. */
+export interface Attempt {
+  runId: string;
+  activityId: string;
+  attempt: number;
+}
+
+const nameOf = ({ runId, activityId, attempt }: Attempt) => `${runId}/${activityId}/${attempt}`;
+
 /** What a service was asked, as it stands in the request. */
 export interface ServiceRequest {
   service: string;
@@ -94,6 +103,10 @@ export class Faults {
   private readonly requests = new Map<string, ServiceRequest[]>();
   /** By the id that the requests of an activity carry: its newest call. */
   private readonly underWay = new Map<string, Call>();
+  /** How many activities of a delivery are under way, also those that hang. */
+  private readonly acting = new Map<string, number>();
+  /** The attempts that have succeeded, as `nameOf`. */
+  private readonly done = new Set<string>();
   private moments = 0;
 
   arm(...faults: Fault[]): void {
@@ -148,6 +161,17 @@ export class Faults {
     return [...this.hangs].some((one) => one.of === of);
   }
 
+  /** An activity of it is under way, and does not hang. */
+  isActing(of: string): boolean {
+    const hanging = [...this.hangs].filter((one) => one.of === of).length;
+    return (this.acting.get(of) ?? 0) > hanging;
+  }
+
+  /** It has succeeded: its workflow hears of it any moment. */
+  isDone(attempt: Attempt): boolean {
+    return this.done.has(nameOf(attempt));
+  }
+
   callsOf(deliveryId: string): Call[] {
     return [...(this.callsBy.get(deliveryId) ?? [])];
   }
@@ -157,61 +181,71 @@ export class Faults {
     {
       activityType,
       activityId,
+      attempt,
+      runId,
       deliveryId,
       isLocal,
-    }: { activityType: string; activityId: string; deliveryId: string; isLocal: boolean },
+    }: Attempt & { activityType: string; deliveryId: string; isLocal: boolean },
     before: () => Promise<void>,
   ): ActivityInboundCallsInterceptor {
-    return {
-      execute: async (input, next) => {
-        await before();
-        const activity = activityType as ActivityName;
-        const [step] = input.args as [Record<string, unknown> | undefined];
-        const key = typeof step?.['key'] === 'string' ? step['key'] : '';
-        const refersTo =
-          REFERENCES.map((name) => step?.[name]).find((one) => typeof one === 'string') ?? null;
-        const fault = this.take({ activity, key, deliveryId });
-        const call: Call = {
-          deliveryId,
-          activity,
-          key,
-          refersTo,
-          isLocal,
-          result: 'failed',
-          acted: false,
-          began: null,
-          ended: null,
-          hit: fault !== undefined,
-          hitBy: fault?.how ?? null,
-        };
-        this.note(call);
-        const act = (acting = input) => this.act(`${deliveryId}/${activityId}`, call, () => next(acting));
-        if (fault?.how === 'refuse') throw final('refused by the test');
-        if (fault?.how === 'down') throw retryable('down, says the test');
-        if (fault?.how === 'hang') await this.hang(deliveryId);
-        if (fault?.how === 'slow') await delay(fault.forMs);
-        if (fault?.how === 'late') {
-          // In the context of this attempt; whatever it is told, nobody hears it any more.
-          const actLate = AsyncResource.bind(() =>
-            act().then(
-              () => (call.acted = true),
-              (error: unknown) => (call.acted = isRefusal(error)),
-            ),
-          );
-          this.late.push({ of: deliveryId, act: actLate });
-          throw retryable('timed out, says the test');
-        }
-        const wrong = { ...input, args: [{ ...step, key: `${key}0` }] };
-        const result: unknown =
-          fault?.how === 'lie' ? fault.answer : await act(fault?.how === 'wrong_key' ? wrong : input);
-        call.acted = fault?.how !== 'lie';
-        if (fault?.how === 'act_then_hang') await this.hang(deliveryId);
-        if (fault?.how === 'lose_answer') throw retryable('answer lost by the test');
-        if (fault?.how === 'act_then_refuse') throw final('refused by the test, after acting');
-        call.result = 'ok';
-        return result;
-      },
+    const execute: NonNullable<ActivityInboundCallsInterceptor['execute']> = async (input, next) => {
+      await before();
+      const activity = activityType as ActivityName;
+      const [step] = input.args as [Record<string, unknown> | undefined];
+      const key = typeof step?.['key'] === 'string' ? step['key'] : '';
+      const refersTo = REFERENCES.map((name) => step?.[name]).find((one) => typeof one === 'string') ?? null;
+      const fault = this.take({ activity, key, deliveryId });
+      const call: Call = {
+        deliveryId,
+        activity,
+        key,
+        refersTo,
+        isLocal,
+        result: 'failed',
+        acted: false,
+        began: null,
+        ended: null,
+        hit: fault !== undefined,
+        hitBy: fault?.how ?? null,
+      };
+      this.note(call);
+      const act = (acting = input) => this.act(`${deliveryId}/${activityId}`, call, () => next(acting));
+      if (fault?.how === 'refuse') throw final('refused by the test');
+      if (fault?.how === 'down') throw retryable('down, says the test');
+      if (fault?.how === 'hang') await this.hang(deliveryId);
+      if (fault?.how === 'slow') await delay(fault.forMs);
+      if (fault?.how === 'late') {
+        // In the context of this attempt; whatever it is told, nobody hears it any more.
+        const actLate = AsyncResource.bind(() =>
+          act().then(
+            () => (call.acted = true),
+            (error: unknown) => (call.acted = isRefusal(error)),
+          ),
+        );
+        this.late.push({ of: deliveryId, act: actLate });
+        throw retryable('timed out, says the test');
+      }
+      const wrong = { ...input, args: [{ ...step, key: `${key}0` }] };
+      const result: unknown =
+        fault?.how === 'lie' ? fault.answer : await act(fault?.how === 'wrong_key' ? wrong : input);
+      call.acted = fault?.how !== 'lie';
+      if (fault?.how === 'act_then_hang') await this.hang(deliveryId);
+      if (fault?.how === 'lose_answer') throw retryable('answer lost by the test');
+      if (fault?.how === 'act_then_refuse') throw final('refused by the test, after acting');
+      call.result = 'ok';
+      this.done.add(nameOf({ runId, activityId, attempt }));
+      return result;
     };
+    return { execute: (input, next) => this.whileActing(deliveryId, () => execute(input, next)) };
+  }
+
+  private async whileActing<R>(of: string, act: () => Promise<R>): Promise<R> {
+    this.acting.set(of, (this.acting.get(of) ?? 0) + 1);
+    try {
+      return await act();
+    } finally {
+      this.acting.set(of, (this.acting.get(of) ?? 0) - 1);
+    }
   }
 
   private note(call: Call): void {

@@ -57,7 +57,7 @@ import { createServiceDatabase } from '../support/postgres.ts';
 import { Pilot, type ScriptedFailure } from '../support/pilot.ts';
 import { Faults } from './faults.ts';
 import { Handover } from './handover.ts';
-import { type Quiet, untilQuiet } from './quiet.ts';
+import { type Quiet, quietUntilMs, untilQuiet } from './quiet.ts';
 import { noticeChanges, recordRequests } from './recorder.ts';
 import { type LabServer, realServer, timeSkippingServer } from './servers.ts';
 import { Told } from './told.ts';
@@ -326,12 +326,11 @@ export class Lab {
         identity: IDENTITY,
         interceptors: {
           activity: [
-            ({ info: { activityType, activityId, isLocal, workflowExecution } }) => ({
-              inbound: faults.interceptor(
-                { activityType, activityId, isLocal, deliveryId: workflowExecution?.workflowId ?? '' },
-                bringUpToDate,
-              ),
-            }),
+            ({ info: { activityType, activityId, attempt, isLocal, workflowExecution } }) => {
+              const { workflowId: deliveryId = '', runId = '' } = workflowExecution ?? {};
+              const one = { activityType, activityId, attempt, isLocal, deliveryId, runId };
+              return { inbound: faults.interceptor(one, bringUpToDate) };
+            },
           ],
         } satisfies WorkerOptions['interceptors'],
       };
@@ -518,7 +517,7 @@ export class Lab {
       const next = Math.min(
         this.pilot.nextEventAtMs() ?? Number.POSITIVE_INFINITY,
         this.wallNowMs + (this.server.virtual ? IDLE_STEP_MS : REAL_STEP_MS),
-        ...[...this.open.values()].flatMap((quiet) => (quiet ? [quiet.timerAtMs, quiet.retryAtMs] : [])),
+        ...[...this.open.values()].map((quiet) => (quiet ? quietUntilMs(quiet) : Number.POSITIVE_INFINITY)),
       );
       await this.passUntil(Math.max(next, this.wallNowMs + 1));
     }
@@ -608,13 +607,16 @@ export class Lab {
     return moved.includes(true);
   }
 
-  /** One that was quiet still is, unless somebody told it something, a timer of it fired, or it is trying again. */
+  /** One that was quiet still is, unless somebody told it something, a timer of it fired, or it may be trying again. */
   private async untilOneIsQuiet(delivery: LabDelivery, before: Quiet | undefined): Promise<boolean> {
     const wasTold = this.told.take(delivery.id);
-    if (before?.state === 'open' && !wasTold && before.timerAtMs > this.time.ms) return false;
+    const isStillQuiet = before !== undefined && !before.isHanging && quietUntilMs(before) > this.time.ms;
+    if (isStillQuiet && !wasTold) return false;
     const quiet = await untilQuiet(delivery.handle, {
       isBusy: this.isBusy,
+      isActing: () => this.faults.isActing(delivery.id),
       isHanging: () => this.faults.isHanging(delivery.id),
+      isDone: (attempt) => this.faults.isDone(attempt),
       isOnTheWay: (accepted) => this.told.onTheWayTo(delivery.id, accepted),
       nowMs: this.time.ms,
     });
@@ -644,6 +646,12 @@ export class Lab {
   /** How many events its history had when it was last quiet: its workflow's state is the same as long as they are. */
   eventsOf(delivery: LabDelivery): number | undefined {
     return this.open.get(delivery)?.events;
+  }
+
+  /** As `eventsOf`, while nothing of it is being repeated either: then what is recorded of it is the same, too. */
+  restsAt(delivery: LabDelivery): number | undefined {
+    const quiet = this.open.get(delivery);
+    return quiet?.state === 'open' ? quiet.events : undefined;
   }
 
   /** When a step of it is tried again, as far as has been seen; Unix milliseconds, infinite when none is being repeated. */
@@ -793,6 +801,9 @@ export class Scene {
   }
 }
 
+const openOf = ({ interventions }: Delivery): Delivery['interventions'] =>
+  interventions.filter((one) => one.resolved_at === null);
+
 export class LabDelivery {
   readonly scene: Scene;
   readonly id: DeliveryId;
@@ -833,13 +844,24 @@ export class LabDelivery {
   }
 
   async untilStatus(status: Delivery['status']): Promise<void> {
-    await this.scene.lab.until(`${this.id} is ${status}`, async () => (await this.read()).status === status);
+    await this.untilRecorded(`${this.id} is ${status}`, (delivery) => delivery.status === status);
+  }
+
+  /** Lets time pass until `done` holds of its record, which is read again only when its workflow has done something since. */
+  private async untilRecorded(what: string, done: (delivery: Delivery) => boolean): Promise<void> {
+    const { lab } = this.scene;
+    let readAt: number | undefined;
+    await lab.until(what, async () => {
+      const events = lab.restsAt(this);
+      if (events !== undefined && events === readAt) return false;
+      readAt = events;
+      return done(await this.read());
+    });
   }
 
   /** Lets it go on to its end; its workflow has completed, and every drone is home. */
   async untilComplete(): Promise<{ delivery: Delivery; outcome: DeliveryOutcome }> {
-    const { lab } = this.scene;
-    await lab.until(`${this.id} is complete`, async () => (await this.read()).complete);
+    await this.untilRecorded(`${this.id} is complete`, (delivery) => delivery.complete);
     const outcome = (await this.handle.result()) as DeliveryOutcome;
     return { delivery: await this.read(), outcome };
   }
@@ -909,7 +931,7 @@ export class LabDelivery {
 
   /** What people are asked about it, and nobody has settled. */
   async openInterventions(): Promise<Delivery['interventions']> {
-    return (await this.read()).interventions.filter((one) => one.resolved_at === null);
+    return openOf(await this.read());
   }
 
   /**
@@ -917,12 +939,12 @@ export class LabDelivery {
    * @param about its kind, or what its id says that it is about, or how that begins: `package_set_down`
    */
   async untilAsked(about: string): Promise<Delivery['interventions'][number]> {
-    const find = async () =>
-      (await this.openInterventions()).find(
+    const find = (delivery: Delivery) =>
+      openOf(delivery).find(
         ({ id, kind }) => kind === about || id.startsWith(interventionIdOf(this.id, about)),
       );
-    await this.scene.lab.until(`a person is asked about ${about}`, async () => (await find()) !== undefined);
-    const found = await find();
+    await this.untilRecorded(`a person is asked about ${about}`, (delivery) => find(delivery) !== undefined);
+    const found = find(await this.read());
     if (!found) throw new Error(`A person was asked about ${about} of ${this.id}, and is not any more.`);
     return found;
   }
@@ -982,6 +1004,11 @@ export class LabDelivery {
     return this.scene.lab.untilSettled('the change is answered', this.askToChangeDropoff(...asked));
   }
 
+  private async openReservations() {
+    const query = { delivery_id: this.id, open: true } as const;
+    return (await this.clients.drone.listReservations({ query })).data;
+  }
+
   /** What the services still hold for it: reservations, authorizations, bookings, packages. */
   async held(): Promise<string[]> {
     return (await this.leftovers()).map(({ what }) => what);
@@ -991,21 +1018,20 @@ export class LabDelivery {
   private async leftovers(): Promise<{ what: string; homeward: boolean }[]> {
     const { clients, id } = this;
     const [reservations, authorizations, bookings, packages] = await Promise.all([
-      clients.drone.listReservations({ query: { delivery_id: id, open: true } }),
+      this.openReservations(),
       clients.account.listAuthorizations({ query: { delivery_id: id, state: 'authorized' } }),
       clients.carrier.listBookings({ query: { delivery_id: id, open: true } }),
       clients.package.listPackages({ query: { delivery_id: id } }),
     ]);
-    const final = await this.read();
-    const done = final.status === 'delivered' || final.status === 'returned';
+    const kept = packages.data.filter((one) => one.state !== 'void');
+    const status = kept.length === 0 ? null : (await this.read()).status;
+    const done = status === 'delivered' || status === 'returned';
     const left = (what: string, homeward = false) => ({ what, homeward });
     return [
-      ...reservations.data.map((one) => left(`reservation ${one.step_key} ${one.state}`, one.homeward)),
+      ...reservations.map((one) => left(`reservation ${one.step_key} ${one.state}`, one.homeward)),
       ...authorizations.data.map((one) => left(`authorization ${one.step_key}`)),
       ...bookings.data.map((one) => left(`booking ${one.step_key} ${one.state}`)),
-      ...(done
-        ? []
-        : packages.data.filter((one) => one.state !== 'void').map((one) => left(`package ${one.id}`))),
+      ...(done ? [] : kept.map((one) => left(`package ${one.id}`))),
     ];
   }
 
@@ -1020,9 +1046,10 @@ export class LabDelivery {
       .map(({ what }) => what);
     if (status.name === 'COMPLETED' && left.length > 0)
       throw new Error(`${this.id} has left at its end: ${left.join(', ')}.`);
+    // Its drones are what is waited for; the others are only asked when those are home.
     await this.scene.lab.until(
       `nothing is held for ${this.id}`,
-      async () => (await this.held()).length === 0,
+      async () => (await this.openReservations()).length === 0 && (await this.held()).length === 0,
     );
   }
 }

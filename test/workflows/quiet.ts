@@ -5,13 +5,18 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Attempt } from './faults.ts';
 
 const { EventType } = temporal.api.enums.v1;
+/** After the first look that found it at work; twice as long after each further one, as a look costs more than waiting does. */
 const LOOK_AGAIN_MS = 2;
+const LOOK_AGAIN_MOST_MS = 32;
 /** What has just been told to a workflow is on its way to the worker so long: a look meanwhile would only find that out. */
 const IDLE_FOR_MS = 4;
 /** A worker that is busy for longer than this may wait for something that only a workflow which is quiet brings. */
 const BUSY_FOR_LONG_MS = 100;
+/** An activity of its own that takes longer than this may be one that the server has given up. */
+const ACTING_FOR_LONG_MS = 2_000;
 /**
  * Of virtual time, while a step is being repeated: its next attempt may have begun unseen, and a longer step than this would let it
  * time out while it runs (`startToCloseTimeout` is 20 s).
@@ -32,13 +37,22 @@ export interface Quiet {
   timerAtMs: number;
   /** How far time may pass before the activity that is being repeated must be looked at again; infinite when none is. */
   retryAtMs: number;
+  /** An activity hangs, and goes on when somebody lets it. */
+  isHanging: boolean;
 }
+
+/** Until when nothing happens to it by itself. */
+export const quietUntilMs = ({ timerAtMs, retryAtMs }: Quiet): number => Math.min(timerAtMs, retryAtMs);
 
 /** What is known beside its history. */
 interface Looked {
   /** A worker does something: it is asked often, as that is cheap beside a look into the history. */
   isBusy: () => boolean;
+  /** An activity of this workflow is under way, and does not hang: it need not be looked at. */
+  isActing: () => boolean;
   isHanging: () => boolean;
+  /** It has succeeded: the server, where it is pending, hears of it any moment. */
+  isDone: (attempt: Attempt) => boolean;
   /** Something that was sent to it may not have arrived yet; by the ids of the updates that it has accepted. */
   isOnTheWay: (accepted: ReadonlySet<string>) => boolean;
   nowMs: number;
@@ -49,19 +63,22 @@ interface Looked {
  * next attempt, or that `isHanging`, needs time to pass.
  */
 export async function untilQuiet(handle: WorkflowHandle, how: Looked): Promise<Quiet> {
-  for (;;) {
-    await untilIdle(how.isBusy);
+  for (let waitMs = LOOK_AGAIN_MS; ; waitMs = Math.min(2 * waitMs, LOOK_AGAIN_MOST_MS)) {
+    await untilIdle(how);
     const quiet = await look(handle, how);
     if (quiet !== undefined) return quiet;
-    await delay(LOOK_AGAIN_MS);
+    await delay(waitMs);
   }
 }
 
-async function untilIdle(isBusy: () => boolean): Promise<void> {
+async function untilIdle({ isBusy, isActing }: Looked): Promise<void> {
   const sinceMs = performance.now();
   let idleSinceMs = sinceMs;
-  for (let nowMs = sinceMs; nowMs - sinceMs < BUSY_FOR_LONG_MS; nowMs = performance.now()) {
-    if (isBusy()) idleSinceMs = nowMs;
+  for (;;) {
+    const nowMs = performance.now();
+    const acting = isActing();
+    if (nowMs - sinceMs >= (acting ? ACTING_FOR_LONG_MS : BUSY_FOR_LONG_MS)) return;
+    if (acting || isBusy()) idleSinceMs = nowMs;
     else if (nowMs - idleSinceMs >= IDLE_FOR_MS) return;
     await delay(1);
   }
@@ -69,13 +86,14 @@ async function untilIdle(isBusy: () => boolean): Promise<void> {
 
 async function look(
   handle: WorkflowHandle,
-  { isHanging, isOnTheWay, nowMs }: Looked,
+  { isHanging, isDone, isOnTheWay, nowMs }: Looked,
 ): Promise<Quiet | undefined> {
   const events = (await handle.fetchHistory()).events ?? [];
   const quiet = {
     events: events.length,
     timerAtMs: Number.POSITIVE_INFINITY,
     retryAtMs: Number.POSITIVE_INFINITY,
+    isHanging: isHanging(),
   };
   let task = false;
   const activities = new Map<string, Retrying>();
@@ -132,6 +150,13 @@ async function look(
   const pending = raw.pendingActivities ?? [];
   // The server calls an activity that waits for its next attempt "started" too; that it has failed before tells them apart.
   if (pending.some(({ lastFailure }) => !lastFailure && !isHanging())) return undefined;
+  const runId = raw.workflowExecutionInfo?.execution?.runId ?? '';
+  if (
+    pending.some(({ activityId, attempt }) =>
+      isDone({ runId, activityId: activityId ?? '', attempt: attempt ?? 0 }),
+    )
+  )
+    return undefined;
   const attempts = pending.map(({ activityId, attempt, lastStartedTime }) => {
     const retrying = [...activities.values()].find((one) => one.activityId === activityId);
     if (!retrying) return nowMs + SHORT_RETRY_STEP_MS;
