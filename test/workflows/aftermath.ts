@@ -13,7 +13,9 @@ import {
   type Intervention,
 } from '../../services/delivery/contract/index.ts';
 import { type ReconcileOutcome, reconcileWorkflowId } from '../../workflows/messages.ts';
-import type { DeliveryOptions, Lab, LabDelivery, Scene } from './lab.ts';
+import type { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
+import type { DeliveryOptions, Scene } from './scene.ts';
 
 export const kindsOf = (orphans: readonly Orphan[]) => orphans.map(({ kind }) => kind).sort();
 

@@ -6,7 +6,7 @@ import { isoTime } from '../../shared/clock.ts';
 import { newId } from '../../shared/ids.ts';
 import type { Location, PickupWindow } from '../../shared/schemas.ts';
 import { DRONE_MILESTONE_SIGNAL, type DroneMilestoneSignal } from '../../workflows/messages.ts';
-import type { LabDelivery } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
 
 const BY = { actor: { role: 'operator', id: 'test' }, why: 'the test wants it' } as const;
 const TIMEOUT_MS = 60_000;

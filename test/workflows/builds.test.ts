@@ -15,7 +15,8 @@ import { PATCHED_PAUSE, PAUSE_PATCH } from '../replay/changes.ts';
 import { commandsOf } from '../replay/commands.ts';
 import { editedBundle } from '../replay/edited-bundle.ts';
 import { REPLAY_KEYS, replayDataConverter } from '../replay/histories.ts';
-import { Lab, type LabDelivery, type LabWorker } from './lab.ts';
+import { Lab, type LabWorker } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
 
 const RATE = 30;
 const DEPLOYMENT = 'deliveries';

@@ -4,7 +4,8 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { DroneId } from '../../shared/ids.ts';
-import { Lab, type LabDelivery } from './lab.ts';
+import { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
 import { pickupRace } from './pickup-race.ts';
 
 let lab: Lab;

@@ -2,7 +2,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../shared/ids.ts';
 import { isoTime } from '../../shared/clock.ts';
-import { type DeliveryOptions, EXACT_MS, Lab, type LabDelivery } from './lab.ts';
+import { EXACT_MS, Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
+import type { DeliveryOptions } from './scene.ts';
 
 let lab: Lab;
 beforeAll(async () => {

@@ -6,7 +6,9 @@ import type { BookingState } from '../../services/carrier/contract/index.ts';
 import type { Delivery } from '../../services/delivery/contract/index.ts';
 import { isoTime } from '../../shared/clock.ts';
 import { CARRIER_MILESTONE_SIGNAL, type CarrierMilestoneSignal } from '../../workflows/messages.ts';
-import { type DeliveryOptions, Lab, type LabDelivery } from './lab.ts';
+import { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
+import type { DeliveryOptions } from './scene.ts';
 
 let lab: Lab;
 let signal: Lab['workflows']['signal'];

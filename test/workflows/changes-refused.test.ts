@@ -4,7 +4,9 @@ import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { distanceM } from '../../shared/geodesy.ts';
 import type { FieldError } from '../../shared/errors.ts';
-import { type DeliveryOptions, Lab, type LabDelivery } from './lab.ts';
+import { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
+import type { DeliveryOptions } from './scene.ts';
 
 let lab: Lab;
 beforeAll(async () => {

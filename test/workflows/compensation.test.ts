@@ -4,7 +4,8 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { DroneMilestoneSignal } from '../../workflows/messages.ts';
-import { Lab, type LabDelivery } from './lab.ts';
+import { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
 
 let lab: Lab;
 beforeAll(async () => {

@@ -6,7 +6,9 @@ import {
   type DroneMilestoneSignal,
   type ReassignDroneCommand,
 } from '../../workflows/messages.ts';
-import { type DeliveryOptions, Lab, type LabDelivery } from './lab.ts';
+import { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
+import type { DeliveryOptions } from './scene.ts';
 
 let lab: Lab;
 beforeAll(async () => {

@@ -4,7 +4,9 @@ import { aircraftContract, type DispatchRefusal } from '../../services/drone/con
 import { isoTime } from '../../shared/clock.ts';
 import { createClient } from '../../shared/http/client.ts';
 import type { DroneId } from '../../shared/ids.ts';
-import { type DeliveryOptions, Lab, type LabDelivery, type Scene } from './lab.ts';
+import { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
+import type { DeliveryOptions, Scene } from './scene.ts';
 
 let lab: Lab;
 beforeAll(async () => {

@@ -2,7 +2,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Location } from '../../shared/schemas.ts';
 import { distanceM } from '../../shared/geodesy.ts';
-import { Lab, type LabDelivery } from './lab.ts';
+import { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
 
 let lab: Lab;
 beforeAll(async () => {

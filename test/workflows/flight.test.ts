@@ -4,7 +4,8 @@ import { aircraftContract } from '../../services/drone/contract/index.ts';
 import { createClient } from '../../shared/http/client.ts';
 import type { DroneId } from '../../shared/ids.ts';
 import { unsaidMilestones } from '../../simulator/aircraft.ts';
-import { Lab, type LabDelivery } from './lab.ts';
+import { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
 import { pickupRace } from './pickup-race.ts';
 
 let lab: Lab;

@@ -8,7 +8,9 @@ import { destination } from '../../shared/geodesy.ts';
 import type { AccountId } from '../../shared/ids.ts';
 import { createServiceDatabase } from '../support/postgres.ts';
 import { silentLogger } from '../support/service.ts';
-import { type Lab, LabDelivery, type Scene } from './lab.ts';
+import type { Lab } from './lab.ts';
+import { LabDelivery } from './lab-delivery.ts';
+import type { Scene } from './scene.ts';
 
 export interface FrontDoor {
   /** Where its ingestion listens. */

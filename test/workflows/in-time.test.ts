@@ -2,7 +2,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Delivery } from '../../services/delivery/contract/index.ts';
 import type { DroneId } from '../../shared/ids.ts';
-import { EXACT_MS, Lab, type LabDelivery } from './lab.ts';
+import { EXACT_MS, Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
 
 let lab: Lab;
 beforeAll(async () => {

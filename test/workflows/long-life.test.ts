@@ -12,7 +12,8 @@ import {
   type DroneMilestoneSignal,
 } from '../../workflows/messages.ts';
 import { Barrage, type Barraged, runsOf } from './barrage.ts';
-import { Lab, type LabDelivery } from './lab.ts';
+import { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
 
 let lab: Lab;
 beforeAll(async () => {

@@ -1,7 +1,9 @@
 /** Who has pressed *Cancel* in the Temporal UI, or used its CLI, and why, is in the delivery's timeline. In virtual time. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { DeliveryStatus } from '../../services/delivery/contract/index.ts';
-import { type DeliveryOptions, Lab, type LabDelivery } from './lab.ts';
+import { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
+import type { DeliveryOptions } from './scene.ts';
 
 let lab: Lab;
 beforeAll(async () => {

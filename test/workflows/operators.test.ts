@@ -7,7 +7,9 @@ import type { DeliveryEvent, DeliveryStatus } from '../../services/delivery/cont
 import type { DroneId } from '../../shared/ids.ts';
 import type { DeliveryState, OperatorAnswer, OperatorCommands } from '../../workflows/messages.ts';
 import type { ActivityName } from './faults.ts';
-import { type DeliveryOptions, Lab, type LabDelivery, type Scene } from './lab.ts';
+import { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
+import type { DeliveryOptions, Scene } from './scene.ts';
 
 let lab: Lab;
 beforeAll(async () => {

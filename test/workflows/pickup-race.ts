@@ -1,7 +1,7 @@
 /** How the pickup race of a delivery went, by the two who decide it: the drone service and the aircraft. */
 import type { DroneId } from '../../shared/ids.ts';
 import type { Reservation } from '../../services/drone/contract/index.ts';
-import type { LabDelivery } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
 
 export interface PickupRace {
   /** Of every reservation that the delivery ever had, the oldest first. */

@@ -2,7 +2,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { priceOfReturn } from '../../services/account/contract/index.ts';
 import { distanceM } from '../../shared/geodesy.ts';
-import { type DeliveryOptions, Lab, type LabDelivery } from './lab.ts';
+import { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
+import type { DeliveryOptions } from './scene.ts';
 
 let lab: Lab;
 beforeAll(async () => {

@@ -37,7 +37,9 @@ import {
 import type { ActivityName } from './faults.ts';
 import { reset } from './reset-workflow.ts';
 import { openFrontDoor } from './front-door.ts';
-import { IDENTITY, Lab, type LabDelivery, type Scene } from './lab.ts';
+import { IDENTITY, Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
+import type { Scene } from './scene.ts';
 
 const RATE = 60;
 let lab: Lab;

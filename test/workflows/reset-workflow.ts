@@ -1,6 +1,7 @@
 /** *Reset* as the Temporal UI does it. */
 import { temporal } from '@temporalio/proto';
-import type { Lab, LabDelivery } from './lab.ts';
+import type { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
 
 /** The first completed workflow task, or the last one before something: where a Reset may go to. */
 export type ResetPoint = 'its beginning' | ((events: History) => number);

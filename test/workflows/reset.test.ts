@@ -18,7 +18,8 @@ import {
   untilAsked,
 } from './aftermath.ts';
 import { type History, reset } from './reset-workflow.ts';
-import { Lab, type LabDelivery } from './lab.ts';
+import { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
 
 const RATE = 60;
 const BY = { why: 'looked into it', actor: { role: 'operator', id: 'jo' } } as const;

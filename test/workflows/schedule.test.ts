@@ -1,6 +1,7 @@
 /** Scheduled pickups: the wait, moving it, and what happens to one that is long. In virtual time. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { EXACT_MS, Lab, type LabDelivery } from './lab.ts';
+import { EXACT_MS, Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
 
 let lab: Lab;
 beforeAll(async () => {

@@ -10,7 +10,8 @@ import { STEPS } from '../../workflows/delivery/registry.ts';
 import { Dice } from '../chaos/dice.ts';
 import { toldInShort } from '../replay/commands.ts';
 import type { ActivityName, Fault } from './faults.ts';
-import { Lab, type LabDelivery } from './lab.ts';
+import { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
 
 const RATE = 30;
 const DELIVERIES = 16;

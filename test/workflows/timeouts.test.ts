@@ -9,7 +9,9 @@ import { commandsOf } from '../replay/commands.ts';
 import { editedBundle } from '../replay/edited-bundle.ts';
 import type { History } from '../replay/histories.ts';
 import type { ActivityName, Call } from './faults.ts';
-import { type DeliveryOptions, Lab, type LabDelivery } from './lab.ts';
+import { Lab } from './lab.ts';
+import type { LabDelivery } from './lab-delivery.ts';
+import type { DeliveryOptions } from './scene.ts';
 
 const RATE = 30;
 /** Flown in a second or two. */

@@ -1,6 +1,6 @@
 /** A cancel at every point, by the API and by the button of the Temporal UI. */
 import type { ActivityName } from '../../workflows/faults.ts';
-import type { LabDelivery } from '../../workflows/lab.ts';
+import type { LabDelivery } from '../../workflows/lab-delivery.ts';
 import type { Path, Scenes } from './scenes.ts';
 
 const STEPS = {

@@ -1,6 +1,7 @@
 /** Another dropoff: at every point, refused, undone, and racing with whatever else. */
 import type { Fault } from '../../workflows/faults.ts';
-import type { DeliveryOptions, LabDelivery } from '../../workflows/lab.ts';
+import type { LabDelivery } from '../../workflows/lab-delivery.ts';
+import type { DeliveryOptions } from '../../workflows/scene.ts';
 import { HOUR_S, type Path, type Scenes } from './scenes.ts';
 
 const NEAR: DeliveryOptions = { toDropoffM: 2_000 };

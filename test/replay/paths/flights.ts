@@ -1,6 +1,6 @@
 /** What may happen in the air and at both ends of it: drones that fail, senders and recipients that are not there. */
 import type { DispatchRefusal } from '../../../services/drone/contract/index.ts';
-import type { LabDelivery } from '../../workflows/lab.ts';
+import type { LabDelivery } from '../../workflows/lab-delivery.ts';
 import { DAY_S, type Path, type Scenes } from './scenes.ts';
 
 /** Its first drone fails like this; the second does not. */

@@ -1,6 +1,7 @@
 /** What has to be confirmed at the dropoff: given, not given, given wrongly, given too late. */
 import { simulatedSignature } from '../../../simulator/pictures.ts';
-import type { DeliveryOptions, LabDelivery } from '../../workflows/lab.ts';
+import type { LabDelivery } from '../../workflows/lab-delivery.ts';
+import type { DeliveryOptions } from '../../workflows/scene.ts';
 import type { Path, Scenes } from './scenes.ts';
 
 /** Its drone hovers at the dropoff and waits for the recipient. */

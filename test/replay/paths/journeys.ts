@@ -1,7 +1,7 @@
 /** From the accept to the end, when nothing breaks: by drone, by carrier, refused, scheduled, moved, continued as new. */
 import { isoTime } from '../../../shared/clock.ts';
 import { newId } from '../../../shared/ids.ts';
-import type { LabDelivery } from '../../workflows/lab.ts';
+import type { LabDelivery } from '../../workflows/lab-delivery.ts';
 import { DAY_S, HOUR_S, type Path, type Scenes } from './scenes.ts';
 
 const TOO_HEAVY_KG = 8;

@@ -1,6 +1,6 @@
 /** Workflows that people have run again from an earlier point of their history. Only the real server can. */
 import { reconciled } from './terminated.ts';
-import type { LabDelivery } from '../../workflows/lab.ts';
+import type { LabDelivery } from '../../workflows/lab-delivery.ts';
 import { type History, reset } from '../../workflows/reset-workflow.ts';
 import type { Path, Scenes } from './scenes.ts';
 

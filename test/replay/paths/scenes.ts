@@ -5,7 +5,9 @@ import { Problem } from '../../../shared/errors.ts';
 import type { DroneId } from '../../../shared/ids.ts';
 import type { DeliveryState, OperatorCommands } from '../../../workflows/messages.ts';
 import type { ActivityName } from '../../workflows/faults.ts';
-import type { DeliveryOptions, Lab, LabDelivery, Scene } from '../../workflows/lab.ts';
+import type { Lab } from '../../workflows/lab.ts';
+import type { LabDelivery } from '../../workflows/lab-delivery.ts';
+import type { DeliveryOptions, Scene } from '../../workflows/scene.ts';
 
 /**
  * One way that a workflow can go. Leads a delivery so far that it ends by itself and answers it, or the id of another workflow

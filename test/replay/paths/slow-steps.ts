@@ -1,6 +1,6 @@
 /** Short steps that outlive the workflow task that began them. On the real server: the time-skipping one lets no time pass meanwhile. */
 import type { ActivityName } from '../../workflows/faults.ts';
-import type { LabDelivery } from '../../workflows/lab.ts';
+import type { LabDelivery } from '../../workflows/lab-delivery.ts';
 import type { Path, Scenes } from './scenes.ts';
 
 /** A delivery that is at a short step which does not answer. Milliseconds: its tasks go on in others after 80 % of it. */

@@ -1,6 +1,7 @@
 /** A drone that comes down with the package and sets it down, and what people decide then: another one takes it over. */
 import { notSent } from './flights.ts';
-import type { DeliveryOptions, LabDelivery } from '../../workflows/lab.ts';
+import type { LabDelivery } from '../../workflows/lab-delivery.ts';
+import type { DeliveryOptions } from '../../workflows/scene.ts';
 import type { Path, Scenes } from './scenes.ts';
 
 type Failure = Parameters<Scenes['withFailure']>[0];

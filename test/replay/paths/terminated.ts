@@ -9,7 +9,7 @@ import {
   RESOLVE_INTERVENTION_UPDATE,
 } from '../../../workflows/messages.ts';
 import { reset } from '../../workflows/reset-workflow.ts';
-import type { LabDelivery } from '../../workflows/lab.ts';
+import type { LabDelivery } from '../../workflows/lab-delivery.ts';
 import type { Path, Scenes } from './scenes.ts';
 
 export async function reconciled({ lab }: Scenes, delivery: LabDelivery): Promise<string> {

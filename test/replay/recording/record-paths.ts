@@ -1,6 +1,7 @@
 /** Leads deliveries down their paths and keeps their histories: as tests, so that a path that no longer goes that way says so. */
 import { afterAll, afterEach, beforeAll, inject, it } from 'vitest';
-import { Lab, LabDelivery, type LabOptions } from '../../workflows/lab.ts';
+import { Lab, type LabOptions } from '../../workflows/lab.ts';
+import { LabDelivery } from '../../workflows/lab-delivery.ts';
 import { commandsOf } from '../commands.ts';
 import {
   addHistory,

@@ -4,7 +4,9 @@
  */
 import type { Wait } from '../../../workflows/delivery/registry.ts';
 import type { Fault } from '../faults.ts';
-import type { DeliveryOptions, Lab, LabDelivery, Scene } from '../lab.ts';
+import type { Lab } from '../lab.ts';
+import type { LabDelivery } from '../lab-delivery.ts';
+import type { DeliveryOptions, Scene } from '../scene.ts';
 import { askTo, changeDropoff, confirmByPin } from './people.ts';
 import type { Seen } from './voyage.ts';
 

@@ -1,6 +1,6 @@
 /** What people do to a delivery. Each waits for no more than that the delivery has it: time may have to pass for its answer. */
 import type { CancelAnswer, OperatorAnswer } from '../../../workflows/messages.ts';
-import type { LabDelivery } from '../lab.ts';
+import type { LabDelivery } from '../lab-delivery.ts';
 
 export type OrderAnswer = CancelAnswer | OperatorAnswer;
 

@@ -5,7 +5,8 @@
 import type { DeliveryOutcome, DeliveryState } from '../../../workflows/messages.ts';
 import type { HeldRow, Tables } from '../../checker/held-rows.ts';
 import type { Call, Fault, ServiceRequest } from '../faults.ts';
-import type { DeliveryOptions, Lab } from '../lab.ts';
+import type { Lab } from '../lab.ts';
+import type { DeliveryOptions } from '../scene.ts';
 import type { AtWait } from './at-a-wait.ts';
 import type { Intervenes, Journey } from './journeys.ts';
 import { Vessel } from './vessel.ts';
