@@ -82,6 +82,8 @@ const REGIONS_TO_NORTH = 40;
  * it speak in between, is taken for lost.
  */
 const IDLE_STEP_MS = DEFAULT_LINK_LOSS.silenceS * 1000;
+/** The drone service and the aircraft look this often unless they are given a reason, as they do when nobody moves time; virtual. */
+const LOOK_EVERY_MS = 1_000;
 const GIVE_UP_AFTER_MS = 24 * 60 * 60 * 1000;
 const REAL_STEP_MS = 20;
 const GIVE_UP_IN_REAL_TIME_MS = 60_000;
@@ -137,6 +139,8 @@ export class Lab {
   /** Whose tests were over before their workflows were. */
   private readonly abandoned: LabDelivery[] = [];
   private readonly boarded: DroneId[] = [];
+  /** When everybody has last looked without a reason; wall. */
+  private lookedMs = 0;
   /** The deliveries whose workflows have not ended, and how each was found when it was last quiet. */
   private readonly open = new Map<LabDelivery, Quiet | undefined>();
 
@@ -519,8 +523,11 @@ export class Lab {
   async settle(): Promise<void> {
     await this.untilQuiet();
     this.time.ms = Math.max(this.time.ms, await this.server.wallMs());
-    // Time has passed. Further rounds are of the same moment: in them, only who was given a reason looks again.
-    this.news.aircraft = this.news.dronePumps = true;
+    // Further rounds are of the same moment: in them, only who was given a reason looks again.
+    if (!this.server.virtual || this.time.ms - this.lookedMs >= LOOK_EVERY_MS) {
+      this.news.aircraft = this.news.dronePumps = true;
+      this.lookedMs = this.time.ms;
+    }
     for (let moved = true; moved;) {
       moved = await this.pilot.flyUntil(this.time.ms, () => this.takeNews('aircraft'));
       if (!this.server.virtual) return;
@@ -584,6 +591,12 @@ export class Lab {
 
   boarding(droneId: DroneId): void {
     this.boarded.push(droneId);
+  }
+
+  /** It has a pilot from now on, and says where it is. */
+  async board(droneId: DroneId): Promise<void> {
+    await this.pilot.board(droneId, this.wallNowMs);
+    this.news.aircraft = true;
   }
 
   /** Its workflow has not ended, as far as has been seen. */

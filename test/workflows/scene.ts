@@ -79,7 +79,7 @@ export class Scene {
     });
     this.droneIds.push(droneId);
     this.lab.boarding(droneId);
-    if (pilot) await this.lab.pilot.board(droneId, this.lab.wallNowMs);
+    if (pilot) await this.lab.board(droneId);
     return droneId;
   }
 
@@ -97,14 +97,14 @@ export class Scene {
     await drone.ensureDrone({ params: { drone_id: droneId }, body });
     this.droneIds.push(droneId);
     this.lab.boarding(droneId);
-    await this.lab.pilot.board(droneId, this.lab.wallNowMs);
+    await this.lab.board(droneId);
     return droneId;
   }
 
   /** Every drone has a pilot from now on. */
   async boardAll(): Promise<void> {
     for (const droneId of this.droneIds) {
-      if (!this.lab.pilot.has(droneId)) await this.lab.pilot.board(droneId, this.lab.wallNowMs);
+      if (!this.lab.pilot.has(droneId)) await this.lab.board(droneId);
     }
   }
 
