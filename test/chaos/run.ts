@@ -16,7 +16,7 @@ import type { DeliveryId } from '../../shared/ids.ts';
 import { connectTemporal, type TemporalClient } from '../../shared/temporal/client.ts';
 import { parsePayloadKeys } from '../../shared/temporal/codec.ts';
 import { createDataConverter } from '../../shared/temporal/data-converter.ts';
-import { collect, judge } from '../checker/index.ts';
+import { collect, describeFault, judge } from '../checker/index.ts';
 import type { PublicApi } from '../e2e/traffic.ts';
 import { Callers } from './callers.ts';
 import { Careful } from './careful.ts';
@@ -215,6 +215,8 @@ class Run {
     });
     const faults = judge(history);
     say(`judged: ${faults.length} faults; now every history is replayed`);
+    // Of thousands that takes long: whoever wants to look at a fault need not wait for it.
+    for (const fault of faults) say(`✗ ${describeFault(fault)}`);
     const { client, dataConverter } = this.#temporal;
     return {
       options: this.#options,

@@ -46,6 +46,17 @@ const typesOf = async (delivery: LabDelivery) => (await delivery.events()).map((
 const reservationsOf = async (delivery: LabDelivery) =>
   (await lab.clients.drone.listReservations({ query: { delivery_id: delivery.id } })).data;
 
+const milestonesOf = async ({ clients }: Lab, { id }: LabDelivery) => {
+  const { data } = await clients.drone.listReservations({ query: { delivery_id: id } });
+  const told = await Promise.all(
+    data.map(async (reservation) => {
+      const params = { reservation_id: reservation.id };
+      return (await clients.drone.readMilestones({ params, query: { after_sequence: 0 } })).data;
+    }),
+  );
+  return told.flat().map(({ kind }) => kind);
+};
+
 describe('a delivery that is reset to its beginning', () => {
   it.each(['awaiting_drone', 'enroute_to_pickup', 'enroute_to_dropoff'] as const)(
     'when %s: goes on, every step has happened once, and the timeline says why it was reset',
@@ -405,6 +416,46 @@ describe('a delivery that has ended, or is ending, when it is reset', () => {
     await delivery.untilNothingHeld();
     await expectLegalTimeline(delivery);
     expect(await orphansOf(lab, delivery)).toEqual([]);
+  }, 120_000);
+
+  it('and whose worker goes on with the run that is no more: is charged once for what both have authorized', async () => {
+    const own = await Lab.open({ realTimeAtRate: RATE, build: null });
+    try {
+      const before = await own.employ({});
+      const scene = await own.prepare();
+      for (const droneId of scene.droneIds) own.pilot.arm(droneId, { failure: 'dropoff_blocked' });
+      const delivery = await ordered(own, 'enroute_to_dropoff', scene, { taskTimeoutMs: 60_000 });
+      // All that the drone does until it is back comes in one task: its worker is not told that the run is no more before that is done.
+      await before.stop();
+      await own.until('the package is back', async () =>
+        (await milestonesOf(own, delivery)).includes('released'),
+      );
+      own.faults.arm({ activity: 'authorize', key: /reauthorize\/1$/, how: 'hang', times: 1 });
+      await own.employ({});
+      const ofReturn = () => own.faults.callsOf(delivery.id).filter(({ key }) => /\/reauthorize\//.test(key));
+      await own.until('the way back is being authorized', () => own.faults.isHanging(delivery.id));
+      await reset(own, delivery);
+      await own.until('the new run knows how far the delivery had come', () =>
+        own.faults.callsOf(delivery.id).some(({ activity, acted }) => activity === 'tellOfReset' && acted),
+      );
+      own.faults.mend(delivery.id);
+      const { delivery: ended } = await delivery.untilComplete();
+      const captures = () => own.faults.callsOf(delivery.id).filter(({ activity }) => activity === 'capture');
+      await own.until(
+        'both runs have charged it',
+        () => captures().filter(({ acted }) => acted).length === 4,
+      );
+      expect(ofReturn().map(({ key }) => key.split('/').at(-1))).toEqual(['1', '1001']);
+      const query = { delivery_id: delivery.id };
+      const { data } = await own.clients.account.listAuthorizations({ query });
+      expect(data.map(({ state }) => state)).toEqual(['captured', 'captured', 'captured']);
+      const charged = data.reduce((sum, { captured }) => sum + (captured?.amount ?? 0), 0);
+      expect(charged).toBe(delivery.price.amount + (ended.return_price?.amount ?? 0));
+      expect(ended).toMatchObject({ status: 'returned', charge: { amount: charged } });
+      await delivery.untilNothingHeld();
+    } finally {
+      await own.close();
+    }
   }, 120_000);
 
   it('while it undoes what a cancel has ended: stays cancelled, and nothing is left', async () => {

@@ -174,20 +174,29 @@ export async function captureInsteadOfVoid(
     // The first one is ended by a capture even of nothing: what is delivered is charged, not voided.
     if (amount === undefined || (amount.amount === 0 && index > 0)) continue;
     compensations.discharge(compensation);
-    await captureOne(run, { authorizeKey: key, amount, reason, how, index });
+    await captureOne(run, { authorizeKey: key, amount, charge, reason, how, index });
   }
 }
 
 async function captureOne(
   { compensations, record, input }: DeliveryRun,
-  one: { authorizeKey: string; amount: Money; reason: string; how: 'short' | 'plain'; index: number },
+  one: {
+    authorizeKey: string;
+    amount: Money;
+    /** What the delivery costs in all. */
+    charge: Money;
+    reason: string;
+    how: 'short' | 'plain';
+    index: number;
+  },
 ): Promise<void> {
-  const { authorizeKey, amount, reason, how, index } = one;
+  const { authorizeKey, amount, charge, reason, how, index } = one;
   const step = {
     key: record.key('capture'),
     authorize_key: authorizeKey,
     delivery_id: input.deliveryId,
     amount,
+    charge,
     reason,
   };
   const summary = `capture ${amount.amount} ${amount.currency} (${reason})`;

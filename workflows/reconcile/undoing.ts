@@ -105,6 +105,7 @@ export class Undoing {
         authorize_key: stepKey,
         delivery_id,
         amount,
+        charge: costOf(seen),
         reason: seen.delivery?.status ?? 'delivered',
       };
       return (await plainStep('capture', capture, 'capture the charge')).outcome;
@@ -114,11 +115,17 @@ export class Undoing {
   }
 }
 
+/** What was carried out costs, in all. */
+function costOf({ delivery }: Examination): Money {
+  if (delivery?.status !== 'delivered' && delivery?.status !== 'returned')
+    return { amount: 0, currency: delivery?.price.currency ?? 'USD' };
+  return chargeFor(delivery.status, delivery.price, delivery.return_price);
+}
+
 /** The part of the charge that is captured of one of the authorizations that are still open: the first ones first. */
-function dueOf(stepKey: string, { delivery, captured, held }: Examination): Money {
-  const none: Money = { amount: 0, currency: delivery?.price.currency ?? 'USD' };
-  if (delivery?.status !== 'delivered' && delivery?.status !== 'returned') return none;
-  const due = chargeFor(delivery.status, delivery.price, delivery.return_price);
+function dueOf(stepKey: string, seen: Examination): Money {
+  const { captured, held } = seen;
+  const due = costOf(seen);
   const left = { ...due, amount: Math.max(0, due.amount - (captured?.amount ?? 0)) };
   const open = held
     .flatMap((one) => (one.kind === 'authorization' ? [one] : []))
@@ -127,5 +134,5 @@ function dueOf(stepKey: string, { delivery, captured, held }: Examination): Mone
     left,
     open.map((one) => one.amount),
   );
-  return parts[open.findIndex((one) => one.stepKey === stepKey)] ?? none;
+  return parts[open.findIndex((one) => one.stepKey === stepKey)] ?? { ...due, amount: 0 };
 }

@@ -263,6 +263,11 @@ export const accountContract = defineContract({
       authorize_key: Type.String(),
       delivery_id: idSchema('delivery'),
       amount: Money,
+      /**
+       * What the delivery costs in all. With what is captured of its other authorizations no more is captured than that: two runs of a
+       * workflow, of which a reset has begun the second, may each have authorized the same difference.
+       */
+      charge: Type.Optional(Money),
       reason: Type.String(),
     }),
     response: Closed({ outcome: OneOf(['captured', 'already_captured'] as const), captured: Money }),

@@ -189,23 +189,40 @@ export function authorizationStore(prisma: PrismaClient) {
 
     /**
      * Captures an authorization that is still open; what is not captured is free again.
-     * @returns true when this call did; otherwise `find` says what stands in its way.
+     *
+     * The delivery's authorizations are locked first, by a statement of its own: the next one then sees what is captured of the others.
+     * @returns what this call captured; undefined when it did not, and `find` says what stands in its way.
      */
     async capture(step: {
       authorizeKey: string;
       deliveryId: DeliveryId;
       amount: Money;
+      /** With what is captured of the delivery's other authorizations, no more than this; null: whatever they are. */
+      most: number | null;
       reason: string;
       captureKey: string;
       nowMs: number;
-    }): Promise<boolean> {
-      const captured = await prisma.$executeRaw`
-        UPDATE credit_authorization
-           SET state = 'captured', captured = ${BigInt(step.amount.amount)}, charge_reason = ${step.reason},
+    }): Promise<number | undefined> {
+      const { authorizeKey, deliveryId, amount, most } = step;
+      const lock = prisma.$queryRaw`
+        SELECT 1 FROM credit_authorization WHERE delivery_id = ${deliveryId} ORDER BY id FOR NO KEY UPDATE`;
+      const write = prisma.$queryRaw<{ captured: bigint }[]>`
+        WITH others AS (
+          SELECT coalesce(sum(captured), 0)::bigint AS captured
+            FROM credit_authorization
+           WHERE delivery_id = ${deliveryId} AND step_key <> ${authorizeKey}
+        )
+        UPDATE credit_authorization AS it
+           SET state = 'captured', charge_reason = ${step.reason},
+               captured = CASE WHEN ${most}::bigint IS NULL THEN ${BigInt(amount.amount)}::bigint
+                               ELSE least(${BigInt(amount.amount)}::bigint, greatest(0, ${most}::bigint - others.captured)) END,
                end_key = ${step.captureKey}, ended_at = ${isoTime(step.nowMs)}::timestamptz
-         WHERE step_key = ${step.authorizeKey} AND delivery_id = ${step.deliveryId} AND state = 'authorized'
-           AND amount >= ${BigInt(step.amount.amount)} AND currency = ${step.amount.currency}`;
-      return captured > 0;
+          FROM others
+         WHERE it.step_key = ${authorizeKey} AND it.delivery_id = ${deliveryId} AND it.state = 'authorized'
+           AND it.amount >= ${BigInt(amount.amount)} AND it.currency = ${amount.currency}
+        RETURNING it.captured`;
+      const [, [row]] = await prisma.$transaction([lock, write]);
+      return row && Number(row.captured);
     },
 
     /**

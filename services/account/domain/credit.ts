@@ -85,16 +85,23 @@ export function credit(store: AuthorizationStore, nowMs: () => number) {
 
     /** @throws {Problem} `conflict` with the reason `not_authorized`, `voided` or `exceeds_authorization`. */
     async capture(captureKey: string, body: Body<'capture'>): Promise<Output<Contract['capture']>> {
-      const { authorize_key: authorizeKey, delivery_id: deliveryId, amount, reason } = body;
+      const { authorize_key: authorizeKey, delivery_id: deliveryId, amount, charge, reason } = body;
+      if (charge && charge.currency !== amount.currency) {
+        throw new Problem('unserviceable', {
+          reason: 'wrong_currency',
+          detail: `\`amount\` is in ${amount.currency} and \`charge\` in ${charge.currency}: both must be in one currency.`,
+        });
+      }
       const captured = await store.capture({
         authorizeKey,
         deliveryId,
         amount,
+        most: charge?.amount ?? null,
         reason,
         captureKey,
         nowMs: nowMs(),
       });
-      if (captured) return { outcome: 'captured', captured: amount };
+      if (captured !== undefined) return { outcome: 'captured', captured: { ...amount, amount: captured } };
       const record = await store.find(authorizeKey);
       if (record) assertSameDelivery(record, deliveryId);
       switch (record?.state) {

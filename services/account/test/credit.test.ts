@@ -46,8 +46,8 @@ async function account(creditLimit: number, livemode = true): Promise<AccountId>
   return id;
 }
 
-function steps(accountId: AccountId, deliveryId: DeliveryId = newId('delivery')) {
-  const authorizeKey = `${deliveryId}/authorize/1`;
+function steps(accountId: AccountId, deliveryId: DeliveryId = newId('delivery'), step = 'authorize/1') {
+  const authorizeKey = `${deliveryId}/${step}`;
   return {
     deliveryId,
     authorizeKey,
@@ -63,13 +63,14 @@ function steps(accountId: AccountId, deliveryId: DeliveryId = newId('delivery'))
         },
         { idempotencyKey: over.key ?? authorizeKey },
       ),
-    capture: (amount: number, key = `${deliveryId}/capture/1`) =>
+    capture: (amount: number, key = `${deliveryId}/capture/1`, charge?: number) =>
       service.client.capture(
         {
           body: {
             authorize_key: authorizeKey,
             delivery_id: deliveryId,
             amount: usd(amount),
+            ...(charge !== undefined && { charge: usd(charge) }),
             reason: 'delivered',
           },
         },
@@ -288,6 +289,58 @@ describe('capture', () => {
       body: { state: 'closed', reason: 'moved away', by: 'ops' },
     });
     expect(await delivery.capture(100)).toMatchObject({ outcome: 'captured' });
+  });
+
+  test('captures no more of all authorizations together than the delivery costs', async () => {
+    const id = await account(1000);
+    const first = steps(id);
+    const second = steps(id, first.deliveryId, 'reauthorize/1');
+    const other = steps(id);
+    for (const one of [first, second, other]) await one.authorize(100);
+    // Another delivery's charge does not count.
+    expect(await other.capture(100, 'capture/1', 100)).toEqual({ outcome: 'captured', captured: usd(100) });
+    expect(await first.capture(100, 'capture/1', 130)).toEqual({ outcome: 'captured', captured: usd(100) });
+    for (let times = 0; times < 2; times += 1) {
+      expect(await second.capture(100, 'capture/2', 130)).toEqual({ outcome: 'captured', captured: usd(30) });
+    }
+    expect(await totals(id)).toEqual({ authorized: 0, captured: 230 });
+  });
+
+  test('two runs of a workflow at once, each with its own authorization of the same difference: it is charged once', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const id = await account(1000);
+      const price = steps(id);
+      const differences = ['reauthorize/1', 'reauthorize/1001'].map((step) =>
+        steps(id, price.deliveryId, step),
+      );
+      await Promise.all([price.authorize(600), ...differences.map((one) => one.authorize(29))]);
+      const captured = await Promise.all(
+        differences.map(async (difference) => {
+          await price.capture(600, `${price.deliveryId}/capture/1`, 629);
+          return (await difference.capture(29, `${price.deliveryId}/capture/2`, 629)).captured.amount;
+        }),
+      );
+      expect(captured.sort((a, b) => a - b)).toEqual([0, 29]);
+      expect(await totals(id)).toEqual({ authorized: 0, captured: 629 });
+    }
+  });
+
+  test('a charge in another currency than what is captured of it is refused', async () => {
+    const delivery = steps(await account(1000));
+    await delivery.authorize(100);
+    const asking = service.client.capture(
+      {
+        body: {
+          authorize_key: delivery.authorizeKey,
+          delivery_id: delivery.deliveryId,
+          amount: usd(100),
+          charge: { amount: 100, currency: 'EUR' },
+          reason: 'delivered',
+        },
+      },
+      { idempotencyKey: `${delivery.deliveryId}/capture/1` },
+    );
+    await expect(asking).rejects.toMatchObject({ status: 422, reason: 'wrong_currency' });
   });
 
   test('a capture and a void at once: one of them wins, and the totals say which', async () => {
