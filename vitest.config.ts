@@ -23,8 +23,8 @@ class LongestFirst extends BaseSequencer {
 export const common = {
   // Processes rather than threads: tests kill, signal and change the environment.
   pool: 'forks',
-  // V8's own 16 MB are collected so often that the time-skipping tests took 251 s and not 235 s.
-  execArgv: ['--max-semi-space-size=64'],
+  // V8's own 16 MB are collected so often that the time-skipping tests took 251 s and not 235 s with 64 MB at most; all of it from the start saves 3 % more.
+  execArgv: ['--min-semi-space-size=64', '--max-semi-space-size=128'],
   // Tests wait for conditions: this is only how soon a hanging one is given up, on a machine that does much else.
   testTimeout: 90_000,
   hookTimeout: 60_000,
