@@ -126,6 +126,8 @@ function costOf({ delivery }: Examination): Money {
 function dueOf(stepKey: string, seen: Examination): Money {
   const { captured, held } = seen;
   const due = costOf(seen);
+  // Histories from before a delivery could be charged in pieces do not say of what size they are.
+  if (due.amount === 0) return due;
   const left = { ...due, amount: Math.max(0, due.amount - (captured?.amount ?? 0)) };
   const open = held
     .flatMap((one) => (one.kind === 'authorization' ? [one] : []))
