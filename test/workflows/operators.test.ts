@@ -816,7 +816,11 @@ describe('answers that meet', () => {
       lab.pilot.arm(droneId, { failure: 'lost_link', stage: 'at_dropoff', at: 0.05, forS: 100_000 });
     }
     const delivery = await scene.order({ policy: { releaseS: 3, dropoffArrivalSlackS: 5 } });
-    await lab.until('it was asked twice', async () => (await delivery.read()).interventions.length === 2);
+    // The newer one is asked before the older one is closed.
+    await lab.until('it was asked twice', async () => {
+      const { interventions } = await delivery.read();
+      return interventions.length === 2 && interventions.some((one) => one.resolved_at !== null);
+    });
     const byKind = async (kind: string) =>
       (await delivery.read()).interventions.find((one) => one.kind === kind) ?? expect.unreachable();
     const [overdue, down] = [await byKind('overdue'), await byKind('drone_down')];
