@@ -34,12 +34,19 @@ export interface DroneServiceOptions extends ServiceOptions {
   workflows: Pick<DeliveryWorkflows, 'signal'>;
   /** When a silent drone counts as lost. */
   linkLoss?: LinkLossRule;
+  /** How often it looks what is due by the clock, wall milliseconds; more often with a faster clock unless told. */
+  lookEveryMs?: number;
 }
 
 /** The service's background work, for a test that moves time itself. */
 export interface DronePumps {
-  /** Does everything that is due at `wall()`: leases, lost links, offers, signals; returns when it is done. */
-  runDue(): Promise<void>;
+  /**
+   * Does everything that is due at `wall()`: leases, lost links, offers, signals; returns when it is done. Unless somebody `isWaiting`
+   * for a drone, only leases and lost links can become due by the clock alone.
+   */
+  runDue(): Promise<{ isWaiting: boolean }>;
+  /** Only leases and lost links. */
+  runSweep(): Promise<void>;
 }
 
 declare module 'fastify' {
@@ -62,7 +69,8 @@ export async function buildDroneService(options: DroneServiceOptions): Promise<F
   });
 
   // A faster clock has shorter leases: they are looked at more often, within reason.
-  const lookEveryMs = Math.min(Math.max(SLOWEST_LOOK_MS / clock.rate, FASTEST_LOOK_MS), SLOWEST_LOOK_MS);
+  const lookEveryMs =
+    options.lookEveryMs ?? Math.min(Math.max(SLOWEST_LOOK_MS / clock.rate, FASTEST_LOOK_MS), SLOWEST_LOOK_MS);
   const catalog = new CatalogCache(database);
   const processId = randomUUID();
   const background = { database, workflows, logger, wall, lookEveryMs };
@@ -135,7 +143,9 @@ function runInBackground(app: FastifyInstance, engine: Engine, lookEveryMs: numb
       await sweep.runDue();
       await waitingList.runDue();
       await signals.runDue();
+      return { isWaiting: waitingList.isAnybodyWaiting };
     },
+    runSweep: () => sweep.runDue(),
   });
   app.addHook('onReady', async () => {
     for (const pump of pumps) pump.start();

@@ -7,7 +7,13 @@ import type { Client } from '../../shared/http/client.ts';
 import type { DeliveryId, DroneId } from '../../shared/ids.ts';
 import { createLogger } from '../../shared/logger.ts';
 import type { deliveryContract } from '../../services/delivery/contract/index.ts';
-import type { aircraftContract, droneContract } from '../../services/drone/contract/index.ts';
+import type {
+  aircraftContract,
+  Base,
+  Drone,
+  droneContract,
+  DroneModel,
+} from '../../services/drone/contract/index.ts';
 import { FORGETFUL } from '../../simulator/memory.ts';
 import { type Aircraft, type Failure, type Stage, wakeAircraft } from '../../simulator/aircraft.ts';
 import { type DroneEndpoints, LinkedAircraft } from '../../simulator/linked-aircraft.ts';
@@ -20,6 +26,13 @@ export interface PilotOptions {
   >;
   /** Where photos go; a test without any needs none. */
   delivery?: Pick<Client<typeof deliveryContract>, 'keepPhoto'>;
+}
+
+/** A drone as the service has it. */
+export interface Registered {
+  drone: Drone;
+  model: DroneModel;
+  base: Base;
 }
 
 /** A failure in the script: on the mission that the drone flies, or else on its next. */
@@ -70,17 +83,10 @@ export class Pilot {
     };
   }
 
-  /** Takes a registered drone aboard, as the service knows it now. */
-  async board(droneId: DroneId, nowMs: number): Promise<void> {
+  /** Takes a registered drone aboard, as the service knows it now. `registered`: what it has just been told. */
+  async board(droneId: DroneId, nowMs: number, registered?: Registered): Promise<void> {
     this.#wallMs = Math.max(this.#wallMs, nowMs);
-    const [drone, models, bases] = await Promise.all([
-      this.#drone.getDrone({ params: { drone_id: droneId } }),
-      this.#drone.listModels({}),
-      this.#drone.listBases({}),
-    ]);
-    const model = models.data.find((one) => one.id === drone.model_id);
-    const base = bases.data.find((one) => one.id === drone.base_id);
-    if (!model || !base) throw new Error(`${droneId} has no model or base`);
+    const { drone, model, base } = registered ?? (await this.#lookUp(droneId));
     const linked = new LinkedAircraft(wakeAircraft(drone, model, base, this.#wallMs), {
       endpoints: this.#endpoints,
       clock: LIVE_CLOCK,
@@ -91,6 +97,18 @@ export class Pilot {
     });
     this.#aircraft.set(droneId, linked);
     await linked.fetchMission();
+  }
+
+  async #lookUp(droneId: DroneId): Promise<Registered> {
+    const [drone, models, bases] = await Promise.all([
+      this.#drone.getDrone({ params: { drone_id: droneId } }),
+      this.#drone.listModels({}),
+      this.#drone.listBases({}),
+    ]);
+    const model = models.data.find((one) => one.id === drone.model_id);
+    const base = bases.data.find((one) => one.id === drone.base_id);
+    if (!model || !base) throw new Error(`${droneId} has no model or base`);
+    return { drone, model, base };
   }
 
   has(droneId: DroneId): boolean {
@@ -131,6 +149,20 @@ export class Pilot {
     const times = [...this.#aircraft.values()].map((linked) => linked.nextEventWallMs());
     const known = times.filter((one) => one !== null);
     return known.length === 0 ? undefined : Math.min(...known);
+  }
+
+  /** It is on a mission, and will be heard of again. */
+  isOnMission(droneId: DroneId): boolean {
+    const aircraft = this.#aircraft.get(droneId)?.aircraft;
+    return aircraft !== undefined && aircraft.mission !== null && aircraft.activity.kind !== 'down';
+  }
+
+  /** All of its aircraft are in reach, and nothing is going to go wrong with any. */
+  areAllWell(): boolean {
+    return [...this.#aircraft].every(
+      ([id, { isAwake, hasLink, aircraft }]) =>
+        isAwake && hasLink && aircraft.faults.length === 0 && !this.#script.get(id)?.length,
+    );
   }
 
   /**

@@ -211,6 +211,11 @@ export class LabDelivery {
     return this.scene.lab.untilSettled('the change is answered', this.askToChangeDropoff(...asked));
   }
 
+  private isOnItsWayHome(): boolean {
+    const { droneIds, lab } = this.scene;
+    return droneIds.some((id) => lab.pilot.isOnMission(id));
+  }
+
   private async openReservations() {
     const query = { delivery_id: this.id, open: true } as const;
     return (await this.clients.drone.listReservations({ query })).data;
@@ -256,7 +261,7 @@ export class LabDelivery {
     // Its drones are what is waited for; the others are only asked when those are home.
     await this.scene.lab.until(
       `nothing is held for ${this.id}`,
-      async () => (await this.openReservations()).length === 0 && (await this.held()).length === 0,
+      async () => !this.isOnItsWayHome() && (await this.held()).length === 0,
     );
   }
 }

@@ -13,13 +13,13 @@ import { resetActivities } from '../../activities/reset.ts';
 import { buildAccountService } from '../../services/account/service.ts';
 import { buildCarrierService } from '../../services/carrier/service.ts';
 import { buildDeliveryService } from '../../services/delivery/service.ts';
-import { aircraftContract } from '../../services/drone/contract/index.ts';
+import { aircraftContract, type DroneModel } from '../../services/drone/contract/index.ts';
 import { DEFAULT_LINK_LOSS } from '../../services/drone/domain/link-loss.ts';
 import { buildDroneService } from '../../services/drone/service.ts';
 import { buildPackageService } from '../../services/package/service.ts';
 import { clockTimeMs, isoTime, runningClock } from '../../shared/clock.ts';
 import { type Client, createClient } from '../../shared/http/client.ts';
-import { type DroneId, newId } from '../../shared/ids.ts';
+import { type DroneId, type ModelId, newId } from '../../shared/ids.ts';
 import { createLogger } from '../../shared/logger.ts';
 import type { PickupWindow } from '../../shared/schemas.ts';
 import { generatePayloadKey, parsePayloadKeys } from '../../shared/temporal/codec.ts';
@@ -32,7 +32,7 @@ import { workflowBundle } from '../../workers/bundle.ts';
 import { createDeliveryWorker, type DeploymentVersion } from '../../workers/worker.ts';
 import { replayEach, type ReplayErrors } from '../replay/replay.ts';
 import { createServiceDatabase } from '../support/postgres.ts';
-import { Pilot, type ScriptedFailure } from '../support/pilot.ts';
+import { Pilot, type Registered, type ScriptedFailure } from '../support/pilot.ts';
 import { Faults } from './faults.ts';
 import { Handover } from './handover.ts';
 import type { LabDelivery } from './lab-delivery.ts';
@@ -77,13 +77,16 @@ export interface LabWorker {
 /** Between the places of two tests: more than any drone flies, 100 km and more. */
 const REGION_DEGREES = 3;
 const REGIONS_TO_NORTH = 40;
-/**
- * Steps of virtual time when no drone, timer or retry is known to be due: a drone whose radio is silent for longer, as nobody lets
- * it speak in between, is taken for lost.
- */
-const IDLE_STEP_MS = DEFAULT_LINK_LOSS.silenceS * 1000;
+/** A drone whose radio is silent for longer than this may be taken for lost, and is not sent anywhere; virtual milliseconds. */
+const HEARD_EVERY_MS = DEFAULT_LINK_LOSS.silenceS * 1000;
+/** A workflow acts when its timer fires: all drones are heard so long before, unless they have just been. */
+const HEARD_BEFORE_MS = 1_000;
+/** Steps of virtual time when nothing is known to be due. */
+const IDLE_STEP_MS = 5 * HEARD_EVERY_MS;
 /** The drone service and the aircraft look this often unless they are given a reason, as they do when nobody moves time; virtual. */
 const LOOK_EVERY_MS = 1_000;
+/** The longest that a timer of Node can be set to. */
+const NEVER_MS = 2 ** 31 - 1;
 const GIVE_UP_AFTER_MS = 24 * 60 * 60 * 1000;
 const REAL_STEP_MS = 20;
 const GIVE_UP_IN_REAL_TIME_MS = 60_000;
@@ -100,6 +103,8 @@ interface News {
   /** The aircraft, at their missions. */
   aircraft: boolean;
   dronePumps: boolean;
+  /** The drone service, at what is due by the clock. */
+  droneClock: boolean;
   carrierPump: boolean;
 }
 
@@ -126,6 +131,8 @@ export class Lab {
   private readonly news: News;
   /** When the carrier service has something to do by itself, as far as is known; wall, null: never. */
   private carrierDueMs: number | null = null;
+  /** For a drone, as far as is known. */
+  private isAnybodyWaiting = false;
   private readonly told: Told;
   /** Milliseconds, of those workflows that have not Temporal's own. */
   readonly taskTimeouts: Map<string, number>;
@@ -139,6 +146,7 @@ export class Lab {
   /** Whose tests were over before their workflows were. */
   private readonly abandoned: LabDelivery[] = [];
   private readonly boarded: DroneId[] = [];
+  private readonly models = new Map<ModelId, Promise<DroneModel>>();
   /** When everybody has last looked without a reason; wall. */
   private lookedMs = 0;
   /** The deliveries whose workflows have not ended, and how each was found when it was last quiet. */
@@ -222,14 +230,20 @@ export class Lab {
     const apps = {
       account: await buildAccountService({ ...common, databaseUrl: services.account.url }),
       package: await buildPackageService({ ...common, databaseUrl: services.package.url }),
-      drone: await buildDroneService({ ...common, databaseUrl: services.drone.url, workflows }),
+      drone: await buildDroneService({
+        ...common,
+        databaseUrl: services.drone.url,
+        workflows,
+        // Where the lab moves time it also says when to look: drones that have not spoken yet would be missed in between.
+        ...(server.virtual && { lookEveryMs: NEVER_MS }),
+      }),
       carrier: await buildCarrierService({ ...common, databaseUrl: services.carrier.url, workflows }),
       delivery: await buildDeliveryService({ ...common, databaseUrl: services.delivery.url }),
     };
     const faults = new Faults();
     const handover = new Handover();
     for (const [service, app] of Object.entries(apps)) recordRequests(service, app, faults);
-    const news: News = { aircraft: true, dronePumps: true, carrierPump: true };
+    const news: News = { aircraft: true, dronePumps: true, droneClock: true, carrierPump: true };
     noticeChanges(apps.drone, () => {
       news.aircraft = news.dronePumps = true;
     });
@@ -455,24 +469,45 @@ export class Lab {
     return delivery;
   }
 
-  /** Lets time pass, and the drones fly, until `done` holds. `withinMs`: wall milliseconds until it is given up. */
+  /**
+   * Lets time pass, and the drones fly, until `done` holds. `withinMs`: wall milliseconds until it is given up; `longestStepMs`: so much
+   * time passes at once at most.
+   */
   async until(
     what: string,
     done: () => Promise<boolean> | boolean,
-    { withinMs = this.server.virtual ? GIVE_UP_AFTER_MS : GIVE_UP_IN_REAL_TIME_MS } = {},
+    {
+      withinMs = this.server.virtual ? GIVE_UP_AFTER_MS : GIVE_UP_IN_REAL_TIME_MS,
+      longestStepMs = IDLE_STEP_MS,
+    } = {},
   ): Promise<void> {
     const giveUpAtMs = this.wallNowMs + withinMs;
     for (;;) {
       await this.settle();
       if (await done()) return;
       if (this.wallNowMs > giveUpAtMs) throw new Error(`Waited long, and still not: ${what}.`);
-      const next = Math.min(
-        this.pilot.nextEventAtMs() ?? Number.POSITIVE_INFINITY,
-        this.wallNowMs + (this.server.virtual ? IDLE_STEP_MS : REAL_STEP_MS),
-        ...[...this.open.values()].map((quiet) => (quiet ? quietUntilMs(quiet) : Number.POSITIVE_INFINITY)),
-      );
-      await this.passUntil(Math.max(next, this.wallNowMs + 1));
+      await this.passUntil(Math.max(this.nextStopMs(longestStepMs), this.wallNowMs + 1));
     }
+  }
+
+  /** Until when time may pass, wall: until then nobody does anything by himself, and no drone is taken for lost that is not. */
+  private nextStopMs(longestStepMs: number): number {
+    const nowMs = this.wallNowMs;
+    if (!this.server.virtual) return nowMs + REAL_STEP_MS;
+    const flightMs = this.pilot.nextEventAtMs() ?? Number.POSITIVE_INFINITY;
+    const timerMs = this.nextTimerMs();
+    // Who falls silent is missed from when it was heard last; and nobody knows what services do for workflows that have ended.
+    const isPlain = this.open.size > 0 && this.pilot.areAllWell();
+    const stopMs = Math.min(flightMs, timerMs, nowMs + (isPlain ? longestStepMs : HEARD_EVERY_MS));
+    const beforeMs = timerMs - HEARD_BEFORE_MS;
+    return stopMs === timerMs && timerMs - this.lookedMs > HEARD_EVERY_MS && beforeMs > nowMs
+      ? beforeMs
+      : stopMs;
+  }
+
+  private nextTimerMs(): number {
+    const known = [...this.open.values()].filter((quiet) => quiet !== undefined);
+    return Math.min(...known.map(quietUntilMs));
   }
 
   /**
@@ -485,7 +520,8 @@ export class Lab {
       isSettled = true;
     };
     asking.then(settle, settle);
-    const passing = this.until(what, () => isSettled, options);
+    // It may be answered while time passes, and the test goes on then: by no more than a drone may be silent.
+    const passing = this.until(what, () => isSettled, { ...options, longestStepMs: HEARD_EVERY_MS });
     try {
       return await Promise.race([asking, passing.then(() => asking)]);
     } catch (error) {
@@ -525,7 +561,7 @@ export class Lab {
     this.time.ms = Math.max(this.time.ms, await this.server.wallMs());
     // Further rounds are of the same moment: in them, only who was given a reason looks again.
     if (!this.server.virtual || this.time.ms - this.lookedMs >= LOOK_EVERY_MS) {
-      this.news.aircraft = this.news.dronePumps = true;
+      this.news.aircraft = this.news.droneClock = true;
       this.lookedMs = this.time.ms;
     }
     for (let moved = true; moved;) {
@@ -538,7 +574,11 @@ export class Lab {
   }
 
   private async runDronePumps(): Promise<void> {
-    if (this.takeNews('dronePumps')) await this.apps.drone.dronePumps.runDue();
+    const { dronePumps } = this.apps.drone;
+    const isDue = this.takeNews('droneClock');
+    if (this.takeNews('dronePumps') || (isDue && this.isAnybodyWaiting)) {
+      this.isAnybodyWaiting = (await dronePumps.runDue()).isWaiting;
+    } else if (isDue) await dronePumps.runSweep();
   }
 
   private async runCarrierPump(): Promise<void> {
@@ -595,9 +635,18 @@ export class Lab {
   }
 
   /** It has a pilot from now on, and says where it is. */
-  async board(droneId: DroneId): Promise<void> {
-    await this.pilot.board(droneId, this.wallNowMs);
+  async board(droneId: DroneId, registered?: Registered): Promise<void> {
+    await this.pilot.board(droneId, this.wallNowMs, registered);
     this.news.aircraft = true;
+  }
+
+  /** The model, which the drone service knows from then on. */
+  registered(model: DroneModel): Promise<DroneModel> {
+    const known =
+      this.models.get(model.id) ??
+      this.clients.drone.ensureModel({ params: { model_id: model.id }, body: model });
+    this.models.set(model.id, known);
+    return known;
   }
 
   /** Its workflow has not ended, as far as has been seen. */

@@ -148,6 +148,11 @@ async function look(
   if (activities.size === 0) return { ...quiet, state: 'open', timerAtMs };
   const { raw } = await handle.describe();
   const pending = raw.pendingActivities ?? [];
+  // One that was over between the two answers has led to a workflow task, which is under way.
+  if (
+    [...activities.values()].some((one) => !pending.some(({ activityId }) => activityId === one.activityId))
+  )
+    return undefined;
   // The server calls an activity that waits for its next attempt "started" too; that it has failed before tells them apart.
   if (pending.some(({ lastFailure }) => !lastFailure && !isHanging())) return undefined;
   const runId = raw.workflowExecutionInfo?.execution?.runId ?? '';

@@ -1,16 +1,9 @@
 /** Where a test's deliveries take place. */
 import type { ConfirmationKind } from '../../services/delivery/contract/index.ts';
-import type { DroneModel } from '../../services/drone/contract/index.ts';
+import type { Base, DroneModel } from '../../services/drone/contract/index.ts';
 import { isoTime } from '../../shared/clock.ts';
 import { destination } from '../../shared/geodesy.ts';
-import {
-  type AccountId,
-  type BaseId,
-  type DeliveryId,
-  type DroneId,
-  type ModelId,
-  newId,
-} from '../../shared/ids.ts';
+import { type AccountId, type BaseId, type DeliveryId, type DroneId, newId } from '../../shared/ids.ts';
 import type { Location, Money } from '../../shared/schemas.ts';
 import type { DeliveryInput, DeliveryPolicy } from '../../workflows/messages.ts';
 import type { Lab } from './lab.ts';
@@ -55,7 +48,7 @@ export class Scene {
   readonly baseLocation: Location;
   readonly droneIds: DroneId[] = [];
   private readonly baseId: BaseId = newId('base');
-  private readonly model: DroneModel = { ...TEST_MODEL, id: newId('model') };
+  private base: Promise<Base> | undefined;
 
   constructor(lab: Lab, accountId: AccountId, baseLocation: Location) {
     this.lab = lab;
@@ -65,29 +58,28 @@ export class Scene {
 
   /** Without a pilot it is registered and free, but does not fly until `boardAll`. */
   async addDrone({ pilot = true } = {}): Promise<DroneId> {
-    const { drone } = this.lab.clients;
-    const modelId: ModelId = this.model.id;
-    await drone.ensureModel({ params: { model_id: modelId }, body: this.model });
-    await drone.ensureBase({
+    const { drone: service } = this.lab.clients;
+    const model = await this.lab.registered(TEST_MODEL);
+    this.base ??= service.ensureBase({
       params: { base_id: this.baseId },
       body: { id: this.baseId, name: 'Test base', location: this.baseLocation, pads: 10 },
     });
+    const base = await this.base;
     const droneId = newId('drone');
-    await drone.ensureDrone({
-      params: { drone_id: droneId },
-      body: { name: `Test drone ${this.droneIds.length + 1}`, model_id: modelId, base_id: this.baseId },
-    });
+    const name = `Test drone ${this.droneIds.length + 1}`;
+    const body = { name, model_id: model.id, base_id: base.id };
+    const drone = await service.ensureDrone({ params: { drone_id: droneId }, body });
     this.droneIds.push(droneId);
     this.lab.boarding(droneId);
-    if (pilot) await this.lab.board(droneId);
+    if (pilot) await this.lab.board(droneId, { drone, model, base });
     return droneId;
   }
 
   /** One of another model that flies farther than the others; from a base of its own it is at the pickup later than they. */
   async addLongRangeDrone(): Promise<DroneId> {
     const { drone } = this.lab.clients;
-    const battery_capacity_wh = this.model.battery_capacity_wh * 4;
-    const model = { ...this.model, id: newId('model'), name: 'Test albatross', battery_capacity_wh };
+    const battery_capacity_wh = TEST_MODEL.battery_capacity_wh * 4;
+    const model = { ...TEST_MODEL, id: newId('model'), name: 'Test albatross', battery_capacity_wh };
     const location = destination(this.baseLocation, 270, 2_000);
     const base = { id: newId('base'), name: 'Test base, farther away', location, pads: 1 };
     await drone.ensureModel({ params: { model_id: model.id }, body: model });
@@ -185,7 +177,8 @@ export class Scene {
 }
 
 /** A small parcel drone; figures of the kind in local/seed. */
-const TEST_MODEL: Omit<DroneModel, 'id'> = {
+const TEST_MODEL: DroneModel = {
+  id: newId('model'),
   name: 'Test kestrel',
   empty_mass_kg: 6.3,
   max_payload_kg: 2.3,

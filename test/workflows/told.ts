@@ -1,5 +1,6 @@
 /** Which workflows somebody has told something, or asked to do something: those are not as they were found before. */
 import type { WorkflowClientInterceptor } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
 
 interface Addressed {
   workflowExecution: { workflowId?: string | null };
@@ -16,6 +17,13 @@ interface Asking {
 const ARRIVES_WITHIN_MS = 1_000;
 /** The same for one without an id of its own, which cannot be found in the history. */
 const NAMELESS_ARRIVES_WITHIN_MS = 20;
+
+/**
+ * The time-skipping server forgets an update that comes as its run continues as new; the real one gives it to the next run, or says that
+ * it is to be sent again.
+ */
+const isForgotten = (error: unknown): boolean =>
+  error instanceof WorkflowNotFoundError && /^update .* not found$/.test(error.message);
 
 /** Sees every signal, update, cancellation and termination of one client. */
 export class Told implements WorkflowClientInterceptor {
@@ -49,7 +57,10 @@ export class Told implements WorkflowClientInterceptor {
     };
     this.asking.add(one);
     try {
-      return await this.note(input, next);
+      return await this.note(input, next).catch((error: unknown) => {
+        if (!isForgotten(error)) throw error;
+        return this.note(input, next);
+      });
     } finally {
       this.asking.delete(one);
     }

@@ -26,6 +26,24 @@ interface WaiterRow {
   offers: number;
 }
 
+/** Whether anybody waits, with nothing offered at the moment, or owed the signal of an offer. */
+export async function lookAtLine(
+  database: Database,
+  wall: Date,
+): Promise<{ isAnybody: boolean; hasUnoffered: boolean; isOwedSignal: boolean }> {
+  const rows = await database.$queryRaw<{ anybody: boolean; unoffered: boolean; owed: boolean }[]>`
+    SELECT count(*) > 0 AS anybody,
+      coalesce(bool_or(offered_wall IS NULL OR offered_wall <= ${wall}::timestamptz), false) AS unoffered,
+      coalesce(bool_or(signal_due_wall <= ${wall}::timestamptz), false) AS owed
+    FROM waiting_list`;
+  const [line] = rows;
+  return {
+    isAnybody: line?.anybody === true,
+    hasUnoffered: line?.unoffered === true,
+    isOwedSignal: line?.owed === true,
+  };
+}
+
 /** Those first in turn to whom nothing is offered at the moment. */
 export async function readWaiters(database: Database, wall: Date, limit: number): Promise<Waiter[]> {
   const rows = await database.$queryRaw<WaiterRow[]>`

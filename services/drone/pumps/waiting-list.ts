@@ -12,6 +12,7 @@ import { readFleet } from '../data/fleet.ts';
 import {
   claimOwedSignals,
   leaveWaitingList,
+  lookAtLine,
   makeOffers,
   readWaiters,
   settleSignal,
@@ -36,6 +37,7 @@ export interface WaitingListOptions {
 export class WaitingList {
   readonly pump: Pump;
   readonly #options: WaitingListOptions;
+  #isAnybodyWaiting = false;
 
   constructor(options: WaitingListOptions) {
     this.#options = options;
@@ -56,14 +58,23 @@ export class WaitingList {
     return this.pump.runDue();
   }
 
-  async #round(): Promise<boolean> {
-    await this.#offer();
-    return this.#signal();
+  /** When it looked last. */
+  get isAnybodyWaiting(): boolean {
+    return this.#isAnybodyWaiting;
   }
 
-  async #offer(): Promise<void> {
-    const { database, catalog, wall } = this.#options;
+  async #round(): Promise<boolean> {
+    const { database, wall } = this.#options;
     const now = new Date(wall());
+    // Mostly nobody waits: then one look is all.
+    const line = await lookAtLine(database, now);
+    this.#isAnybodyWaiting = line.isAnybody;
+    if (line.hasUnoffered) await this.#offer(now);
+    return line.hasUnoffered || line.isOwedSignal ? this.#signal() : false;
+  }
+
+  async #offer(now: Date): Promise<void> {
+    const { database, catalog } = this.#options;
     const waiters = await readWaiters(database, now, ROUND_SIZE);
     if (waiters.length === 0) return;
     const free = await readFleet(

@@ -207,8 +207,8 @@ export class World {
     await this.runDue();
   }
 
-  runDue(): Promise<void> {
-    return this.service.app.dronePumps.runDue();
+  async runDue(): Promise<void> {
+    await this.service.app.dronePumps.runDue();
   }
 
   async ensureBase(id: BaseId, location: Location): Promise<void> {

@@ -42,7 +42,7 @@ export class Vessel {
   /** How many events its history had when it was last looked at. */
   private events: number | undefined;
   /** It has done something since nobody was asked anything. */
-  private mayAsk = true;
+  private mayAsk = false;
   /** All its waits are wanted; otherwise it is asked what it waits for only as long as something is to be done on the way. */
   private readonly isWatched: boolean;
 
@@ -76,14 +76,21 @@ export class Vessel {
     if (!this.hasEnded) {
       const isChanged = lab.eventsOf(delivery) === undefined || lab.eventsOf(delivery) !== this.events;
       this.events = lab.eventsOf(delivery);
-      this.mayAsk ||= isChanged;
+      this.mayAsk ||= isChanged && this.hasEverAsked();
       if ((await this.doWhatIsToDo(isChanged)) === 'free') await this.answerWhoAsks();
       this.hasEnded = !lab.isOpen(delivery);
       if (this.hasEnded) await this.end();
       return false;
     }
-    this.hasArrived = (await tables.heldFor(delivery.id)).length === 0;
+    // As long as a drone of it is under way, that is held.
+    const isOnItsWayHome = delivery.scene.droneIds.some((id) => lab.pilot.isOnMission(id));
+    this.hasArrived = !isOnItsWayHome && (await tables.heldFor(delivery.id)).length === 0;
     return this.hasArrived;
+  }
+
+  private hasEverAsked(): boolean {
+    const calls = this.lab.faults.callsOf(this.delivery.id);
+    return calls.some(({ key }) => key.includes('/event_intervention_opened/'));
   }
 
   /** Calls that were taken for dead arrive now, after everything. What they take is seen before time passes, which may give it back. */
