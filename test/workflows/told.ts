@@ -1,6 +1,7 @@
 /** Which workflows somebody has told something, or asked to do something: those are not as they were found before. */
 import type { WorkflowClientInterceptor } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
+import { setTimeout as delay } from 'node:timers/promises';
 
 interface Addressed {
   workflowExecution: { workflowId?: string | null };
@@ -18,12 +19,12 @@ const ARRIVES_WITHIN_MS = 1_000;
 /** The same for one without an id of its own, which cannot be found in the history. */
 const NAMELESS_ARRIVES_WITHIN_MS = 20;
 
-/**
- * The time-skipping server forgets an update that comes as its run continues as new; the real one gives it to the next run, or says that
- * it is to be sent again.
- */
-const isForgotten = (error: unknown): boolean =>
+/** The time-skipping server knows no other run for a moment, when one has continued as new: so it refuses an update then. */
+const isBetweenRuns = (error: unknown): boolean =>
   error instanceof WorkflowNotFoundError && /^update .* not found$/.test(error.message);
+const NEXT_RUN_WITHIN_MS = 20;
+/** It says the same of a workflow that has ended. */
+const MOST_TRIES = 5;
 
 /** Sees every signal, update, cancellation and termination of one client. */
 export class Told implements WorkflowClientInterceptor {
@@ -57,10 +58,14 @@ export class Told implements WorkflowClientInterceptor {
     };
     this.asking.add(one);
     try {
-      return await this.note(input, next).catch((error: unknown) => {
-        if (!isForgotten(error)) throw error;
-        return this.note(input, next);
-      });
+      for (let tries = 1; ; tries += 1) {
+        try {
+          return await this.note(input, next);
+        } catch (error) {
+          if (!isBetweenRuns(error) || tries === MOST_TRIES) throw error;
+          await delay(NEXT_RUN_WITHIN_MS);
+        }
+      }
     } finally {
       this.asking.delete(one);
     }
