@@ -149,6 +149,8 @@ export class Lab {
   private readonly models = new Map<ModelId, Promise<DroneModel>>();
   /** When everybody has last looked without a reason; wall. */
   private lookedMs = 0;
+  /** Of what has been answered, and whose answer led to more: resolved when that has happened. */
+  private readonly settling = new Set<Promise<unknown>>();
   /** The deliveries whose workflows have not ended, and how each was found when it was last quiet. */
   private readonly open = new Map<LabDelivery, Quiet | undefined>();
 
@@ -486,8 +488,14 @@ export class Lab {
       await this.settle();
       if (await done()) return;
       if (this.wallNowMs > giveUpAtMs) throw new Error(`Waited long, and still not: ${what}.`);
+      if (longestStepMs > HEARD_EVERY_MS) await this.answersSettled();
       await this.passUntil(Math.max(this.nextStopMs(longestStepMs), this.wallNowMs + 1));
     }
+  }
+
+  /** Who still settles what an answer led to would find that much time has passed, and a drone silent for all of it. */
+  private async answersSettled(): Promise<void> {
+    await Promise.all(this.settling);
   }
 
   /** Until when time may pass, wall: until then nobody does anything by himself, and no drone is taken for lost that is not. */
@@ -522,6 +530,13 @@ export class Lab {
     asking.then(settle, settle);
     // It may be answered while time passes, and the test goes on then: by no more than a drone may be silent.
     const passing = this.until(what, () => isSettled, { ...options, longestStepMs: HEARD_EVERY_MS });
+    const settling: Promise<unknown> = passing.then(
+      () => this.settling.delete(settling),
+      () => this.settling.delete(settling),
+    );
+    // Once it is answered no time passes any more for it.
+    const answered = () => this.settling.add(settling);
+    asking.then(answered, answered);
     try {
       return await Promise.race([asking, passing.then(() => asking)]);
     } catch (error) {
@@ -544,6 +559,7 @@ export class Lab {
     for (;;) {
       await this.settle();
       if (this.wallNowMs >= wallMs) return;
+      await this.answersSettled();
       const { timerAtMs = Number.POSITIVE_INFINITY } = this.open.get(delivery) ?? {};
       await this.passUntil(Math.min(wallMs, Math.max(timerAtMs, this.wallNowMs + 1)));
     }
