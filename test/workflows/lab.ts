@@ -33,6 +33,7 @@ import { createDeliveryWorker, type DeploymentVersion } from '../../workers/work
 import { replayEach, type ReplayErrors } from '../replay/replay.ts';
 import { createServiceDatabase } from '../support/postgres.ts';
 import { Pilot, type Registered, type ScriptedFailure } from '../support/pilot.ts';
+import { betweenRuns } from './between-runs.ts';
 import { Faults } from './faults.ts';
 import { Handover } from './handover.ts';
 import type { LabDelivery } from './lab-delivery.ts';
@@ -214,7 +215,13 @@ export class Lab {
       namespace,
       dataConverter,
       identity: IDENTITY,
-      interceptors: { workflow: [told, { startWithDetails: (input, next) => next(withTaskTimeout(input)) }] },
+      interceptors: {
+        workflow: [
+          told,
+          ...(server.virtual ? [betweenRuns] : []),
+          { startWithDetails: (input, next) => next(withTaskTimeout(input)) },
+        ],
+      },
     });
     const taskTimeouts = new Map<string, number>();
     const withTaskTimeout = (input: WorkflowStartInput): WorkflowStartInput => {

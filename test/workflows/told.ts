@@ -1,7 +1,5 @@
 /** Which workflows somebody has told something, or asked to do something: those are not as they were found before. */
 import type { WorkflowClientInterceptor } from '@temporalio/client';
-import { WorkflowNotFoundError } from '@temporalio/common';
-import { setTimeout as delay } from 'node:timers/promises';
 
 interface Addressed {
   workflowExecution: { workflowId?: string | null };
@@ -18,13 +16,6 @@ interface Asking {
 const ARRIVES_WITHIN_MS = 1_000;
 /** The same for one without an id of its own, which cannot be found in the history. */
 const NAMELESS_ARRIVES_WITHIN_MS = 20;
-
-/** The time-skipping server knows no other run for a moment, when one has continued as new: so it refuses an update then. */
-const isBetweenRuns = (error: unknown): boolean =>
-  error instanceof WorkflowNotFoundError && /^update .* not found$/.test(error.message);
-const NEXT_RUN_WITHIN_MS = 20;
-/** It says the same of a workflow that has ended. */
-const MOST_TRIES = 5;
 
 /** Sees every signal, update, cancellation and termination of one client. */
 export class Told implements WorkflowClientInterceptor {
@@ -58,14 +49,7 @@ export class Told implements WorkflowClientInterceptor {
     };
     this.asking.add(one);
     try {
-      for (let tries = 1; ; tries += 1) {
-        try {
-          return await this.note(input, next);
-        } catch (error) {
-          if (!isBetweenRuns(error) || tries === MOST_TRIES) throw error;
-          await delay(NEXT_RUN_WITHIN_MS);
-        }
-      }
+      return await this.note(input, next);
     } finally {
       this.asking.delete(one);
     }

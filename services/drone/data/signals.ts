@@ -11,6 +11,7 @@ export interface Owing {
   reservationId: ReservationId;
   deliveryId: DeliveryId;
   signalledSequence: number;
+  lastSequence: number;
 }
 
 /** Reservations that owe signals and that nobody else is signalling for; they are this process's until then. */
@@ -19,7 +20,7 @@ export async function claimOwing(
   claim: { claimant: string; wall: Date; until: Date; limit: number },
 ): Promise<Owing[]> {
   const rows = await database.$queryRaw<
-    { id: ReservationId; delivery_id: DeliveryId; signalled_sequence: number }[]
+    { id: ReservationId; delivery_id: DeliveryId; signalled_sequence: number; last_sequence: number }[]
   >`
     UPDATE reservations r SET signal_claimed_by = ${claim.claimant}, signal_claimed_wall = ${claim.until}::timestamptz
     FROM (
@@ -29,11 +30,12 @@ export async function claimOwing(
       ORDER BY id LIMIT ${claim.limit} FOR UPDATE SKIP LOCKED
     ) owing
     WHERE r.id = owing.id
-    RETURNING r.id, r.delivery_id, r.signalled_sequence`;
+    RETURNING r.id, r.delivery_id, r.signalled_sequence, r.last_sequence`;
   return rows.map((row) => ({
     reservationId: row.id,
     deliveryId: row.delivery_id,
     signalledSequence: row.signalled_sequence,
+    lastSequence: row.last_sequence,
   }));
 }
 

@@ -29,11 +29,17 @@ export interface MilestoneSignalsOptions {
   lookEveryMs: number;
 }
 
+interface Telling {
+  /** The last milestone that this process has had to itself to tell: what comes later may be another one's. */
+  upTo: number;
+  done: Promise<void>;
+}
+
 export class MilestoneSignals {
   readonly pump: Pump;
   readonly #options: MilestoneSignalsOptions;
-  /** Reservations that this process is signalling for, and whether more has come meanwhile. */
-  readonly #underWay = new Map<ReservationId, { more: boolean; done: Promise<void> }>();
+  /** Reservations that this process is signalling for. */
+  readonly #underWay = new Map<ReservationId, Telling>();
 
   constructor(options: MilestoneSignalsOptions) {
     this.#options = options;
@@ -53,10 +59,11 @@ export class MilestoneSignals {
   /** Just committed: told right away, unless another process is telling, or nobody can be told at the moment. */
   push(reservation: { id: ReservationId; deliveryId: DeliveryId }, committed: Committed): void {
     const [first] = committed.toSignal;
-    if (first === undefined || !committed.claimed) return;
+    const last = committed.toSignal.at(-1);
+    if (first === undefined || last === undefined || !committed.claimed) return;
     const current = this.#underWay.get(reservation.id);
     if (current) {
-      current.more = true;
+      current.upTo = Math.max(current.upTo, last.sequence);
       return;
     }
     const { signalledSequence, toSignal } = committed;
@@ -104,11 +111,11 @@ export class MilestoneSignals {
     return owing.length === SWEEP_SIZE;
   }
 
-  #relieve({ reservationId, deliveryId, signalledSequence }: Owing): Promise<void> {
+  #relieve({ reservationId, deliveryId, signalledSequence, lastSequence }: Owing): Promise<void> {
     const current = this.#underWay.get(reservationId);
     if (!current) return this.#begin({ id: reservationId, deliveryId }, signalledSequence, undefined);
     // Its claim had run out, but it is still at it.
-    current.more = true;
+    current.upTo = Math.max(current.upTo, lastSequence);
     return current.done;
   }
 
@@ -117,7 +124,7 @@ export class MilestoneSignals {
     signalledSequence: number,
     known: readonly Milestone[] | undefined,
   ): Promise<void> {
-    const entry = { more: false, done: Promise.resolve() };
+    const entry: Telling = { upTo: signalledSequence, done: Promise.resolve() };
     this.#underWay.set(reservation.id, entry);
     entry.done = this.#tell(reservation, signalledSequence, known, entry);
     return entry.done;
@@ -127,14 +134,13 @@ export class MilestoneSignals {
     { id, deliveryId }: { id: ReservationId; deliveryId: DeliveryId },
     signalledSequence: number,
     known: readonly Milestone[] | undefined,
-    entry: { more: boolean },
+    entry: Telling,
   ): Promise<void> {
     const { database, claimant, logger } = this.#options;
     let done = signalledSequence;
     let batch = known;
     try {
       for (;;) {
-        takeMore(entry);
         batch ??= await readMilestones(database, id, done);
         for (const milestone of batch) {
           await this.#send(deliveryId, milestone);
@@ -142,7 +148,7 @@ export class MilestoneSignals {
         }
         batch = undefined;
         const { owesMore } = await settleSignals(database, id, done, { claimant, giveUp: false });
-        if (!owesMore && !takeMore(entry)) {
+        if (!owesMore && entry.upTo <= done) {
           // At once, without a turn of the loop in between: what comes later begins anew.
           this.#underWay.delete(id);
           return;
@@ -177,11 +183,4 @@ export class MilestoneSignals {
     };
     await within(this.#options.workflows.signal(deliveryId, DRONE_MILESTONE_SIGNAL, payload), SEND_WITHIN_MS);
   }
-}
-
-/** Whether more has come since the last time this was asked. */
-function takeMore(entry: { more: boolean }): boolean {
-  const { more } = entry;
-  entry.more = false;
-  return more;
 }
