@@ -19,6 +19,8 @@ export interface DeliveryWorkerOptions {
   maxWorkflowTasks?: number;
   maxLocalActivities?: number;
   maxActivities?: number;
+  /** Hands out the slots of tasks, instead of the three numbers above. */
+  tuner?: NonNullable<WorkerOptions['tuner']>;
   maxCachedWorkflows?: number;
   shutdownGraceMs?: number;
   identity?: string;
@@ -46,9 +48,13 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Promise<Wo
         defaultVersioningBehavior: VersioningBehavior.AUTO_UPGRADE,
       },
     }),
-    maxConcurrentWorkflowTaskExecutions: options.maxWorkflowTasks ?? 40,
-    maxConcurrentLocalActivityExecutions: options.maxLocalActivities ?? 80,
-    maxConcurrentActivityTaskExecutions: options.maxActivities ?? 80,
+    ...(options.tuner
+      ? { tuner: options.tuner }
+      : {
+          maxConcurrentWorkflowTaskExecutions: options.maxWorkflowTasks ?? 40,
+          maxConcurrentLocalActivityExecutions: options.maxLocalActivities ?? 80,
+          maxConcurrentActivityTaskExecutions: options.maxActivities ?? 80,
+        }),
     maxCachedWorkflows: options.maxCachedWorkflows ?? 2000,
     // One thread: on a small machine a second one costs more than it brings, and a bigger one adds workers instead.
     workflowThreadPoolSize: 1,

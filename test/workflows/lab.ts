@@ -34,6 +34,7 @@ import { replayEach, type ReplayErrors } from '../replay/replay.ts';
 import { createServiceDatabase } from '../support/postgres.ts';
 import { Pilot, type Registered, type ScriptedFailure } from '../support/pilot.ts';
 import { betweenRuns } from './between-runs.ts';
+import { CountedTasks } from './counted-tasks.ts';
 import { Faults } from './faults.ts';
 import { Handover } from './handover.ts';
 import type { LabDelivery } from './lab-delivery.ts';
@@ -309,6 +310,7 @@ export class Lab {
           ],
         } satisfies WorkerOptions['interceptors'],
       };
+      const tasks = new CountedTasks();
       const worker = activitiesOnly
         ? await Worker.create(common)
         : await createDeliveryWorker({
@@ -316,13 +318,16 @@ export class Lab {
             workflowBundle:
               bundle ?? (await workflowBundle(dataConverter.failureConverterPath, workflowsPath)),
             ...(version && { version }),
+            tuner: tasks,
             shutdownGraceMs: 0,
           });
       const running = worker.run();
       const one: LabWorker & { isBusy: () => boolean } = {
         isBusy: () => {
           const { numInFlightWorkflowActivations, numInFlightActivities } = worker.getStatus();
-          return numInFlightWorkflowActivations > 0 || numInFlightActivities > faults.hanging;
+          if (numInFlightActivities > faults.hanging || tasks.activities > faults.hanging) return true;
+          // The task of which a local activity hangs has nothing to do either.
+          return faults.hanging === 0 ? tasks.workflows > 0 : numInFlightWorkflowActivations > 0;
         },
         stop: async () => {
           if (!employed.delete(one)) return;

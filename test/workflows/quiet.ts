@@ -14,7 +14,7 @@ const LOOK_AGAIN_MOST_MS = 32;
 /** What has just been told to a workflow is on its way to the worker so long: a look meanwhile would only find that out. */
 const IDLE_FOR_MS = 4;
 /** A worker that is busy for longer than this may wait for something that only a workflow which is quiet brings. */
-const BUSY_FOR_LONG_MS = 100;
+const BUSY_FOR_LONG_MS = 300;
 /** An activity of its own that takes longer than this may be one that the server has given up. */
 const ACTING_FOR_LONG_MS = 2_000;
 /**
