@@ -132,11 +132,22 @@ describe('The keyring', () => {
   });
 
   it('knows the newest keys before they are presented', async () => {
-    withKeyring();
+    const { resolveKey, recentKeys } = account.client;
+    let isAnswered = false;
+    withKeyring({
+      account: {
+        resolveKey,
+        async recentKeys(request) {
+          const answer = await recentKeys(request);
+          isAnswered = true;
+          return answer;
+        },
+      },
+    });
     keyring.start();
-    await expect.poll(() => account.calls('recentKeys')).toBe(1);
+    await expect.poll(() => isAnswered).toBe(true);
     await account.cut();
-    await expect.poll(async () => (await keyring.resolve(KEY))?.role).toBe('business');
+    expect((await keyring.resolve(KEY))?.role).toBe('business');
     expect(asked).toHaveLength(0);
   });
 

@@ -2,6 +2,7 @@
 import type { ServiceClients } from '../../activities/index.ts';
 import type { Delivery, DeliveryEvent, GivenConfirmation } from '../../services/delivery/contract/index.ts';
 import { interventionIdOf } from '../../services/delivery/contract/interventions.ts';
+import { messageOf } from '../../shared/errors.ts';
 import { destination } from '../../shared/geodesy.ts';
 import type { DeliveryId } from '../../shared/ids.ts';
 import type { Location, Money, PickupWindow } from '../../shared/schemas.ts';
@@ -58,11 +59,15 @@ export class LabDelivery {
   private async untilRecorded(what: string, done: (delivery: Delivery) => boolean): Promise<void> {
     const { lab } = this.scene;
     let readAt: number | undefined;
-    await lab.until(what, async () => {
+    const until = lab.until(what, async () => {
       const events = lab.restsAt(this);
       if (events !== undefined && events === readAt) return false;
       readAt = events;
       return done(await this.read());
+    });
+    await until.catch(async (error: unknown) => {
+      const told = (await this.events()).map(({ type, occurred_at }) => `${occurred_at} ${type}`);
+      throw new Error(`${messageOf(error)}\n${told.join('\n')}`, { cause: error });
     });
   }
 

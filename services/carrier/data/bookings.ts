@@ -11,13 +11,15 @@ import { BOOKING_STATES, type Booking, type BookingState } from '../contract/ind
 import { isEnded, type Promised } from '../domain/adapter.ts';
 import type { Quote } from './quotes.ts';
 
+type RefusalReason = 'quote_expired' | 'unavailable' | 'cancelled';
+
 /** What stands under a book step's key. `requested`: the carrier was or is being asked. */
 export interface BookingRecord {
   id: BookingId;
   deliveryId: string;
   quoteId: string | null;
   state: BookingState | 'requested' | 'refused' | 'never_booked';
-  refusal: { reason: 'quote_expired' | 'unavailable'; detail: string } | null;
+  refusal: { reason: RefusalReason; detail: string } | null;
   cancelKey: string | null;
   clock: ClockSettings | null;
   /** For callers; null while it is none. */
@@ -182,7 +184,7 @@ function recordOf(row: BookingRow): BookingRecord {
       row.refusalReason === null
         ? null
         : {
-            reason: row.refusalReason as 'quote_expired' | 'unavailable',
+            reason: row.refusalReason as RefusalReason,
             detail: row.refusalDetail ?? '',
           },
     cancelKey: row.cancelKey,

@@ -34,6 +34,12 @@ export interface CarrierRefusal {
   detail: string;
 }
 
+/** What a booking under the reference of a job that was cancelled is answered, also where the cancellation came first. */
+export interface CancelledJob {
+  refused: 'cancelled';
+  detail: string;
+}
+
 /** A step that a job has come to. */
 export interface CarrierStep {
   state: Exclude<BookingState, 'booked' | 'cancelled' | 'lost'>;
@@ -58,8 +64,12 @@ export interface CarrierAdapter {
   /** As people know the company. */
   readonly name: string;
   quote(job: CarrierJob, nowMs: number): Promise<CarrierOffer | CarrierRefusal>;
-  /** Books a job under our reference. One that was cancelled before is refused. */
-  book(reference: BookingId, job: CarrierJob, nowMs: number): Promise<Promised | CarrierRefusal>;
+  /** Books a job under our reference. */
+  book(
+    reference: BookingId,
+    job: CarrierJob,
+    nowMs: number,
+  ): Promise<Promised | CarrierRefusal | CancelledJob>;
   /** Cancels a job that is not picked up yet; also one that the company has never heard of, which it then will not take. */
   cancel(reference: BookingId, nowMs: number): Promise<'cancelled' | 'already_picked_up' | 'already_ended'>;
   status(reference: BookingId, nowMs: number): Promise<CarrierStatus>;

@@ -167,7 +167,9 @@ export function carrierBookings({ quotes, bookings, carrier, wallMs, clock, onBo
   ): Promise<BookingRecord> {
     const answer = await carrier.book(record.id, job, nowMs);
     if ('refused' in answer) {
-      await bookings.refuse(record.id, { reason: 'unavailable', detail: answer.detail }, nowMs);
+      // Cancelled by a step that has not written it down yet, and may have died in between.
+      const reason = answer.refused === 'cancelled' ? 'cancelled' : 'unavailable';
+      await bookings.refuse(record.id, { reason, detail: answer.detail }, nowMs);
       return found(stepKey);
     }
     // How soon something happens is for the carrier to say, so the first look is at once.

@@ -7,6 +7,7 @@ import type { PrismaClient } from '../../../prisma/carrier/generated/client.ts';
 import {
   type CarrierAdapter,
   type CarrierJob,
+  type CancelledJob,
   type CarrierRefusal,
   type CarrierStatus,
   type CarrierStep,
@@ -55,13 +56,10 @@ export function simulatedCarrier(prisma: PrismaClient): SimulatedCarrier {
   };
 
   /** What was answered to the booking under this reference; undefined when there is none. */
-  const known = async (
-    reference: string,
-    job: CarrierJob,
-  ): Promise<Promised | CarrierRefusal | undefined> => {
+  const known = async (reference: string, job: CarrierJob): Promise<Promised | CancelledJob | undefined> => {
     const row = await prisma.simulatedJob.findUnique({ where: { reference } });
     if (!row) return undefined;
-    if (row.cancelledAt) return { refused: 'unavailable', detail: 'The courier’s job was cancelled.' };
+    if (row.cancelledAt) return { refused: 'cancelled', detail: 'The courier’s job was cancelled.' };
     return promiseOf(itineraryOf(job, row.createdAt.getTime()));
   };
 

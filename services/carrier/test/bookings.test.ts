@@ -350,6 +350,22 @@ describe('cancelBooking', () => {
     expect(rows).toEqual([{ cancelled: true }]);
   });
 
+  test('that died after the carrier had heard it is what its book step is refused for', async () => {
+    const delivery = stepsOf(service);
+    const quoteId = await delivery.quoteId();
+    await simulate({ lose_next_answers: 1 });
+    await expect(delivery.book(quoteId)).rejects.toMatchObject({ status: 503 });
+    await sql.query(
+      `UPDATE simulated_job SET cancelled_at = now()
+        WHERE reference = (SELECT id FROM booking WHERE delivery_id = $1)`,
+      [delivery.deliveryId],
+    );
+    const refused = { outcome: 'refused', reason: 'cancelled' };
+    expect(await delivery.book(quoteId)).toMatchObject(refused);
+    expect(await delivery.cancel()).toEqual({ outcome: 'never_booked' });
+    expect(await delivery.book(quoteId)).toMatchObject(refused);
+  });
+
   test('of a refused step says that nothing was booked', async () => {
     const delivery = stepsOf(service);
     const quoteId = await delivery.quoteId();
