@@ -500,14 +500,19 @@ export class Lab {
       await this.settle();
       if (await done()) return;
       if (this.wallNowMs > giveUpAtMs) throw new Error(`Waited long, and still not: ${what}.`);
-      if (longestStepMs > HEARD_EVERY_MS) await this.answersSettled();
+      if (longestStepMs > HEARD_EVERY_MS && (await this.answersSettled())) continue;
       await this.passUntil(Math.max(this.nextStopMs(longestStepMs), this.wallNowMs + 1));
     }
   }
 
-  /** Who still settles what an answer led to would find that much time has passed, and a drone silent for all of it. */
-  private async answersSettled(): Promise<void> {
+  /**
+   * Who still settles what an answer led to would find that much time has passed, and a drone silent for all of it. Whether there was
+   * anybody: then things may be as they were waited for now, and would be passed over.
+   */
+  private async answersSettled(): Promise<boolean> {
+    const wasAny = this.settling.size > 0;
     await Promise.all(this.settling);
+    return wasAny;
   }
 
   /** Until when time may pass, wall: until then nobody does anything by himself, and no drone is taken for lost that is not. */

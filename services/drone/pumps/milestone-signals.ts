@@ -156,7 +156,11 @@ export class MilestoneSignals {
       }
     } catch (error) {
       logger.debug({ err: error, reservation_id: id }, 'a milestone could not be signalled yet');
-      await this.#giveUp(id, done);
+      // What is pushed meanwhile may have taken the claim anew.
+      for (let upTo = -1; upTo < entry.upTo;) {
+        upTo = entry.upTo;
+        await this.#giveUp(id, done);
+      }
       this.#underWay.delete(id);
       throw error;
     }
