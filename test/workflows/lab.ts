@@ -435,6 +435,8 @@ export class Lab {
 
   /** The scene without the delivery: for tests that change something before, or order twice. */
   async prepare(options: DeliveryOptions = {}): Promise<Scene> {
+    // No time passes while it is being prepared.
+    await this.answersSettled();
     // Far from every other test's fleet, so that no test takes another's drone.
     const base = {
       latitude: -60 + (this.region % REGIONS_TO_NORTH) * REGION_DEGREES,
