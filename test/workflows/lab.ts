@@ -144,6 +144,7 @@ export class Lab {
   /** One more worker of another build, beside those that work. */
   readonly employ: (build: Build) => Promise<LabWorker>;
   private region = 0;
+  private testsOver = 0;
   private isShared = false;
   /** Whose tests were over before their workflows were. */
   private readonly abandoned: LabDelivery[] = [];
@@ -498,9 +499,12 @@ export class Lab {
     } = {},
   ): Promise<void> {
     const giveUpAtMs = this.wallNowMs + withinMs;
+    const { testsOver } = this;
     for (;;) {
       await this.settle();
       if (await done()) return;
+      // A test that ran into its time limit must not let time pass behind the next one's back.
+      if (this.testsOver > testsOver) throw new Error(`Its test is over, and still not: ${what}.`);
       if (this.wallNowMs > giveUpAtMs) throw new Error(`Waited long, and still not: ${what}.`);
       if (longestStepMs > HEARD_EVERY_MS && (await this.answersSettled())) continue;
       await this.passUntil(Math.max(this.nextStopMs(longestStepMs), this.wallNowMs + 1));
@@ -658,6 +662,7 @@ export class Lab {
 
   /** After a test: everything works again, and nobody flies or waits for what it left behind. */
   rest(): void {
+    this.testsOver += 1;
     this.faults.clear();
     this.handover.letGo();
     this.abandoned.push(...this.open.keys());
