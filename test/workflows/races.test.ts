@@ -592,6 +592,40 @@ describe('the end of a time that came with what it was for, while no worker was 
   }, 120_000);
 });
 
+describe('a flight back of which everything came while no worker was there', () => {
+  // Authorized within the task that is lost, it may not be authorized in time when that is done again: nothing is charged by then.
+  it('is charged only once its authorization is in the history', async () => {
+    const scene = await lab.prepare();
+    for (const droneId of scene.droneIds) lab.pilot.arm(droneId, { failure: 'dropoff_blocked' });
+    const delivery = await scene.order();
+    await delivery.untilStatus('enroute_to_dropoff');
+    await worker.stop();
+    try {
+      await lab.until('the package is back', async () => {
+        const { data } = await lab.clients.drone.listReservations({ query: { delivery_id: delivery.id } });
+        return data.every(({ state }) => state === 'ended');
+      });
+    } finally {
+      worker = await lab.employ({});
+    }
+    const { delivery: ended } = await delivery.untilComplete();
+    expect(ended).toMatchObject({
+      status: 'returned',
+      charge: { amount: delivery.price.amount + (ended.return_price?.amount ?? 0) },
+    });
+    expect(ended.return_price?.amount).toBeGreaterThan(0);
+    await delivery.untilNothingHeld();
+    const tasks = toldInShort(await delivery.handle.fetchHistory()).split('¶');
+    const taskOf = (step: RegExp) => tasks.findLastIndex((task) => step.test(task));
+    const authorized = taskOf(/marker core_local_activity authorize/);
+    expect(authorized).toBeGreaterThan(1);
+    expect(tasks[authorized]).toMatch(/marker core_local_activity authorize.*, activity appendEvents/);
+    expect(tasks.findIndex((task) => /marker core_local_activity capture/.test(task))).toBeGreaterThan(
+      authorized,
+    );
+  }, 120_000);
+});
+
 describe('a step that is cut short while an event is written', () => {
   it('leaves a history that every worker can take up again', async () => {
     const held = [

@@ -48,7 +48,9 @@ const AFTER_ITS_CAUSE = 'events-after-their-cause';
  * Written only once what led to it is in the history, and not by a short step: the outcome, and what time or an update brings about. A
  * short step is done before its workflow task is. When that is lost, the update is lost with it, and what has come meanwhile may be
  * settled before the time was over: the event would stand in the record of a delivery that went another way. What a milestone or a
- * step's answer brings about comes again: those are in the history first. Each with the change since when it is so.
+ * step's answer brings about comes again: those are in the history first. Not so the answer of a step for which nobody waits long, as for
+ * what a flight back costs: done again, it may come too late, and what followed from it would be captured by then. Each with the change
+ * since when it is so.
  */
 const NOT_YET_IN_THE_HISTORY: ReadonlyMap<string, string> = new Map([
   ['delivery.cancelled', 'outcome-after-its-cause'],
@@ -64,6 +66,8 @@ const NOT_YET_IN_THE_HISTORY: ReadonlyMap<string, string> = new Map([
   ['delivery.overdue', AFTER_ITS_CAUSE],
   ['delivery.recipient_absent', AFTER_ITS_CAUSE],
   ['delivery.rescheduled', AFTER_ITS_CAUSE],
+  ['delivery.return_authorized', 'return-price-after-its-cause'],
+  ['delivery.return_not_authorized', 'return-price-after-its-cause'],
 ]);
 
 /** How events are written: at once within the workflow task, or by an activity of Temporal's own. */
