@@ -192,6 +192,10 @@ export const FLIGHTS: Readonly<Record<string, Path>> = {
   'sender-absent': (scenes) => scenes.withFailure({ failure: 'sender_absent' }),
   'blocked-and-returned': (scenes) =>
     scenes.withFailure({ failure: 'dropoff_blocked' }, { undeliverableAction: 'return' }),
+  'blocked-and-returned-for-nothing': (scenes) => {
+    scenes.lab.faults.arm({ activity: 'authorize', key: /reauthorize/, how: 'down' });
+    return scenes.withFailure({ failure: 'dropoff_blocked' }, { undeliverableAction: 'return' });
+  },
   'blocked-and-the-drone-service-refuses': async (scenes) => {
     scenes.lab.faults.arm({ activity: 'returnToSender', how: 'refuse' });
     const delivery = await scenes.withFailure({ failure: 'dropoff_blocked' });
