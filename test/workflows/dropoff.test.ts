@@ -4,6 +4,7 @@ import type { Location } from '../../shared/schemas.ts';
 import { distanceM } from '../../shared/geodesy.ts';
 import { Lab } from './lab.ts';
 import type { LabDelivery } from './lab-delivery.ts';
+import type { DeliveryOptions } from './scene.ts';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -326,13 +327,13 @@ describe('when a step of the change fails, the old dropoff stands and nothing is
     { activity: 'authorize', key: /reauthorize/ },
     { activity: 'rerouteDrone', key: /reroute/ },
   ] as const;
-  it.each(
-    steps.flatMap((step) => [
+  it.each([
+    { ...steps[0], how: 'hang' as const, status: 'enroute_to_dropoff' as const },
+    ...steps.flatMap((step) => [
       { ...step, how: 'act_then_refuse' as const, status: 'enroute_to_dropoff' as const },
-      { ...step, how: 'hang' as const, status: 'enroute_to_dropoff' as const },
       { ...step, how: 'act_then_refuse' as const, status: 'confirmed' as const },
     ]),
-  )('$activity ($how) while it is $status', async ({ activity, key, how, status }) => {
+  ])('$activity ($how) while it is $status', async ({ activity, key, how, status }) => {
     const delivery = await lab.start({
       ...NEAR,
       ...(status === 'confirmed' && { pickup: { fromS: 900, toS: 3_600 } }),
@@ -361,6 +362,120 @@ describe('when a step of the change fails, the old dropoff stands and nothing is
       await endsWell(delivery, delivery.dropoffAt(4_000), priceCents(4));
     },
   );
+});
+
+describe('a drone service that does not answer while the drone flies', () => {
+  const PENDING = { outcome: 'pending', reason: 'service_unavailable' };
+  const KM = 3;
+  const FAR: DeliveryOptions = { toDropoffM: KM * 1_000, priceCents: priceCents(KM) };
+  const undone = (delivery: LabDelivery) =>
+    lab.faults.callsOf(delivery.id).filter((call) => call.activity === 'undoReroute');
+  const isRefused = async (delivery: LabDelivery) =>
+    (await eventsOf(delivery, 'dropoff_change_refused')).length > 0;
+
+  async function unanswered(): Promise<LabDelivery> {
+    const delivery = await lab.start(FAR);
+    await delivery.untilStatus('enroute_to_dropoff');
+    lab.faults.arm({ activity: 'rerouteDrone', how: 'down' });
+    const there = delivery.dropoffAt((KM + 1) * 1_000);
+    expect(await delivery.changeDropoff(there)).toMatchObject(PENDING);
+    const [requested] = await eventsOf(delivery, 'dropoff_change_requested');
+    expect(requested?.data).toMatchObject({ dropoff: there });
+    const other = await delivery.changeDropoff(delivery.dropoffAt(1_500), { updateId: 'other' });
+    expect(other).toMatchObject({ outcome: 'refused', reason: 'change_pending' });
+    return delivery;
+  }
+
+  it('and has told the drone: that says that it flies there, and nothing is undone', async () => {
+    const delivery = await lab.start(FAR);
+    await delivery.untilStatus('enroute_to_dropoff');
+    const { eta } = await delivery.read();
+    lab.faults.arm({ activity: 'rerouteDrone', how: 'lose_answer' });
+    const there = delivery.dropoffAt((KM + 1) * 1_000);
+    expect(await delivery.changeDropoff(there)).toEqual(CHANGED);
+    expect(await eventsOf(delivery, 'dropoff_changed')).toHaveLength(1);
+    // When it will be there is for the drone service to say.
+    expect((await delivery.read()).eta).toEqual(eta);
+    await endsWell(delivery, there, priceCents(KM + 1));
+    expect(undone(delivery)).toEqual([]);
+  });
+
+  it('until later: it flies there, and its new arrival is known', async () => {
+    const delivery = await unanswered();
+    const before = await delivery.read();
+    lab.faults.clear();
+    await lab.until(
+      'the change stands',
+      async () => (await eventsOf(delivery, 'dropoff_changed')).length > 0,
+    );
+    const after = await delivery.read();
+    expect(Date.parse(after.eta.dropoff_at ?? '')).toBeGreaterThan(Date.parse(before.eta.dropoff_at ?? ''));
+    await endsWell(delivery, delivery.dropoffAt((KM + 1) * 1_000), priceCents(KM + 1));
+    expect(await isRefused(delivery)).toBe(false);
+    expect(undone(delivery)).toEqual([]);
+  });
+
+  it('until the drone is at the old dropoff: that stands, and what was authorized is given back', async () => {
+    const delivery = await unanswered();
+    await delivery.untilStatus('arrived_at_dropoff');
+    lab.faults.clear();
+    const [refused, ...more] = await eventsOf(delivery, 'dropoff_change_refused');
+    expect(more).toEqual([]);
+    expect(refused?.data).toMatchObject({ reason: 'arrived_at_dropoff' });
+    await endsWell(delivery, delivery.dropoffAt(KM * 1_000), priceCents(KM));
+    expect(await authorizations(delivery)).toContainEqual({
+      step: 'reauthorize/1',
+      state: 'voided',
+      captured: null,
+    });
+  });
+
+  it.each(['refuse', 'act_then_refuse'] as const)(
+    'and then fails for good (%s): what it may have done is undone, and an event says so',
+    async (how) => {
+      const delivery = await unanswered();
+      lab.faults.clear();
+      lab.faults.arm({ activity: 'rerouteDrone', how });
+      await lab.until('the change is refused', () => isRefused(delivery));
+      const [refused] = await eventsOf(delivery, 'dropoff_change_refused');
+      expect(refused?.data).toMatchObject({ reason: 'step_failed' });
+      await endsWell(delivery, delivery.dropoffAt(KM * 1_000), priceCents(KM));
+      expect(undone(delivery)).toHaveLength(1);
+    },
+  );
+
+  it('while the package is ordered back: it is brought back, and is not asked to fly there any more', async () => {
+    const delivery = await unanswered();
+    const by = { actor: { role: 'operator', id: 'jo' }, why: 'the test wants it' } as const;
+    expect(await delivery.order('abort', by, 'abort-1')).toMatchObject({ outcome: 'returning' });
+    const asked = () =>
+      lab.faults.callsOf(delivery.id).filter((call) => call.activity === 'rerouteDrone').length;
+    await lab.until('the change is refused', () => isRefused(delivery));
+    const [refused] = await eventsOf(delivery, 'dropoff_change_refused');
+    expect(refused?.data).toMatchObject({ reason: 'returning' });
+    const times = asked();
+    lab.faults.clear();
+    const { outcome } = await delivery.untilComplete();
+    expect(outcome).toMatchObject({ status: 'returned', compensation: 'none' });
+    await delivery.untilNothingHeld();
+    expect(asked()).toBe(times);
+  });
+
+  it('until another drone is needed: that one flies there', async () => {
+    const scene = await lab.prepare({ drones: 1 });
+    const [first] = scene.droneIds;
+    if (!first) throw new Error('no drone');
+    const delivery = await scene.order(FAR);
+    await delivery.untilStatus('enroute_to_pickup');
+    lab.faults.arm({ activity: 'rerouteDrone', how: 'down' });
+    const there = delivery.dropoffAt((KM + 1) * 1_000);
+    expect(await delivery.changeDropoff(there)).toMatchObject(PENDING);
+    lab.pilot.arm(first, { failure: 'motor_failure', stage: 'to_pickup', at: 0 });
+    await scene.addDrone();
+    await lab.until('another one has it', async () => (await delivery.read()).attempt === 2);
+    lab.faults.clear();
+    await endsWell(delivery, there, priceCents(KM + 1));
+  });
 });
 
 describe('racing with', () => {

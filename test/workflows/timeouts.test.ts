@@ -91,7 +91,8 @@ describe('a step whose service never answers', () => {
 
   it('and that is no short one is tried again under its key: one drone is reserved, and flies', async () => {
     lab.faults.arm({ activity: 'reserveDrone', how: 'act_then_hang' });
-    const delivery = await lab.start({ ...NEAR, drones: 2 });
+    // With a window its reservation lasts for minutes: without one it may be over before a busy machine has come to the dispatch.
+    const delivery = await lab.start({ ...NEAR, drones: 2, pickup: { fromS: 60, toS: 3_600 } });
     await hangsTwice(delivery, 'reserveDrone');
     const { outcome } = await delivery.untilComplete();
 

@@ -73,6 +73,14 @@ export class Flight {
 
   /** @throws {Ended} cancelled; failed */
   async follow(): Promise<Exclude<Next, 'on'>> {
+    try {
+      return await this.untilOver();
+    } finally {
+      this.reroute.leave();
+    }
+  }
+
+  private async untilOver(): Promise<Exclude<Next, 'on'>> {
     const { happenings } = this.run;
     for (;;) {
       const untilMs = Math.min(this.progress.untilMs, this.reroute.answerByMs, this.turning.answerByMs);
@@ -112,6 +120,9 @@ export class Flight {
           break;
         case 'dropoff':
           await this.reroute.begin(happening.asked);
+          break;
+        case 'reroute_answered':
+          await this.reroute.onAnswer();
           break;
         case 'drone_available':
         case 'reschedule':

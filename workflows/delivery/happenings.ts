@@ -51,6 +51,7 @@ export type Happening =
   | { kind: 'dropoff'; asked: PendingDropoffChange }
   | OrderHappening
   | { kind: 'drone_available' }
+  | { kind: 'reroute_answered' }
   | { kind: 'deadline' };
 
 /** What else than a cancel interrupts a step. */
@@ -78,6 +79,7 @@ export class Happenings {
   private readonly cancels = new Cancels();
   private readonly answered: PendingAnswer[] = [];
   private droneIsAvailable = false;
+  private rerouteIsAnswered = false;
   private step: CancellationScope | undefined;
   private stepYieldsToReschedule = false;
   private stepYieldsToReassign = false;
@@ -111,6 +113,11 @@ export class Happenings {
 
   droneAvailable(): void {
     this.droneIsAvailable = true;
+  }
+
+  /** The drone service has answered whether a drone in the air gets another dropoff. */
+  rerouteAnswered(): void {
+    this.rerouteIsAnswered = true;
   }
 
   interventionAnswered(pending: PendingAnswer): void {
@@ -322,6 +329,11 @@ export class Happenings {
   }
 
   private take(): Happening | undefined {
+    // Before what the aircraft says of it.
+    if (this.rerouteIsAnswered) {
+      this.rerouteIsAnswered = false;
+      return { kind: 'reroute_answered' };
+    }
     const milestone = this.milestones.take();
     if (milestone) return milestone;
     const answer = this.heldAnswer;
@@ -355,7 +367,8 @@ export class Happenings {
       this.reschedules.isPending ||
       this.dropoffs.hasNext ||
       this.orders.hasSomething ||
-      this.droneIsAvailable
+      this.droneIsAvailable ||
+      this.rerouteIsAnswered
     );
   }
 

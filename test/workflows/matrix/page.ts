@@ -43,7 +43,10 @@ export function rowOf(id: string, { end, charged, calls, asked, cameOfIt }: Voya
     end,
     charged: (charged.amount / 100).toFixed(2),
     calls: UNDONE_ASIDE.test(id)
-      ? [calls.filter((one) => !isOfAChange(one)), calls.filter(isOfAChange)].map(callsShown).join(' ‖ ')
+      ? [calls.filter((one) => !isOfAChange(one)), calls.filter(isOfAChange)]
+          .map(callsShown)
+          .filter((shown) => shown !== '')
+          .join(' ‖ ')
       : callsShown(calls),
     // How often the same is asked in turn depends on when it is looked: once is enough to know.
     asked:
