@@ -42,6 +42,21 @@ const outOfReach =
     return delivery;
   };
 
+/** The drone service does not answer when it is told to fly elsewhere, until it has gone on. */
+const unanswered =
+  (
+    goOn: (scenes: Scenes, delivery: LabDelivery) => Promise<unknown>,
+    at: 'enroute_to_pickup' | 'enroute_to_dropoff' = 'enroute_to_dropoff',
+  ): Path =>
+  async (scenes) => {
+    const delivery = await scenes.at(at, NEAR);
+    scenes.lab.faults.arm({ activity: 'rerouteDrone', how: 'down' });
+    await delivery.changeDropoff(delivery.dropoffAt(FURTHER_M));
+    await goOn(scenes, delivery);
+    scenes.lab.faults.clear();
+    return delivery;
+  };
+
 /** Its price must be raised to go further. */
 const CHEAP: DeliveryOptions = { ...NEAR, priceCents: 559 + 120 };
 /** A step of a change on the ground that does not answer, and how the delivery goes on afterwards, should it not end. */
@@ -231,6 +246,8 @@ export const DROPOFFS: Readonly<Record<string, Path>> = {
     await scenes.lab.settle();
     await delivery.cancel();
     await asking;
+    // What hangs does not hear that it was cancelled, and no time is skipped until it ends.
+    scenes.lab.faults.clear();
     return delivery;
   },
   // The change was offered to a drone that fails: it is done with the next one.
@@ -248,6 +265,27 @@ export const DROPOFFS: Readonly<Record<string, Path>> = {
     await scene.addDrone();
     return delivery;
   },
+  'reroute-done-and-never-answered': async (scenes) => {
+    const delivery = await flying(scenes);
+    scenes.lab.faults.arm({ activity: 'rerouteDrone', how: 'lose_answer' });
+    await delivery.changeDropoff(delivery.dropoffAt(FURTHER_M));
+    return delivery;
+  },
+  'reroute-answered-later': unanswered(async ({ lab }) => lab.faults.clear()),
+  'reroute-not-answered-and-arrived': unanswered((_scenes, delivery) =>
+    delivery.untilStatus('arrived_at_dropoff'),
+  ),
+  'reroute-not-answered-and-brought-back': unanswered(async (scenes, delivery) => {
+    await scenes.abort(delivery);
+    await delivery.untilStatus('enroute_to_return');
+  }),
+  'reroute-not-answered-and-its-drone-fails': unanswered(async (scenes, delivery) => {
+    const [droneId] = delivery.scene.droneIds;
+    if (droneId === undefined) throw new Error('no drone');
+    scenes.lab.pilot.arm(droneId, { failure: 'motor_failure', stage: 'to_pickup', at: 0 });
+    await delivery.scene.addDrone();
+    await scenes.lab.until('another one has it', async () => (await delivery.read()).attempt === 2);
+  }, 'enroute_to_pickup'),
   'rerouted-out-of-reach-and-back-in-time': outOfReach(60, 3_000),
   'rerouted-out-of-reach-and-too-late': outOfReach(600, 5_000),
   'rerouted-out-of-reach-longer-than-anybody-waits': outOfReach(60, 3_000),
