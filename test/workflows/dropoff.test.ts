@@ -1,5 +1,6 @@
 /** Another dropoff: at every point of a delivery, with every step of the change failing, racing with whatever else. In virtual time. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { MilestoneKind } from '../../services/drone/contract/index.ts';
 import type { Location } from '../../shared/schemas.ts';
 import { distanceM } from '../../shared/geodesy.ts';
 import { Lab } from './lab.ts';
@@ -30,8 +31,8 @@ const authorizations = async ({ id }: LabDelivery) => {
 };
 const eventsOf = async (delivery: LabDelivery, type: string) =>
   (await delivery.events()).filter((one) => one.type === `delivery.${type}`);
-/** Where the drone let go of the package. */
-async function releasedAt(delivery: LabDelivery): Promise<Location> {
+/** What its first drone has told of this kind. */
+async function milestonesOf(delivery: LabDelivery, kind: MilestoneKind) {
   const { data } = await lab.clients.drone.listReservations({ query: { delivery_id: delivery.id } });
   const [reservation] = data;
   if (!reservation) throw new Error('no reservation');
@@ -39,7 +40,12 @@ async function releasedAt(delivery: LabDelivery): Promise<Location> {
     params: { reservation_id: reservation.id },
     query: { after_sequence: 0 },
   });
-  const position = milestones.data.find((one) => one.kind === 'released')?.position;
+  return milestones.data.filter((one) => one.kind === kind);
+}
+/** Where the drone let go of the package. */
+async function releasedAt(delivery: LabDelivery): Promise<Location> {
+  const [released] = await milestonesOf(delivery, 'released');
+  const position = released?.position;
   if (!position) throw new Error('nothing was released');
   return position;
 }
@@ -459,6 +465,38 @@ describe('a drone service that does not answer while the drone flies', () => {
     expect(outcome).toMatchObject({ status: 'returned', compensation: 'none' });
     await delivery.untilNothingHeld();
     expect(asked()).toBe(times);
+  });
+
+  it('and which the drone answers for a change before: that is not taken for this one', async () => {
+    const delivery = await lab.start({ ...FAR, toDropoffM: 5_000, priceCents: priceCents(5) });
+    const [drone] = delivery.scene.droneIds;
+    if (!drone) throw new Error('no drone');
+    await delivery.untilStatus('enroute_to_dropoff');
+    lab.faults.arm(
+      { activity: 'rerouteDrone', how: 'act_then_refuse', times: 1 },
+      { activity: 'undoReroute', how: 'down' },
+    );
+    const failed = await delivery.changeDropoff(delivery.dropoffAt(5_500), { updateId: 'before' });
+    expect(failed).toMatchObject({ outcome: 'refused', reason: 'step_failed' });
+    await lab.settle();
+    // It flies there, and cannot be heard when it is told to fly back to where it was to go.
+    lab.pilot.arm(drone, { failure: 'lost_link', stage: 'to_dropoff', at: 0, forS: 60 });
+    await lab.passUntil(lab.wallNowMs + 1_000);
+    await lab.settle();
+    lab.faults.clear();
+    await lab.until('it is undone', async () => (await eventsOf(delivery, 'compensated')).length > 0);
+    lab.faults.arm({ activity: 'rerouteDrone', how: 'down' });
+    const there = delivery.dropoffAt(4_000);
+    expect(await delivery.changeDropoff(there)).toMatchObject(PENDING);
+    const answers = () => milestonesOf(delivery, 'rerouted');
+    await lab.until('it is heard again', async () => (await answers()).length > 1);
+    // Longer than the arrival would be waited for, were it taken.
+    await lab.passUntil(lab.wallNowMs + 40_000);
+    await lab.settle();
+    expect((await answers()).at(-1)?.detail).toMatchObject({ dropoff: delivery.dropoffAt(5_000) });
+    expect(await eventsOf(delivery, 'dropoff_changed')).toEqual([]);
+    lab.faults.clear();
+    await endsWell(delivery, there, priceCents(4));
   });
 
   it('until another drone is needed: that one flies there', async () => {

@@ -8,10 +8,11 @@ import { CancellationScope, condition, patched } from '@temporalio/workflow';
 import { wallDurationMs } from '../../shared/clock.ts';
 import type { Money } from '../../shared/schemas.ts';
 import { nameOf, type ChangeDropoffAnswer, type DroneMilestoneSignal } from '../messages.ts';
-import { answeredAtOnce, priceTo, refuse, rerouteStep, stand } from './change-dropoff.ts';
+import { answeredAtOnce, isSamePlace, priceTo, refuse, rerouteStep, stand } from './change-dropoff.ts';
 import { type PendingDropoffChange, refusedByStatus, refusedChange } from './dropoff-changes.ts';
 import { forgetRaises, inTime, raiseTo } from './money.ts';
 import type { DeliveryRun, DroneAssignment } from './run.ts';
+import { isPlace } from './shapes.ts';
 import { StepFailed, type StepOutput } from './steps.ts';
 import { callerWaitsUntilMs } from './turning.ts';
 
@@ -129,12 +130,13 @@ export class Reroute {
   }
 
   /** A milestone that answers the offer settles it, before it is acted upon. */
-  async onMilestone({ kind, detail: { reason } }: DroneMilestoneSignal): Promise<void> {
+  async onMilestone({ kind, detail: { dropoff, reason } }: DroneMilestoneSignal): Promise<void> {
     if (this.offer === undefined) return;
     switch (kind) {
       case 'rerouted':
-        return this.taken(this.offer);
+        return isAbout(this.offer, dropoff) ? this.taken(this.offer) : undefined;
       case 'reroute_refused':
+        if (!isAbout(this.offer, dropoff)) return undefined;
         return this.refused(
           refusedChange(typeof reason === 'string' ? reason : 'drone_refused', BY_AIRCRAFT),
         );
@@ -203,6 +205,10 @@ export class Reroute {
     await refuse(run, asked, refusedChange(reason, detail));
   }
 }
+
+/** Of this offer, and not of one before it that was undone: what the aircraft says of that may come when this one has been made. */
+const isAbout = ({ asked }: Offer, dropoff: unknown): boolean =>
+  isPlace(dropoff) && isSamePlace(asked.command.dropoff.location, dropoff);
 
 const arrivalsOf = (eta: { pickup_at: string; dropoff_at: string }): Offer['eta'] => ({
   pickupMs: Date.parse(eta.pickup_at),

@@ -6,6 +6,7 @@ import { fullFormats } from 'ajv-formats/dist/formats.js';
 import { timeMsOf } from '../../shared/clock.ts';
 import type { FieldError } from '../../shared/errors.ts';
 import { STOP_LIMITS } from '../../shared/limits.ts';
+import type { Location } from '../../shared/schemas.ts';
 import { isStorable } from '../../shared/storable.ts';
 
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
@@ -28,7 +29,7 @@ const isDegrees = (value: unknown, most: number): boolean =>
   typeof value === 'number' && Math.abs(value) <= most;
 
 /** `Location`. */
-export const isPlace = (value: unknown): boolean =>
+export const isPlace = (value: unknown): value is Location =>
   isRecord(value) &&
   hasOnly(value, ['latitude', 'longitude']) &&
   isDegrees(value['latitude'], 90) &&
