@@ -382,7 +382,10 @@ describe('a drone service that does not answer while the drone flies', () => {
   async function unanswered(): Promise<LabDelivery> {
     const delivery = await lab.start(FAR);
     await delivery.untilStatus('enroute_to_dropoff');
-    lab.faults.arm({ activity: 'rerouteDrone', how: 'down' });
+    lab.faults.arm(
+      { activity: 'rerouteDrone', how: 'down' },
+      { activity: 'readDroneMilestones', how: 'down' },
+    );
     const there = delivery.dropoffAt((KM + 1) * 1_000);
     expect(await delivery.changeDropoff(there)).toMatchObject(PENDING);
     const [requested] = await eventsOf(delivery, 'dropoff_change_requested');

@@ -44,6 +44,8 @@ export async function flyWithDrone(
   return new Flight(run, drone).follow();
 }
 
+const finite = (ms: number): number | null => (Number.isFinite(ms) ? ms : null);
+
 export class Flight {
   private readonly run: DeliveryRun;
   private readonly drone: DroneAssignment;
@@ -83,11 +85,9 @@ export class Flight {
   private async untilOver(): Promise<Exclude<Next, 'on'>> {
     const { happenings } = this.run;
     for (;;) {
-      const untilMs = Math.min(this.progress.untilMs, this.reroute.answerByMs, this.turning.answerByMs);
-      const happening = await happenings.next(
-        this.progress.waitingFor,
-        Number.isFinite(untilMs) ? untilMs : null,
-      );
+      const lateMs = this.progress.untilMs;
+      const untilMs = Math.min(lateMs, this.reroute.answerByMs, this.turning.answerByMs);
+      const happening = await happenings.next(this.progress.waitingFor, finite(untilMs), finite(lateMs));
       let next: Next = 'on';
       switch (happening.kind) {
         case 'drone':

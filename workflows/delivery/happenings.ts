@@ -2,7 +2,7 @@
  * What the saga waits for: milestones, a cancel, a free drone, an operator's answer, a deadline. Signals and updates only
  * put things here; the saga takes them one at a time, so that two of them never decide at once.
  */
-import { CancellationScope, condition } from '@temporalio/workflow';
+import { CancellationScope, condition, patched } from '@temporalio/workflow';
 import { isBeforePickup } from '../../services/delivery/contract/status.ts';
 import type { BookingId, ReservationId } from '../../shared/ids.ts';
 import {
@@ -67,6 +67,8 @@ export type CarriedHappenings = CarriedMilestones;
 /** Between two looks for a milestone that is missing: twice as long each time. */
 const GAP_RETRY_MS = 2_000;
 const LONGEST_GAP_RETRY_MS = 5 * 60 * 1000;
+/** Before, whoever waited for an answer waited for that look too: for ever, while the service was away. */
+const TOLD_WITHOUT_A_LOOK = 'told-without-a-look';
 
 export class Happenings {
   readonly reschedules = new Reschedules();
@@ -300,18 +302,21 @@ export class Happenings {
   /**
    * The next happening, or `deadline` when the delivery's clock shows `untilMs` before there is one. `waitingFor` is what an
    * operator reads meanwhile.
+   * @param silentFromMs when the silence itself means something, by the same clock; until then nothing is decided by the end of the
+   * time but that somebody is told that there is no answer yet
    */
-  async next(waitingFor: Wait, untilMs: number | null): Promise<Happening> {
+  async next(waitingFor: Wait, untilMs: number | null, silentFromMs = untilMs): Promise<Happening> {
     this.record.waiting(waitingFor, untilMs);
     for (let looks = 0; ; looks += 1) {
       if (this.record.hasEndedElsewhere) throw new EndedElsewhere();
       const happening = this.take();
       if (happening) return happening;
       // A signal may be late where its fact is not: look before acting on silence.
-      const isOver = untilMs !== null && this.record.nowMs() >= untilMs;
+      const isOver = this.isReached(untilMs);
+      const isSilence = isOver && (this.isReached(silentFromMs) || !patched(TOLD_WITHOUT_A_LOOK));
       // In a run that was reset, what had come before its flight was followed was given away.
       const isKnownThere = this.record.repetition.isUnderWay;
-      if ((this.milestones.hasGap || isOver || isKnownThere) && (await this.milestones.fetchMissed()))
+      if ((this.milestones.hasGap || isSilence || isKnownThere) && (await this.milestones.fetchMissed()))
         continue;
       if (isOver) return { kind: 'deadline' };
       this.record.repetition.hasToWait(waitingFor);
@@ -326,6 +331,10 @@ export class Happenings {
       const hasFired = this.alarm.arm(untilMs);
       await condition(() => this.hasSomething() || hasFired() || this.record.hasEndedElsewhere);
     }
+  }
+
+  private isReached(atMs: number | null): boolean {
+    return atMs !== null && this.record.nowMs() >= atMs;
   }
 
   private take(): Happening | undefined {

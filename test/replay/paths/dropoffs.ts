@@ -50,7 +50,10 @@ const unanswered =
   ): Path =>
   async (scenes) => {
     const delivery = await scenes.at(at, NEAR);
-    scenes.lab.faults.arm({ activity: 'rerouteDrone', how: 'down' });
+    scenes.lab.faults.arm(
+      { activity: 'rerouteDrone', how: 'down' },
+      { activity: 'readDroneMilestones', how: 'down' },
+    );
     await delivery.changeDropoff(delivery.dropoffAt(FURTHER_M));
     await goOn(scenes, delivery);
     scenes.lab.faults.clear();
